@@ -1,0 +1,29 @@
+//! What the ledger speaks of, as types: money, tokens, transfers, batches, outcomes.
+//!
+//! Every value here is checked once, where it is built, and trusted afterwards. The crate has no clock, no I/O and
+//! no knowledge of messages or signatures.
+#![forbid(unsafe_code)]
+
+mod account;
+mod entry;
+mod instruction;
+mod invariant;
+mod money;
+mod name;
+mod outcome;
+mod shard;
+mod time;
+mod token;
+mod transfer;
+
+pub use account::{Account, AccountStatus, Agreement, AgreementStatus, AgreementTerms};
+pub use entry::{Entry, LedgerAccount, Side};
+pub use instruction::{Instruction, Payee, Payment, Payout, Refund};
+pub use invariant::Invariant;
+pub use money::{Amount, Currency, Money, MoneyFault};
+pub use name::{AgreementNumber, BankSerial, BatchId, InstitutionId, NameFault, TransferCategory, TransferId};
+pub use outcome::{ContentField, Decision, Refusal, TransferStatus};
+pub use shard::{ShardCount, ShardId};
+pub use time::{BusinessDate, ChinaTime};
+pub use token::{AccountToken, DetailsDigest, NameToken};
+pub use transfer::{Transfer, TransferKey, TransferKind};

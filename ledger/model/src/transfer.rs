@@ -1,0 +1,79 @@
+//! A transfer: one message that asked for money to move, and what was decided of it.
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    AccountToken, AgreementNumber, Amount, BankSerial, BatchId, ChinaTime, Decision, DetailsDigest, InstitutionId,
+    TransferCategory, TransferId,
+};
+
+/// Idempotency key: who sent it, of which category, under which id. At most one transfer has it (invariant L4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransferKey {
+    pub issuer: InstitutionId,
+    pub category: TransferCategory,
+    pub id: TransferId,
+}
+
+impl TransferKey {
+    /// 49 bytes: issuer, category, id. Their lengths are fixed, so the concatenation is unambiguous.
+    pub fn bytes(&self) -> [u8; Self::LENGTH] {
+        let mut key = [0; Self::LENGTH];
+        let parts = [self.issuer.as_str(), self.category.as_str(), self.id.as_str()];
+        let text = parts.iter().flat_map(|part| part.bytes());
+        key.iter_mut().zip(text).for_each(|(place, byte)| *place = byte);
+        key
+    }
+
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.bytes()).into()
+    }
+
+    pub const LENGTH: usize = 14 + 4 + 31;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TransferKind {
+    /// Debits the customer.
+    Payment,
+    /// Credits the customer back.
+    Refund,
+    /// Credits the customer.
+    Payout,
+}
+
+impl TransferKind {
+    pub const ALL: [Self; 3] = [Self::Payment, Self::Refund, Self::Payout];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Payment => "payment",
+            Self::Refund => "refund",
+            Self::Payout => "payout",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// A decided transfer as the books keep it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    pub key: TransferKey,
+    pub kind: TransferKind,
+    pub amount: Amount,
+    pub batch: BatchId,
+    pub institution: InstitutionId,
+    pub agreement: Option<AgreementNumber>,
+    /// The customer's account, where one was found or named.
+    pub account: Option<AccountToken>,
+    /// Of a refund.
+    pub original: Option<TransferKey>,
+    pub details: DetailsDigest,
+    pub decision: Decision,
+    pub serial: BankSerial,
+    /// `TrxFinishTm`.
+    pub decided_at: ChinaTime,
+}
