@@ -41,23 +41,41 @@ pub enum ChainFault {
 
 impl ChainPosition {
     pub const fn start(shard: ShardId) -> Self {
-        Self { shard, sequence: 0, head: ChainHash::START }
+        Self {
+            shard,
+            sequence: 0,
+            head: ChainHash::START,
+        }
     }
 
     /// Takes the next record; `encoded` are the bytes it was decoded from.
     pub fn follow(&self, record: &JournalRecord, encoded: &[u8]) -> Result<Self, ChainFault> {
         let shard = self.shard;
         if record.shard != shard {
-            return Err(ChainFault::OtherShard { expected: shard, found: record.shard });
+            return Err(ChainFault::OtherShard {
+                expected: shard,
+                found: record.shard,
+            });
         }
         let expected = self.sequence + 1;
         if record.sequence != expected {
-            return Err(ChainFault::OutOfSequence { shard, expected, found: record.sequence });
+            return Err(ChainFault::OutOfSequence {
+                shard,
+                expected,
+                found: record.sequence,
+            });
         }
         if record.previous != self.head {
-            return Err(ChainFault::Broken { shard, sequence: record.sequence });
+            return Err(ChainFault::Broken {
+                shard,
+                sequence: record.sequence,
+            });
         }
-        Ok(Self { shard, sequence: expected, head: ChainHash::of(encoded) })
+        Ok(Self {
+            shard,
+            sequence: expected,
+            head: ChainHash::of(encoded),
+        })
     }
 }
 

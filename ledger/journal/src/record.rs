@@ -23,10 +23,19 @@ pub struct JournalRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The account as it stands after opening; `entries` bring in its opening balance, none when it is zero.
-    AccountOpened { account: Account, entries: Vec<Entry> },
-    AgreementRecorded { agreement: Agreement },
+    AccountOpened {
+        account: Account,
+        entries: Vec<Entry>,
+    },
+    AgreementRecorded {
+        agreement: Agreement,
+    },
     /// Refused transfers have no entries.
-    TransferDecided { transfer: Transfer, entries: Vec<Entry>, evidence: EvidenceDigest },
+    TransferDecided {
+        transfer: Transfer,
+        entries: Vec<Entry>,
+        evidence: EvidenceDigest,
+    },
 }
 
 impl Event {

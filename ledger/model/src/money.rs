@@ -132,7 +132,10 @@ impl FromStr for Amount {
         }
         let parse = |part: &str| part.parse::<i64>().map_err(|_| MoneyFault::OutOfRange);
         let whole = parse(major)?.checked_mul(100).ok_or(MoneyFault::OutOfRange)?;
-        Self::new(whole.checked_add(parse(minor)?).ok_or(MoneyFault::OutOfRange)?, currency)
+        Self::new(
+            whole.checked_add(parse(minor)?).ok_or(MoneyFault::OutOfRange)?,
+            currency,
+        )
     }
 }
 
@@ -224,7 +227,10 @@ mod tests {
     fn sums_are_checked() {
         let most = Money::new(i64::MAX, Currency::CNY);
         assert_eq!(most.plus(Money::new(1, Currency::CNY)), Err(MoneyFault::OutOfRange));
-        assert_eq!(most.minus(Money::new(1, "USD".parse().unwrap())), Err(MoneyFault::CurrenciesDiffer));
+        assert_eq!(
+            most.minus(Money::new(1, "USD".parse().unwrap())),
+            Err(MoneyFault::CurrenciesDiffer)
+        );
         assert_eq!(Money::new(-5, Currency::CNY).to_string(), "CNY-0.05");
     }
 }

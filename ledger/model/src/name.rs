@@ -37,11 +37,17 @@ impl<const N: usize> Text<N> {
         }
         let mut bytes = [0; N];
         bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        Some(Self { bytes, length: u8::try_from(text.len()).ok()? })
+        Some(Self {
+            bytes,
+            length: u8::try_from(text.len()).ok()?,
+        })
     }
 
     fn as_str(&self) -> &str {
-        let held = self.bytes.get(..usize::from(self.length)).expect("length is at most N, checked when built");
+        let held = self
+            .bytes
+            .get(..usize::from(self.length))
+            .expect("length is at most N, checked when built");
         std::str::from_utf8(held).expect("the constructor admits ASCII only")
     }
 }
@@ -175,7 +181,9 @@ impl AgreementNumber {
 
     pub fn issue(shard: ShardId, sequence: u64) -> Self {
         let digits = format!("1{:02}{:015}", shard.number(), sequence);
-        with_check_digit(&digits).parse().expect("19 digits are an agreement number")
+        with_check_digit(&digits)
+            .parse()
+            .expect("19 digits are an agreement number")
     }
 
     /// The shard tag, where the number is one this bank issued: right length, check digit right.
@@ -210,7 +218,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn check<T: FromStr>(text: &str, good: bool) {
-        assert_eq!(text.parse::<T>().is_ok(), good, "{text:?} as {}", std::any::type_name::<T>());
+        assert_eq!(
+            text.parse::<T>().is_ok(),
+            good,
+            "{text:?} as {}",
+            std::any::type_name::<T>()
+        );
     }
 
     #[test]

@@ -109,7 +109,9 @@ impl TransferStatus {
     }
 
     pub fn from_code(code: &str) -> Option<Self> {
-        [Self::Success, Self::Failed, Self::InProcess].into_iter().find(|status| status.code() == code)
+        [Self::Success, Self::Failed, Self::InProcess]
+            .into_iter()
+            .find(|status| status.code() == code)
     }
 }
 

@@ -30,7 +30,11 @@ impl ShardCount {
     pub const MAX: u8 = 64;
 
     pub const fn new(count: u8) -> Option<Self> {
-        if count == 0 || count > Self::MAX { None } else { Some(Self(count)) }
+        if count == 0 || count > Self::MAX {
+            None
+        } else {
+            Some(Self(count))
+        }
     }
 
     pub const fn count(self) -> u8 {

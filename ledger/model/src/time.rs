@@ -46,7 +46,10 @@ impl ChinaTime {
 
     /// `None` past the year 9999.
     pub fn plus_seconds(self, seconds: i64) -> Option<Self> {
-        self.0.checked_add(jiff::SignedDuration::from_secs(seconds)).ok().map(Self)
+        self.0
+            .checked_add(jiff::SignedDuration::from_secs(seconds))
+            .ok()
+            .map(Self)
     }
 }
 
@@ -67,11 +70,22 @@ impl BusinessDate {
 
     /// `yyyyMMdd` as a number: orders as dates do, packs into four bytes.
     pub fn number(self) -> u32 {
-        self.compact().parse().expect("eight digits are a number")
+        let part = |value: i16| u32::try_from(value).expect("a business date has a year from 0 to 9999");
+        part(self.0.year()) * 10_000 + part(self.0.month().into()) * 100 + part(self.0.day().into())
     }
 
     pub fn from_number(number: u32) -> Option<Self> {
-        format!("{number:08}").parse().ok()
+        let part = |value: u32| i16::try_from(value).ok();
+        let narrow = |value: u32| i8::try_from(value).ok();
+        let (year, month, day) = (
+            part(number / 10_000)?,
+            narrow(number / 100 % 100)?,
+            narrow(number % 100)?,
+        );
+        if year > 9999 {
+            return None;
+        }
+        civil::Date::new(year, month, day).ok().map(Self)
     }
 }
 
@@ -106,9 +120,15 @@ impl FromStr for BusinessDate {
         if bare.len() != 8 || !bare.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(TimeFault);
         }
-        let number = |range| bare.get(range).and_then(|digits: &str| digits.parse::<i16>().ok()).ok_or(TimeFault);
+        let number = |range| {
+            bare.get(range)
+                .and_then(|digits: &str| digits.parse::<i16>().ok())
+                .ok_or(TimeFault)
+        };
         let narrow = |value: i16| i8::try_from(value).map_err(|_| TimeFault);
-        civil::Date::new(number(0..4)?, narrow(number(4..6)?)?, narrow(number(6..8)?)?).map(Self).map_err(|_| TimeFault)
+        civil::Date::new(number(0..4)?, narrow(number(4..6)?)?, narrow(number(6..8)?)?)
+            .map(Self)
+            .map_err(|_| TimeFault)
     }
 }
 

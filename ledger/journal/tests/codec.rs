@@ -1,0 +1,393 @@
+//! The codec: golden bytes of version 1, round trips, and bytes that are not a record.
+
+use expect_test::{ExpectFile, expect_file};
+use ledger_journal::{ChainFault, ChainHash, ChainPosition, DecodeFault, Event, EvidenceDigest, JournalRecord};
+use ledger_model::{
+    Account, AccountStatus, AccountToken, Agreement, AgreementNumber, AgreementStatus, AgreementTerms, Amount,
+    BankSerial, BatchId, ChinaTime, Currency, Decision, DetailsDigest, Entry, InstitutionId, LedgerAccount, Money,
+    NameToken, Refusal, ShardCount, ShardId, Side, Transfer, TransferKey, TransferKind, UnpackFault,
+};
+use proptest::prelude::*;
+
+const RECORDED_AT: i64 = 1_772_416_800;
+
+fn shard(number: u8) -> ShardId {
+    ShardCount::new(64).unwrap().shard(number).unwrap()
+}
+
+fn cny(minor: i64) -> Amount {
+    Amount::new(minor, Currency::CNY).unwrap()
+}
+
+fn account() -> Account {
+    Account {
+        token: AccountToken::new([0xA1; 32]),
+        name: NameToken::new([0xB2; 32]),
+        status: AccountStatus::DebitBlocked,
+        balance: Money::new(1_000_000, Currency::CNY),
+    }
+}
+
+fn agreement() -> Agreement {
+    Agreement {
+        number: AgreementNumber::issue(shard(3), 4711),
+        account: AccountToken::new([0xA1; 32]),
+        institution: "Z2000133000019".parse().unwrap(),
+        status: AgreementStatus::Normal,
+        terms: AgreementTerms {
+            single_max: cny(500_000),
+            daily_max: cny(2_000_000),
+            daily_count_max: 20,
+            expires: "2030-12-31".parse().unwrap(),
+        },
+    }
+}
+
+fn key(id: &str) -> TransferKey {
+    TransferKey {
+        issuer: "G4000311000018".parse().unwrap(),
+        category: "0110".parse().unwrap(),
+        id: id.parse().unwrap(),
+    }
+}
+
+fn payment(decision: Decision) -> Transfer {
+    Transfer {
+        key: key("2026030212345678901234560000001"),
+        kind: TransferKind::Payment,
+        amount: cny(51_817),
+        batch: "B202603020001".parse().unwrap(),
+        institution: "Z2000133000019".parse().unwrap(),
+        agreement: Some(AgreementNumber::issue(shard(3), 4711)),
+        account: Some(AccountToken::new([0xA1; 32])),
+        original: None,
+        details: DetailsDigest::new([0xC3; 32]),
+        decision,
+        serial: BankSerial::issue("2026-03-02".parse().unwrap(), shard(3), 3),
+        decided_at: ChinaTime::from_unix_seconds(RECORDED_AT).unwrap(),
+    }
+}
+
+fn posting() -> Vec<Entry> {
+    let batch = LedgerAccount::NetworkClearing("B202603020001".parse().unwrap());
+    vec![
+        Entry {
+            account: LedgerAccount::Customer(AccountToken::new([0xA1; 32])),
+            side: Side::Debit,
+            amount: cny(51_817),
+        },
+        Entry {
+            account: batch,
+            side: Side::Credit,
+            amount: cny(51_817),
+        },
+    ]
+}
+
+fn record(sequence: u64, event: Event) -> JournalRecord {
+    JournalRecord {
+        shard: shard(3),
+        sequence,
+        previous: ChainHash([0xD4; 32]),
+        committed_at: ChinaTime::from_unix_seconds(RECORDED_AT).unwrap(),
+        event,
+    }
+}
+
+/// Hexadecimal, 32 bytes a line.
+fn lines(bytes: &[u8]) -> String {
+    bytes
+        .chunks(32)
+        .map(|line| format!("{}\n", hex::encode(line)))
+        .collect()
+}
+
+fn check_golden(record: &JournalRecord, expected: &ExpectFile) {
+    let encoded = record.encode();
+    expected.assert_eq(&lines(&encoded));
+    let golden = hex::decode(expected.data().split_whitespace().collect::<String>()).unwrap();
+    assert_eq!(JournalRecord::decode(&golden).as_ref(), Ok(record));
+}
+
+#[test]
+fn golden_bytes_of_version_1() {
+    let opening = vec![
+        Entry {
+            account: LedgerAccount::OpeningBalances,
+            side: Side::Debit,
+            amount: cny(1_000_000),
+        },
+        Entry {
+            account: LedgerAccount::Customer(AccountToken::new([0xA1; 32])),
+            side: Side::Credit,
+            amount: cny(1_000_000),
+        },
+    ];
+    let opened = Event::AccountOpened {
+        account: account(),
+        entries: opening,
+    };
+    check_golden(&record(1, opened), &expect_file!["../golden/v1/account_opened.hex"]);
+
+    let recorded = Event::AgreementRecorded { agreement: agreement() };
+    check_golden(
+        &record(2, recorded),
+        &expect_file!["../golden/v1/agreement_recorded.hex"],
+    );
+
+    let evidence = EvidenceDigest([0xE5; 32]);
+    let posted = Event::TransferDecided {
+        transfer: payment(Decision::Posted),
+        entries: posting(),
+        evidence,
+    };
+    check_golden(&record(3, posted), &expect_file!["../golden/v1/payment_posted.hex"]);
+
+    let mut refund = payment(Decision::Refused(Refusal::OriginalNotFound));
+    refund.kind = TransferKind::Refund;
+    refund.account = None;
+    refund.original = Some(key("2026030112345678901234560000001"));
+    let refused = Event::TransferDecided {
+        transfer: refund,
+        entries: Vec::new(),
+        evidence,
+    };
+    check_golden(&record(4, refused), &expect_file!["../golden/v1/refund_refused.hex"]);
+}
+
+#[test]
+fn bytes_that_are_not_a_record() {
+    fn check(change: impl Fn(&mut Vec<u8>), expected: DecodeFault) {
+        let mut bytes = record(2, Event::AgreementRecorded { agreement: agreement() }).encode();
+        change(&mut bytes);
+        assert_eq!(JournalRecord::decode(&bytes), Err(expected));
+    }
+    check(Vec::clear, DecodeFault::Content(UnpackFault::CutShort));
+    check(|bytes| bytes[0] = 2, DecodeFault::Version(2));
+    check(|bytes| bytes[1] = 64, DecodeFault::Shard(64));
+    check(|bytes| bytes[50] = 9, DecodeFault::Event(9));
+    check(|bytes| bytes.push(0), DecodeFault::Content(UnpackFault::TrailingBytes));
+    check(|bytes| bytes.truncate(100), DecodeFault::Content(UnpackFault::CutShort));
+}
+
+#[test]
+fn a_chain_is_followed_record_by_record() {
+    let start = ChainPosition::start(shard(3));
+    let mut first = record(1, Event::AgreementRecorded { agreement: agreement() });
+    first.previous = ChainHash::START;
+    let bytes = first.encode();
+    let after_first = start.follow(&first, &bytes).unwrap();
+    assert_eq!((after_first.sequence, after_first.head), (1, ChainHash::of(&bytes)));
+
+    let check = |change: fn(&mut JournalRecord), expected: ChainFault| {
+        let mut second = record(2, Event::AgreementRecorded { agreement: agreement() });
+        second.previous = after_first.head;
+        change(&mut second);
+        assert_eq!(after_first.follow(&second, &second.encode()), Err(expected));
+    };
+    check(
+        |second| second.shard = shard(4),
+        ChainFault::OtherShard {
+            expected: shard(3),
+            found: shard(4),
+        },
+    );
+    check(
+        |second| second.sequence = 1,
+        ChainFault::OutOfSequence {
+            shard: shard(3),
+            expected: 2,
+            found: 1,
+        },
+    );
+    check(
+        |second| second.sequence = 3,
+        ChainFault::OutOfSequence {
+            shard: shard(3),
+            expected: 2,
+            found: 3,
+        },
+    );
+    check(
+        |second| second.previous = ChainHash::START,
+        ChainFault::Broken {
+            shard: shard(3),
+            sequence: 2,
+        },
+    );
+}
+
+fn any_amount() -> impl Strategy<Value = Amount> {
+    (1..=i64::MAX, "[A-Z]{3}").prop_map(|(minor, code)| Amount::new(minor, code.parse().unwrap()).unwrap())
+}
+
+fn any_institution() -> impl Strategy<Value = InstitutionId> {
+    "[CZG][0-9A-Z]{13}".prop_map(|text| text.parse().unwrap())
+}
+
+fn any_batch() -> impl Strategy<Value = BatchId> {
+    "B20[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|1[0-9]|2[0-8])[0-9]{4}".prop_map(|text| text.parse().unwrap())
+}
+
+fn any_key() -> impl Strategy<Value = TransferKey> {
+    (
+        any_institution(),
+        "[0-9]{4}",
+        "20[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|1[0-9]|2[0-8])[0-9A-Za-z]{17}[0-9]{6}",
+    )
+        .prop_map(|(issuer, category, id)| TransferKey {
+            issuer,
+            category: category.parse().unwrap(),
+            id: id.parse().unwrap(),
+        })
+}
+
+fn any_agreement_number() -> impl Strategy<Value = AgreementNumber> {
+    "[0-9A-Za-z]{1,34}".prop_map(|text| text.parse().unwrap())
+}
+
+fn any_time() -> impl Strategy<Value = ChinaTime> {
+    (0..253_370_736_000_i64).prop_map(|seconds| ChinaTime::from_unix_seconds(seconds).unwrap())
+}
+
+fn any_entries() -> impl Strategy<Value = Vec<Entry>> {
+    let account = prop_oneof![
+        any::<[u8; 32]>().prop_map(|bytes| LedgerAccount::Customer(AccountToken::new(bytes))),
+        any_batch().prop_map(LedgerAccount::NetworkClearing),
+        Just(LedgerAccount::OpeningBalances),
+    ];
+    let side = prop_oneof![Just(Side::Debit), Just(Side::Credit)];
+    let entry = (account, side, any_amount()).prop_map(|(account, side, amount)| Entry { account, side, amount });
+    prop::collection::vec(entry, 0..5)
+}
+
+fn any_account() -> impl Strategy<Value = Account> {
+    let status = prop::sample::select(vec![
+        AccountStatus::Open,
+        AccountStatus::Frozen,
+        AccountStatus::DebitBlocked,
+        AccountStatus::Closed,
+    ]);
+    (any::<[u8; 32]>(), any::<[u8; 32]>(), status, any::<i64>()).prop_map(|(token, name, status, minor)| Account {
+        token: AccountToken::new(token),
+        name: NameToken::new(name),
+        status,
+        balance: Money::new(minor, Currency::CNY),
+    })
+}
+
+fn any_agreement() -> impl Strategy<Value = Agreement> {
+    let status = prop::sample::select(vec![AgreementStatus::Normal, AgreementStatus::Rescinded]);
+    let terms = (any_amount(), any_amount(), any::<u32>(), any_time()).prop_map(
+        |(single_max, daily_max, daily_count_max, at)| AgreementTerms {
+            single_max,
+            daily_max,
+            daily_count_max,
+            expires: at.date(),
+        },
+    );
+    (
+        any_agreement_number(),
+        any::<[u8; 32]>(),
+        any_institution(),
+        status,
+        terms,
+    )
+        .prop_map(|(number, account, institution, status, terms)| Agreement {
+            number,
+            account: AccountToken::new(account),
+            institution,
+            status,
+            terms,
+        })
+}
+
+fn any_transfer() -> impl Strategy<Value = Transfer> {
+    let decision = prop_oneof![
+        Just(Decision::Posted),
+        prop::sample::select(Refusal::ALL.to_vec()).prop_map(Decision::Refused)
+    ];
+    let named = (
+        any_key(),
+        prop::sample::select(TransferKind::ALL.to_vec()),
+        any_amount(),
+        any_batch(),
+    );
+    let parties = (
+        any_institution(),
+        prop::option::of(any_agreement_number()),
+        prop::option::of(any::<[u8; 32]>()),
+        prop::option::of(any_key()),
+    );
+    let decided = (any::<[u8; 32]>(), decision, "[0-9A-Za-z]{1,32}", any_time());
+    (named, parties, decided).prop_map(|(named, parties, decided)| Transfer {
+        key: named.0,
+        kind: named.1,
+        amount: named.2,
+        batch: named.3,
+        institution: parties.0,
+        agreement: parties.1,
+        account: parties.2.map(AccountToken::new),
+        original: parties.3,
+        details: DetailsDigest::new(decided.0),
+        decision: decided.1,
+        serial: decided.2.parse().unwrap(),
+        decided_at: decided.3,
+    })
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        (any_account(), any_entries()).prop_map(|(account, entries)| Event::AccountOpened { account, entries }),
+        any_agreement().prop_map(|agreement| Event::AgreementRecorded { agreement }),
+        (any_transfer(), any_entries(), any::<[u8; 32]>()).prop_map(|(transfer, entries, evidence)| {
+            Event::TransferDecided {
+                transfer,
+                entries,
+                evidence: EvidenceDigest(evidence),
+            }
+        }),
+    ]
+}
+
+fn any_record() -> impl Strategy<Value = JournalRecord> {
+    (0..64_u8, any::<u64>(), any::<[u8; 32]>(), any_time(), any_event()).prop_map(
+        |(number, sequence, previous, committed_at, event)| JournalRecord {
+            shard: shard(number),
+            sequence,
+            previous: ChainHash(previous),
+            committed_at,
+            event,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_record_reads_back_what_it_wrote(record in any_record()) {
+        prop_assert_eq!(JournalRecord::decode(&record.encode()), Ok(record));
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let _ = JournalRecord::decode(&bytes);
+    }
+
+    /// Bytes near a record: whatever still reads is the one encoding of what was read.
+    #[test]
+    fn what_reads_is_canonical(record in any_record(), place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut bytes = record.encode();
+        let place = place.index(bytes.len());
+        bytes[place] = byte;
+        if let Ok(read) = JournalRecord::decode(&bytes) {
+            prop_assert_eq!(read.encode(), bytes);
+        }
+    }
+
+    #[test]
+    fn no_record_reads_when_cut_short(record in any_record(), length in any::<prop::sample::Index>()) {
+        let bytes = record.encode();
+        let length = length.index(bytes.len());
+        prop_assert!(JournalRecord::decode(&bytes[..length]).is_err());
+    }
+}
