@@ -117,3 +117,57 @@ impl fmt::Debug for OperationsPort {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    fn shown_at(ip: [u8; 4], ready: Result<(), String>) -> OperationsPort {
+        OperationsPort {
+            address: SocketAddr::from((ip, 0)),
+            process: "example",
+            version: "1.2.3",
+            registry: Arc::new(Registry::default()),
+            ready: Arc::new(move || ready.clone()),
+        }
+    }
+
+    async fn ask(address: SocketAddr, path: &str) -> String {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: operations\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn shows_health_version_and_metrics() {
+        let (switch, stop) = Stop::by_hand();
+        let reason = Err("the ledger cannot be reached".to_owned());
+        let port = shown_at([127, 0, 0, 1], reason).bind().await.unwrap();
+        let address = port.address().unwrap();
+        let serving = tokio::spawn(port.serve(stop));
+        for (path, expected) in [
+            ("/health/live", "200 OK"),
+            ("/health/ready", "503 Service Unavailable"),
+            ("/health/ready", "not ready: the ledger cannot be reached"),
+            ("/version", "example 1.2.3"),
+            ("/metrics", "# EOF"),
+            ("/other", "404 Not Found"),
+        ] {
+            let answer = ask(address, path).await;
+            assert!(answer.contains(expected), "{path}: {answer}");
+        }
+        switch.pull();
+        serving.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn listens_on_loopback_only() {
+        let bound = shown_at([0, 0, 0, 0], Ok(())).bind().await;
+        assert!(matches!(bound, Err(PortFault::NotLoopback(_))));
+    }
+}
