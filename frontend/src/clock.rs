@@ -2,41 +2,34 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use frontend_messages::Profile;
 use ledger_model::ChinaTime;
 
 /// Reads the wall clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     unix_seconds: fn() -> i64,
-}
-
-/// How far `SndDt` may lie from now.
-#[derive(Debug, Clone, Copy)]
-pub struct Freshness {
-    pub skew_seconds_max: i64,
     /// Fixture files carry one fixed time. An installation of testers accepts it besides the present; no other does.
-    pub fixture_time: Option<ChinaTime>,
+    fixture_time: Option<ChinaTime>,
 }
 
 impl Clock {
-    pub const fn system() -> Self {
-        Self { unix_seconds: system_seconds }
+    pub const fn system(fixture_time: Option<ChinaTime>) -> Self {
+        Self { unix_seconds: system_seconds, fixture_time }
     }
 
     /// A clock of the caller's.
-    pub const fn reading(unix_seconds: fn() -> i64) -> Self {
-        Self { unix_seconds }
+    pub const fn reading(unix_seconds: fn() -> i64, fixture_time: Option<ChinaTime>) -> Self {
+        Self { unix_seconds, fixture_time }
     }
 
     pub fn now(self) -> ChinaTime {
         ChinaTime::from_unix_seconds((self.unix_seconds)()).expect("the clock stands between 1970 and 9999")
     }
-}
 
-impl Freshness {
-    pub fn holds(self, sent_at: ChinaTime, now: ChinaTime) -> bool {
-        let near = |time: ChinaTime| sent_at.seconds_since(time).abs() <= self.skew_seconds_max;
-        near(now) || self.fixture_time.is_some_and(near)
+    pub fn accepts(self, sent_at: ChinaTime, profile: &Profile) -> bool {
+        profile.is_timely(sent_at, self.now())
+            || self.fixture_time.is_some_and(|fixture_time| profile.is_timely(sent_at, fixture_time))
     }
 }
 
@@ -51,9 +44,10 @@ mod tests {
     use super::*;
 
     fn check(sent_at: &str, fixture_time: Option<&str>, expected: bool) {
-        let now = "2026-07-01T12:00:00".parse().unwrap();
-        let freshness = Freshness { skew_seconds_max: 900, fixture_time: fixture_time.map(|time| time.parse().unwrap()) };
-        assert_eq!(freshness.holds(sent_at.parse().unwrap(), now), expected, "{sent_at} {fixture_time:?}");
+        // 2026-07-01T12:00:00 in China
+        let clock = Clock::reading(|| 1_782_878_400, fixture_time.map(|time| time.parse().unwrap()));
+        let accepted = clock.accepts(sent_at.parse().unwrap(), &Profile::default());
+        assert_eq!(accepted, expected, "{sent_at} {fixture_time:?}");
     }
 
     #[test]

@@ -113,11 +113,11 @@ pub struct MessageRules {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdmissionLimits {
-    pub in_flight_max: usize,
-    /// Refunds and payouts together.
-    pub credits_max: usize,
+    pub in_flight_max: u32,
+    /// All but queries: payments, refunds and payouts together.
+    pub transfers_max: u32,
     /// New debits.
-    pub payments_max: usize,
+    pub payments_max: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -158,18 +158,19 @@ pub enum SettingFault {
 const NETWORK: &str = "G4000311000018";
 const ANSWER_MS: u64 = 2_500;
 const SIGNING_RESERVE_MS: u64 = 400;
-const IN_FLIGHT_MAX: usize = 4_096;
-const CREDITS_MAX: usize = 3_584;
-const PAYMENTS_MAX: usize = 3_072;
+const IN_FLIGHT_MAX: u32 = 4_096;
+const TRANSFERS_MAX: u32 = 3_584;
+const PAYMENTS_MAX: u32 = 3_072;
 /// The network queries after 3 s (profile, section 7): an answer later than that helps nobody.
 const NETWORK_WAITS_MS: u64 = 3_000;
 /// hyper's smallest read buffer.
 const HEADER_BYTES_LEAST: usize = 8_192;
+const MESSAGES_MAX: u32 = 1_000_000;
 const WORKER_THREADS_MAX: usize = 256;
 
 const _: () = assert!(ANSWER_MS < NETWORK_WAITS_MS);
 const _: () = assert!(SIGNING_RESERVE_MS < ANSWER_MS);
-const _: () = assert!(PAYMENTS_MAX < CREDITS_MAX && CREDITS_MAX < IN_FLIGHT_MAX);
+const _: () = assert!(PAYMENTS_MAX < TRANSFERS_MAX && TRANSFERS_MAX < IN_FLIGHT_MAX);
 
 impl Default for Connections {
     fn default() -> Self {
@@ -190,7 +191,7 @@ impl Default for MessageRules {
 
 impl Default for AdmissionLimits {
     fn default() -> Self {
-        Self { in_flight_max: IN_FLIGHT_MAX, credits_max: CREDITS_MAX, payments_max: PAYMENTS_MAX }
+        Self { in_flight_max: IN_FLIGHT_MAX, transfers_max: TRANSFERS_MAX, payments_max: PAYMENTS_MAX }
     }
 }
 
@@ -263,9 +264,10 @@ impl Config {
             (self.message.body_bytes_max > 0, "message.body_bytes_max", "more than 0"),
             (!self.message.currencies.is_empty(), "message.currencies", "at least one currency"),
             (self.message.clock_skew_seconds_max > 0, "message.clock_skew_seconds_max", "more than 0"),
+            (limits.in_flight_max <= MESSAGES_MAX, "admission.in_flight_max", "at most 1000000"),
             (limits.payments_max > 0, "admission.payments_max", "more than 0"),
-            (limits.payments_max < limits.credits_max, "admission.payments_max", "less than admission.credits_max"),
-            (limits.credits_max < limits.in_flight_max, "admission.credits_max", "less than admission.in_flight_max"),
+            (limits.payments_max < limits.transfers_max, "admission.payments_max", "less than admission.transfers_max"),
+            (limits.transfers_max < limits.in_flight_max, "admission.transfers_max", "less than admission.in_flight_max"),
             (
                 self.deadlines.signing_reserve_ms < self.deadlines.answer_ms,
                 "deadlines.signing_reserve_ms",
@@ -379,8 +381,8 @@ mod tests {
         check("path = \"preSvr\"", "path must be absolute");
         check("network = \"X\"", "an institution is 14 characters");
         check("worker_threads = 0", "worker_threads must be between");
-        check("[admission]\npayments_max = 4000", "admission.payments_max must be less than admission.credits_max");
-        check("[admission]\ncredits_max = 4096", "admission.credits_max must be less");
+        check("[admission]\npayments_max = 4000", "admission.payments_max must be less than admission.transfers_max");
+        check("[admission]\ntransfers_max = 4096", "admission.transfers_max must be less");
         check("[deadlines]\nanswer_ms = 400", "deadlines.signing_reserve_ms must be less");
         check("[message]\ncurrencies = [\"yuan\"]", "three capital letters");
         check("[clock]\nalso_accept_fixture_time_not_for_production = \"2026-03-02\"", "a time is");

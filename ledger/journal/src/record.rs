@@ -1,12 +1,26 @@
 //! What a record says.
 
 use ledger_model::{Account, Agreement, ChinaTime, Entry, ShardId, Transfer};
+use sha2::{Digest, Sha256};
 
 use crate::ChainHash;
 
-/// SHA-256 over the evidence kept with a transfer: length-prefixed signed bytes, signature and key serial.
+/// SHA-256 over the evidence kept with a transfer: signed bytes, signature and key serial, each after its length as
+/// eight big-endian bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EvidenceDigest(pub [u8; 32]);
+
+impl EvidenceDigest {
+    pub fn over(signed: &[u8], signature: &[u8], signing_serial: &str) -> Self {
+        let mut digest = Sha256::new();
+        for part in [signed, signature, signing_serial.as_bytes()] {
+            let length = u64::try_from(part.len()).expect("a length in memory fits 64 bits");
+            digest.update(length.to_be_bytes());
+            digest.update(part);
+        }
+        Self(digest.finalize().into())
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalRecord {
@@ -21,6 +35,10 @@ pub struct JournalRecord {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every record is the large one; a box would cost each an allocation"
+)]
 pub enum Event {
     /// The account as it stands after opening; `entries` bring in its opening balance, none when it is zero.
     AccountOpened {

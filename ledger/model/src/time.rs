@@ -22,12 +22,15 @@ const CHINA_SECONDS_EAST: i64 = 8 * 3600;
 impl ChinaTime {
     /// From seconds since 1970-01-01T00:00:00Z. `None` outside the years 1970 to 9999.
     pub fn from_unix_seconds(seconds: i64) -> Option<Self> {
+        Self::unpacked(seconds).filter(|_| seconds >= 0)
+    }
+
+    /// As `from_unix_seconds`, and back to the year 0: every time of the wire.
+    pub(crate) fn unpacked(seconds: i64) -> Option<Self> {
         let local = seconds.checked_add(CHINA_SECONDS_EAST)?;
         let epoch = civil::date(1970, 1, 1).at(0, 0, 0, 0);
-        if seconds < 0 {
-            return None;
-        }
-        epoch.checked_add(jiff::SignedDuration::from_secs(local)).ok().map(Self)
+        let time = epoch.checked_add(jiff::SignedDuration::from_secs(local)).ok()?;
+        (time.year() >= 0).then_some(Self(time))
     }
 
     pub fn unix_seconds(self) -> i64 {

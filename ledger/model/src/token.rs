@@ -45,8 +45,8 @@ macro_rules! thirty_two_bytes {
         /// The first 8 digits: enough to follow one through a log, too few to look it up elsewhere.
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let [a, b, c, d, ..] = self.0;
-                write!(f, "{a:02x}{b:02x}{c:02x}{d:02x}…")
+                self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))?;
+                f.write_str("…")
             }
         }
     };

@@ -1,1 +1,28 @@
-//! 
+//! The ledger's contract for other processes: what can be asked, what is answered, and the client that asks.
+//!
+//! Callers use [`LedgerClient`] and the plain types here. The types of the wire are in [`wire`], for the process that
+//! serves them; everything that crosses from one to the other goes through the conversions of this crate, so a name or
+//! an amount is checked once, at the edge.
+#![forbid(unsafe_code)]
+
+mod client;
+mod convert;
+mod load;
+mod reply;
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::as_conversions,
+    missing_debug_implementations,
+    unreachable_pub,
+    reason = "generated code"
+)]
+pub mod wire {
+    //! Generated from `proto/ledger.proto`.
+    tonic::include_proto!("ledger.v1");
+}
+
+pub use client::{LedgerClient, LedgerFault};
+pub use convert::Malformed;
+pub use load::{LoadBatch, LoadReply, RefusedItem};
+pub use reply::{CurrencySum, Evidence, NothingPosted, PostReply, QueryReply, ShardPosition};

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::{DoesNotOpen, FieldKey, Suite};
 
-const PREFIX_BYTES: usize = 3;
+pub(crate) const PREFIX_BYTES: usize = 3;
 
 pub(crate) const fn prefix(suite: Suite) -> &'static [u8; PREFIX_BYTES] {
     match suite {

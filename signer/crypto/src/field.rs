@@ -52,12 +52,18 @@ impl FieldKey {
             Suite::Rsa => KeyBytes::Rsa(Zeroizing::new(bytes.try_into().ok()?)),
             Suite::Sm => KeyBytes::Sm(Zeroizing::new(bytes.try_into().ok()?)),
         };
-        Some(Self { bytes, genuine: Choice::from(1) })
+        Some(Self {
+            bytes,
+            genuine: Choice::from(1),
+        })
     }
 
     /// What an RSA envelope yields: `bytes` are a stand-in unless `genuine`.
     pub(crate) fn from_rsa_envelope(bytes: Zeroizing<[u8; 32]>, genuine: Choice) -> Self {
-        Self { bytes: KeyBytes::Rsa(bytes), genuine }
+        Self {
+            bytes: KeyBytes::Rsa(bytes),
+            genuine,
+        }
     }
 
     pub fn suite(&self) -> Suite {
@@ -68,17 +74,17 @@ impl FieldKey {
     }
 
     /// Pads and encrypts one field.
-    pub fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, CryptoFault> {
-        let mut bytes = Vec::with_capacity(plaintext.len() + BLOCK_BYTES);
+    pub fn encrypt(&self, plaintext: &[u8]) -> Vec<u8> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(plaintext.len() + BLOCK_BYTES));
         bytes.extend_from_slice(plaintext);
         padding::pad(&mut bytes);
         match &self.bytes {
-            KeyBytes::Rsa(key) => aes(Mode::Encrypt, key, &bytes).map(|sealed| sealed.to_vec()).map_err(CryptoFault::OpenSsl),
-            KeyBytes::Sm(key) => {
-                sm4(Mode::Encrypt, key, &mut bytes);
-                Ok(bytes)
+            KeyBytes::Rsa(key) => {
+                bytes = aes(Mode::Encrypt, key, &bytes).expect("whole blocks under a key of the right length encrypt");
             }
+            KeyBytes::Sm(key) => sm4(Mode::Encrypt, key, &mut bytes),
         }
+        std::mem::take(&mut *bytes)
     }
 
     /// Decrypts one field and takes its padding off.
@@ -111,7 +117,10 @@ impl FieldKey {
             Suite::Rsa => KeyBytes::Rsa(Zeroizing::default()),
             Suite::Sm => KeyBytes::Sm(Zeroizing::default()),
         };
-        Self { bytes, genuine: Choice::from(1) }
+        Self {
+            bytes,
+            genuine: Choice::from(1),
+        }
     }
 }
 
@@ -142,5 +151,37 @@ fn sm4(mode: Mode, key: &[u8; 16], blocks: &mut [u8]) {
             Mode::Encrypt => cipher.encrypt_block(block),
             Mode::Decrypt => cipher.decrypt_block(block),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// GB/T 32907, appendix A.1 and A.2: one block under itself, once and a million times.
+    #[test]
+    fn the_sm4_examples() {
+        let key = [
+            0x01, 0x23, 0x45, 0x67, 0x89, 0xAB, 0xCD, 0xEF, 0xFE, 0xDC, 0xBA, 0x98, 0x76, 0x54, 0x32, 0x10,
+        ];
+        let mut block = key;
+        sm4(Mode::Encrypt, &key, &mut block);
+        assert_eq!(hex::encode(block), "681edf34d206965e86b3e94f536e4246");
+        sm4(Mode::Decrypt, &key, &mut block);
+        assert_eq!(block, key);
+        for _ in 0..1_000_000 {
+            sm4(Mode::Encrypt, &key, &mut block);
+        }
+        assert_eq!(hex::encode(block), "595298c7c6fd271f0402f804c33d3f66");
+    }
+
+    /// FIPS 197, appendix C.3.
+    #[test]
+    fn the_aes_256_example() {
+        let key: [u8; 32] = std::array::from_fn(|at| u8::try_from(at).unwrap());
+        let block = hex::decode("00112233445566778899aabbccddeeff").unwrap();
+        let sealed = aes(Mode::Encrypt, &key, &block).unwrap();
+        assert_eq!(hex::encode(&*sealed), "8ea2b7ca516745bfeafc49904b496089");
+        assert_eq!(*aes(Mode::Decrypt, &key, &sealed).unwrap(), block);
     }
 }

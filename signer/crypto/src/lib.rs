@@ -14,6 +14,7 @@ mod certificate;
 mod envelope;
 mod fault;
 mod field;
+mod hexadecimal;
 mod padding;
 mod private_key;
 mod rsa;

@@ -23,5 +23,9 @@ pub(crate) fn unpadded_len(bytes: &[u8], genuine: Choice) -> Result<usize, DoesN
         // `place` counts from the end: the last byte has place 1. Bytes beyond the count may be anything.
         good &= byte.ct_eq(&count) | place.ct_gt(&count);
     }
-    if bool::from(good) { Ok(bytes.len() - usize::from(count)) } else { Err(DoesNotOpen) }
+    if bool::from(good) {
+        Ok(bytes.len() - usize::from(count))
+    } else {
+        Err(DoesNotOpen)
+    }
 }

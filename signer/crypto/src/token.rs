@@ -7,9 +7,9 @@ use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sm3::Sm3;
-use zeroize::Zeroizing;
 
 use crate::FieldKind;
+use crate::hexadecimal;
 
 /// The key of all tokens. Holds the keyed state of the hash, which wipes itself.
 #[derive(Clone)]
@@ -20,15 +20,11 @@ impl TokenKey {
 
     /// From 64 hexadecimal digits.
     pub fn from_hex(text: &str) -> Option<Self> {
-        let mut key = Zeroizing::new([0u8; Self::BYTES]);
-        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        if pairs.len() != Self::BYTES || !rest.is_empty() {
+        let key = hexadecimal::decode(text)?;
+        if key.len() != Self::BYTES {
             return None;
         }
-        for (byte, [high, low]) in key.iter_mut().zip(pairs) {
-            *byte = nibble(*high)? << 4 | nibble(*low)?;
-        }
-        Hmac::new_from_slice(key.as_slice()).ok().map(Self)
+        Hmac::new_from_slice(&key).ok().map(Self)
     }
 
     pub fn token(&self, kind: FieldKind, plaintext: &[u8]) -> [u8; 32] {
@@ -43,14 +39,5 @@ impl TokenKey {
 impl fmt::Debug for TokenKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenKey(…)")
-    }
-}
-
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
     }
 }

@@ -1,0 +1,198 @@
+//! Net positions of a clearing batch: who owes and who is owed.
+//!
+//! A payment takes from the bank and gives to the payment institution; a refund or payout goes the other way. The
+//! institution's side is taken from the transfer, the bank's own from the entries on the network's clearing account, so
+//! that "a batch nets to zero" (C1) says something. Pure: values in, values out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ledger_model::{
+    BatchId, BusinessDate, Currency, Decision, Entry, InstitutionId, LedgerAccount, Money, Side, Transfer, TransferKind,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NetKey {
+    pub batch: BatchId,
+    pub institution: InstitutionId,
+    pub currency: Currency,
+}
+
+/// Debit: the institution owes. Credit: it is owed. Minor units of the key's currency.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NetSums {
+    pub posted: i64,
+    pub debit_minor: i64,
+    pub credit_minor: i64,
+}
+
+/// Positions by batch, institution and currency.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Nets(BTreeMap<NetKey, NetSums>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the position of {} in batch {} is out of range", .0.institution, .0.batch)]
+pub struct NetFault(pub NetKey);
+
+impl NetSums {
+    /// What the institution is owed, less what it owes. `None` out of range.
+    pub fn net_minor(&self) -> Option<i64> {
+        self.credit_minor.checked_sub(self.debit_minor)
+    }
+
+    fn plus(&self, other: &Self) -> Option<Self> {
+        Some(Self {
+            posted: self.posted.checked_add(other.posted)?,
+            debit_minor: self.debit_minor.checked_add(other.debit_minor)?,
+            credit_minor: self.credit_minor.checked_add(other.credit_minor)?,
+        })
+    }
+
+    const fn one(side: Side, minor: i64) -> Self {
+        match side {
+            Side::Debit => Self { posted: 1, debit_minor: minor, credit_minor: 0 },
+            Side::Credit => Self { posted: 1, debit_minor: 0, credit_minor: minor },
+        }
+    }
+}
+
+/// Which way the money of a transfer goes for the payment institution.
+pub const fn institution_side(kind: TransferKind) -> Side {
+    match kind {
+        TransferKind::Payment => Side::Credit,
+        TransferKind::Refund | TransferKind::Payout => Side::Debit,
+    }
+}
+
+/// Which way it goes for this bank.
+pub const fn bank_side(kind: TransferKind) -> Side {
+    match institution_side(kind) {
+        Side::Debit => Side::Credit,
+        Side::Credit => Side::Debit,
+    }
+}
+
+impl Nets {
+    /// Takes one decided transfer with its entries. A refused one has no entries and moves nothing.
+    pub fn take(&mut self, bank: InstitutionId, transfer: &Transfer, entries: &[Entry]) -> Result<(), NetFault> {
+        match transfer.decision {
+            Decision::Refused(_) => {}
+            Decision::Posted => {
+                let (batch, institution, amount) = (transfer.batch, transfer.institution, transfer.amount);
+                let key = NetKey { batch, institution, currency: amount.currency() };
+                self.add(key, NetSums::one(institution_side(transfer.kind), amount.minor()))?;
+            }
+        }
+        for entry in entries {
+            match entry.account {
+                LedgerAccount::NetworkClearing(batch) => {
+                    let key = NetKey { batch, institution: bank, currency: entry.amount.currency() };
+                    // what is credited to the network's account, the bank owes
+                    let side = match entry.side {
+                        Side::Credit => Side::Debit,
+                        Side::Debit => Side::Credit,
+                    };
+                    self.add(key, NetSums::one(side, entry.amount.minor()))?;
+                }
+                LedgerAccount::Customer(_) | LedgerAccount::OpeningBalances => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub fn add(&mut self, key: NetKey, sums: NetSums) -> Result<(), NetFault> {
+        let held = self.0.entry(key).or_default();
+        *held = held.plus(&sums).ok_or(NetFault(key))?;
+        Ok(())
+    }
+
+    /// Leaves out the batches of these days.
+    pub fn without_days(&self, days: &BTreeSet<BusinessDate>) -> Self {
+        let kept = self.iter().filter(|(key, _)| !days.contains(&key.batch.date()));
+        Self(kept.map(|(key, sums)| (*key, *sums)).collect())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&NetKey, &NetSums)> {
+        self.0.iter()
+    }
+
+    pub fn sums(&self, key: &NetKey) -> NetSums {
+        self.0.get(key).copied().unwrap_or_default()
+    }
+
+    /// The sum over everyone in each batch and currency; zero everywhere where C1 holds.
+    pub fn balance(&self) -> Result<BTreeMap<(BatchId, Currency), Money>, NetFault> {
+        let mut sums = BTreeMap::new();
+        for (key, sum) in self.iter() {
+            let held = sums.entry((key.batch, key.currency)).or_insert(Money::zero(key.currency));
+            let net = Money::new(sum.net_minor().ok_or(NetFault(*key))?, key.currency);
+            *held = held.plus(net).map_err(|_| NetFault(*key))?;
+        }
+        Ok(sums)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sample;
+
+    fn net_of(nets: &Nets, institution: InstitutionId) -> i64 {
+        let of_institution = nets.iter().filter(|(key, _)| key.institution == institution);
+        of_institution.map(|(_, sums)| sums.net_minor().unwrap()).sum()
+    }
+
+    fn check(kind: TransferKind, bank_minor: i64, institution_minor: i64) {
+        let (transfer, entries) = sample::transfer(kind, 1, 500);
+        let mut nets = Nets::default();
+        nets.take(sample::bank(), &transfer, &entries).unwrap();
+        assert_eq!(net_of(&nets, sample::bank()), bank_minor, "{kind:?}");
+        assert_eq!(net_of(&nets, transfer.institution), institution_minor, "{kind:?}");
+    }
+
+    #[test]
+    fn who_owes_whom() {
+        check(TransferKind::Payment, -500, 500);
+        check(TransferKind::Refund, 500, -500);
+        check(TransferKind::Payout, 500, -500);
+    }
+
+    #[test]
+    fn a_refused_transfer_moves_nothing() {
+        let mut nets = Nets::default();
+        nets.take(sample::bank(), &sample::refused(1, 500), &[]).unwrap();
+        assert_eq!(nets, Nets::default());
+    }
+
+    #[test]
+    fn a_sum_out_of_range_is_said() {
+        let (transfer, entries) = sample::transfer(TransferKind::Payment, 1, i64::MAX);
+        let mut nets = Nets::default();
+        nets.take(sample::bank(), &transfer, &entries).unwrap();
+        assert!(nets.take(sample::bank(), &transfer, &entries).is_err());
+    }
+
+    #[test]
+    fn days_are_left_out_whole() {
+        let (transfer, entries) = sample::transfer(TransferKind::Payment, 1, 500);
+        let mut nets = Nets::default();
+        nets.take(sample::bank(), &transfer, &entries).unwrap();
+        assert_eq!(nets.without_days(&BTreeSet::new()), nets);
+        assert_eq!(nets.without_days(&BTreeSet::from([transfer.batch.date()])), Nets::default());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_posted_nets_to_zero(
+            postings in prop::collection::vec((0..3_usize, 0..50_u64, 1..1_000_000_i64), 0..60),
+        ) {
+            let mut nets = Nets::default();
+            for (kind, number, minor) in postings {
+                let (transfer, entries) = sample::transfer(TransferKind::ALL[kind], number, minor);
+                nets.take(sample::bank(), &transfer, &entries).unwrap();
+            }
+            prop_assert!(nets.balance().unwrap().values().all(|sum| sum.minor() == 0));
+        }
+    }
+}

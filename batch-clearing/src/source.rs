@@ -1,0 +1,54 @@
+//! Where a shard's journal is read from: Kafka, or the ledger's own stream.
+//!
+//! A source delivers what comes after a position, in order. It may deliver records again and may stop with a fault at
+//! any moment; that nothing is lost or doubled is the business of [`crate::chunk`] and [`crate::shard_writer`].
+
+mod kafka;
+mod ledger;
+
+use crate::chunk::Incoming;
+
+pub use kafka::{KafkaReader, KafkaShard};
+pub(crate) use kafka::{consumer_config, partition_count, shard_count};
+pub use ledger::LedgerShard;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SourceFault {
+    #[error("Kafka: {doing} failed")]
+    Kafka {
+        doing: &'static str,
+        #[source]
+        source: rdkafka::error::KafkaError,
+    },
+    #[error("topic {topic} has {partitions} partitions; a ledger has 1 to 64 shards")]
+    Partitions { topic: String, partitions: usize },
+    #[error("a message without content in partition {partition} at offset {offset}")]
+    NoContent { partition: i32, offset: i64 },
+    #[error("the ledger's journal of shard {shard} cannot be read")]
+    Ledger {
+        shard: u8,
+        #[source]
+        source: ledger_protocol::LedgerFault,
+    },
+    #[error("the ledger ended its journal of shard {shard}")]
+    LedgerEnded { shard: u8 },
+}
+
+impl SourceFault {
+    /// Whether trying again later may help.
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Kafka { .. } | Self::Ledger { .. } | Self::LedgerEnded { .. } => true,
+            // a topic that does not exist yet has no partitions
+            Self::Partitions { partitions, .. } => *partitions == 0,
+            Self::NoContent { .. } => false,
+        }
+    }
+}
+
+/// One shard's journal from one position on.
+pub trait ShardSource: Send + 'static {
+    /// Waits for at least one record and adds what is there, up to about `more` records. Dropping the future before it
+    /// is ready loses nothing.
+    fn next(&mut self, into: &mut Vec<Incoming>, more: usize) -> impl Future<Output = Result<(), SourceFault>> + Send;
+}

@@ -1,0 +1,9 @@
+//! Tests of the whole crate through its public functions.
+
+mod faults;
+mod frames;
+mod hostile;
+mod round_trip;
+mod samples;
+mod strategy;
+mod speed_tmp;

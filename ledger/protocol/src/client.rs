@@ -1,0 +1,185 @@
+//! The client of the ledger. Cheap to clone; every clone shares one connection.
+//!
+//! Posts and queries go over the batched stream and end by their deadline whatever happens. A post whose outcome is
+//! not known is `Unknown`, never an error: whoever sent money must not be told "failed" by a lost connection.
+
+use futures::{Stream, StreamExt};
+use ledger_model::{Instruction, TransferKey};
+use operations::endpoint::{Endpoint, EndpointFault};
+use operations::exchange::{CallFault, CallLimits, Calls, Exchange, Numbered};
+use tokio::time::Instant;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic::{Status, Streaming};
+
+use crate::convert::{Malformed, cause};
+use crate::load::{LoadBatch, LoadReply};
+use crate::reply::{Evidence, NothingPosted, PostReply, QueryReply, ShardPosition};
+use crate::wire;
+use crate::wire::ledger_client::LedgerClient as Rpc;
+
+/// Largest gRPC message taken: a batch of work, a chunk of the journal.
+const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerFault {
+    #[error("the ledger did not answer: {0}")]
+    Call(#[from] Box<Status>),
+    #[error("the ledger's answer does not read: {0}")]
+    Answer(#[from] Malformed),
+}
+
+#[derive(Debug, Clone)]
+pub struct LedgerClient {
+    rpc: Rpc<Channel>,
+    calls: Calls<LivePath>,
+}
+
+#[derive(Debug)]
+struct LivePath(Rpc<Channel>);
+
+impl Exchange for LivePath {
+    type Work = wire::work::What;
+    type Reply = wire::reply::What;
+    type WorkBatch = wire::WorkBatch;
+    type ReplyBatch = wire::ReplyBatch;
+
+    fn pack(&self, items: Vec<Numbered<Self::Work>>) -> wire::WorkBatch {
+        let items = items.into_iter().map(|item| {
+            let Numbered {
+                number,
+                budget_ms,
+                work,
+            } = item;
+            wire::Work {
+                number,
+                budget_ms,
+                what: Some(work),
+            }
+        });
+        wire::WorkBatch { items: items.collect() }
+    }
+
+    fn unpack(&self, batch: wire::ReplyBatch) -> Vec<(u64, Option<Self::Reply>)> {
+        batch
+            .items
+            .into_iter()
+            .map(|reply| (reply.number, reply.what))
+            .collect()
+    }
+
+    async fn open(&self, work: ReceiverStream<wire::WorkBatch>) -> Result<Streaming<wire::ReplyBatch>, Status> {
+        self.0.clone().work(work).await.map(tonic::Response::into_inner)
+    }
+}
+
+impl LedgerClient {
+    /// Connects when first used and again after a loss. Call inside a tokio runtime.
+    pub fn connect(endpoint: &Endpoint) -> Result<Self, EndpointFault> {
+        let rpc = Rpc::new(endpoint.channel()?)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        let calls = Calls::start(LivePath(rpc.clone()), CallLimits::default());
+        Ok(Self { rpc, calls })
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.calls.is_connected()
+    }
+
+    pub async fn post(&self, instruction: Instruction, evidence: Evidence, deadline: Instant) -> PostReply {
+        let post = wire::work::What::Post((&instruction, evidence).into());
+        match self.calls.call(post, deadline).await {
+            Ok(reply) => post_reply(reply),
+            Err(CallFault::NotSent(_)) => PostReply::NothingPosted(NothingPosted::NotSent),
+            Err(CallFault::Unknown(_)) => PostReply::Unknown,
+        }
+    }
+
+    pub async fn query(&self, key: TransferKey, deadline: Instant) -> QueryReply {
+        let query = wire::work::What::Query(wire::Query {
+            key: Some((&key).into()),
+        });
+        self.calls
+            .call(query, deadline)
+            .await
+            .map_or(QueryReply::Unavailable, query_reply)
+    }
+
+    /// Of every shard, in order.
+    pub async fn positions(&self) -> Result<Vec<ShardPosition>, LedgerFault> {
+        let reply = self
+            .rpc
+            .clone()
+            .positions(wire::PositionsRequest {})
+            .await
+            .map_err(Box::new)?;
+        let shards = reply.into_inner().shards.into_iter();
+        shards
+            .map(|position| position.try_into().map_err(LedgerFault::Answer))
+            .collect()
+    }
+
+    /// The committed journal of one shard from record `from` on, in chunks of encoded records; follows new ones and
+    /// does not end by itself.
+    pub async fn journal(
+        &self,
+        shard: u8,
+        from: u64,
+    ) -> Result<impl Stream<Item = Result<Vec<Vec<u8>>, LedgerFault>> + use<>, LedgerFault> {
+        let request = wire::JournalRequest {
+            shard: shard.into(),
+            from,
+        };
+        let chunks = self.rpc.clone().journal(request).await.map_err(Box::new)?.into_inner();
+        Ok(chunks.map(|chunk| {
+            chunk
+                .map(|chunk| chunk.records)
+                .map_err(|status| Box::new(status).into())
+        }))
+    }
+
+    /// One reply for each batch, in order, when it is durable. The replies end after the last batch.
+    pub async fn load<B>(
+        &self,
+        batches: B,
+    ) -> Result<impl Stream<Item = Result<LoadReply, LedgerFault>> + use<B>, LedgerFault>
+    where
+        B: Stream<Item = LoadBatch> + Send + 'static,
+    {
+        let batches = batches.map(|batch| wire::LoadBatch::from(&batch));
+        let replies = self.rpc.clone().load(batches).await.map_err(Box::new)?.into_inner();
+        Ok(replies.map(|reply| reply.map(Into::into).map_err(|status| Box::new(status).into())))
+    }
+}
+
+/// An answer that does not read leaves the outcome unknown.
+fn post_reply(reply: wire::reply::What) -> PostReply {
+    let read = match reply {
+        wire::reply::What::Decided(wire::Decided {
+            transfer: Some(transfer),
+            repeat,
+        }) => transfer
+            .try_into()
+            .map(|transfer| PostReply::Decided { transfer, repeat })
+            .ok(),
+        wire::reply::What::Conflict(conflict) => conflict.try_into().map(PostReply::Conflict).ok(),
+        wire::reply::What::NothingPosted(nothing) => cause(nothing.cause()).map(PostReply::NothingPosted),
+        wire::reply::What::Decided(_) | wire::reply::What::NotFound(_) | wire::reply::What::InProcess(_) => None,
+    };
+    read.unwrap_or(PostReply::Unknown)
+}
+
+fn query_reply(reply: wire::reply::What) -> QueryReply {
+    match reply {
+        wire::reply::What::Decided(wire::Decided {
+            transfer: Some(transfer),
+            ..
+        }) => transfer.try_into().map_or(QueryReply::Unavailable, QueryReply::Found),
+        wire::reply::What::NotFound(_) => QueryReply::NotFound,
+        wire::reply::What::InProcess(_) => QueryReply::InProcess,
+        wire::reply::What::Decided(_) | wire::reply::What::Conflict(_) | wire::reply::What::NothingPosted(_) => {
+            QueryReply::Unavailable
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Bringing in accounts and agreements.
+
+use ledger_model::{Account, AccountStatus, Agreement, AgreementStatus, AgreementTerms, Money};
+
+use crate::convert::{Malformed, number, text, token};
+use crate::wire;
+
+/// Accounts come before the agreements that stand for them, in this batch or an earlier one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadBatch {
+    /// `balance` is the opening balance; it may be zero.
+    pub accounts: Vec<Account>,
+    pub agreements: Vec<Agreement>,
+}
+
+/// Of one batch, once it is durable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadReply {
+    pub accounts: u64,
+    pub agreements: u64,
+    /// Already there with the same content.
+    pub unchanged: u64,
+    pub refused: Vec<RefusedItem>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedItem {
+    /// Place in the batch, from 0: its accounts first, then its agreements.
+    pub place: u32,
+    pub reason: String,
+}
+
+const ACCOUNT_STATUS: [(AccountStatus, &str); 4] = [
+    (AccountStatus::Open, "open"),
+    (AccountStatus::Frozen, "frozen"),
+    (AccountStatus::DebitBlocked, "debit_blocked"),
+    (AccountStatus::Closed, "closed"),
+];
+
+const AGREEMENT_STATUS: [(AgreementStatus, &str); 2] = [
+    (AgreementStatus::Normal, "normal"),
+    (AgreementStatus::Rescinded, "rescinded"),
+];
+
+fn name_of<T: PartialEq>(names: &[(T, &'static str)], value: &T) -> String {
+    let known = names.iter().find(|(known, _)| known == value);
+    known.map_or("", |(_, name)| *name).to_owned()
+}
+
+fn value_of<T: Copy>(names: &[(T, &str)], field: &'static str, name: &str) -> Result<T, Malformed> {
+    names
+        .iter()
+        .find(|(_, known)| *known == name)
+        .map(|(value, _)| *value)
+        .ok_or(Malformed { field })
+}
+
+impl From<&Account> for wire::NewAccount {
+    fn from(account: &Account) -> Self {
+        Self {
+            token: account.token.bytes().to_vec(),
+            name: account.name.bytes().to_vec(),
+            status: name_of(&ACCOUNT_STATUS, &account.status),
+            opening_balance: Some(account.balance.into()),
+        }
+    }
+}
+
+impl TryFrom<wire::NewAccount> for Account {
+    type Error = Malformed;
+
+    fn try_from(account: wire::NewAccount) -> Result<Self, Malformed> {
+        let balance: Money = account
+            .opening_balance
+            .ok_or(Malformed {
+                field: "opening_balance",
+            })?
+            .try_into()?;
+        Ok(Self {
+            token: token("token", &account.token)?,
+            name: token("name", &account.name)?,
+            status: value_of(&ACCOUNT_STATUS, "status", &account.status)?,
+            balance,
+        })
+    }
+}
+
+impl From<&Agreement> for wire::NewAgreement {
+    fn from(agreement: &Agreement) -> Self {
+        let AgreementTerms {
+            single_max,
+            daily_max,
+            daily_count_max,
+            expires,
+        } = agreement.terms;
+        Self {
+            number: agreement.number.to_string(),
+            account: agreement.account.bytes().to_vec(),
+            institution: agreement.institution.to_string(),
+            status: name_of(&AGREEMENT_STATUS, &agreement.status),
+            single_max: Some(single_max.into()),
+            daily_max: Some(daily_max.into()),
+            daily_count_max,
+            expires: expires.to_string(),
+        }
+    }
+}
+
+impl TryFrom<wire::NewAgreement> for Agreement {
+    type Error = Malformed;
+
+    fn try_from(agreement: wire::NewAgreement) -> Result<Self, Malformed> {
+        Ok(Self {
+            number: text("number", &agreement.number)?,
+            account: token("account", &agreement.account)?,
+            institution: text("institution", &agreement.institution)?,
+            status: value_of(&AGREEMENT_STATUS, "status", &agreement.status)?,
+            terms: AgreementTerms {
+                single_max: number("single_max", agreement.single_max)?,
+                daily_max: number("daily_max", agreement.daily_max)?,
+                daily_count_max: agreement.daily_count_max,
+                expires: text("expires", &agreement.expires)?,
+            },
+        })
+    }
+}
+
+impl From<&LoadBatch> for wire::LoadBatch {
+    fn from(batch: &LoadBatch) -> Self {
+        Self {
+            accounts: batch.accounts.iter().map(Into::into).collect(),
+            agreements: batch.agreements.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<LoadReply> for wire::LoadReply {
+    fn from(reply: LoadReply) -> Self {
+        let refused = reply.refused.into_iter();
+        Self {
+            accounts: reply.accounts,
+            agreements: reply.agreements,
+            unchanged: reply.unchanged,
+            refused: refused
+                .map(|RefusedItem { place, reason }| wire::RefusedItem { place, reason })
+                .collect(),
+        }
+    }
+}
+
+impl From<wire::LoadReply> for LoadReply {
+    fn from(reply: wire::LoadReply) -> Self {
+        let refused = reply.refused.into_iter();
+        Self {
+            accounts: reply.accounts,
+            agreements: reply.agreements,
+            unchanged: reply.unchanged,
+            refused: refused
+                .map(|wire::RefusedItem { place, reason }| RefusedItem { place, reason })
+                .collect(),
+        }
+    }
+}

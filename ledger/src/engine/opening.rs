@@ -1,0 +1,74 @@
+//! Bringing in accounts and agreements. Loading the same again changes nothing; other content under the same token or
+//! number is refused.
+
+use ledger_model::{Account, Agreement, Amount, Entry, LedgerAccount, ShardCount, Side};
+
+use super::posting::post;
+use super::{Changes, Defect};
+use crate::books::{Books, HeldAccount};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    New { entries: Vec<Entry>, changes: Changes },
+    Unchanged,
+    Refused(&'static str),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    New(Changes),
+    Unchanged,
+    Refused(&'static str),
+}
+
+/// Opens an account with its opening balance, against the counter-account of opening balances.
+pub fn open_account(books: &impl Books, account: &Account) -> Result<Opened, Defect> {
+    if let Some(known) = books.account(&account.token) {
+        let as_loaded = Account { balance: known.opened_with, ..known.account.clone() };
+        let same = as_loaded == *account;
+        return Ok(if same { Opened::Unchanged } else { Opened::Refused("the account is there with other content") });
+    }
+    if account.balance.minor() < 0 {
+        return Ok(Opened::Refused("an opening balance is not negative"));
+    }
+    let held = HeldAccount { account: account.clone(), opened_with: account.balance };
+    let Ok(amount) = Amount::new(account.balance.minor(), account.balance.currency()) else {
+        // opened with nothing: no entries
+        return Ok(Opened::New {
+            entries: Vec::new(),
+            changes: Changes { accounts: vec![held], ..Changes::default() },
+        });
+    };
+    let entries = vec![
+        Entry { account: LedgerAccount::OpeningBalances, side: Side::Debit, amount },
+        Entry { account: LedgerAccount::Customer(account.token), side: Side::Credit, amount },
+    ];
+    let mut empty = held;
+    empty.account.balance = ledger_model::Money::zero(amount.currency());
+    let changes = Changes { accounts: vec![empty], ..Changes::default() };
+    Ok(match post(books, &entries, changes)? {
+        Ok(changes) => Opened::New { entries, changes },
+        Err(_) => Opened::Refused("the books cannot hold the sum"),
+    })
+}
+
+/// Records an agreement for an account that is there.
+pub fn record_agreement(books: &impl Books, shards: ShardCount, agreement: &Agreement) -> Recorded {
+    let home = shards.of_account(agreement.account);
+    if shards.of_agreement(&agreement.number) != Some(home) {
+        return Recorded::Refused("the number does not carry the shard of its account");
+    }
+    if let Some(known) = books.agreement(&agreement.number) {
+        let same = known == agreement;
+        return if same { Recorded::Unchanged } else { Recorded::Refused("the number is there with other content") };
+    }
+    let Some(held) = books.account(&agreement.account) else {
+        return Recorded::Refused("its account is not there");
+    };
+    let currency = held.account.balance.currency();
+    let terms = &agreement.terms;
+    if terms.single_max.currency() != currency || terms.daily_max.currency() != currency {
+        return Recorded::Refused("its limits are in another currency than its account");
+    }
+    Recorded::New(Changes { agreements: vec![agreement.clone()], ..Changes::default() })
+}

@@ -1,0 +1,94 @@
+//! Where a shard's rows and journal are kept. One trait, one conformance suite (`tests/conformance`), one
+//! implementation today: [`embedded`].
+//!
+//! What a store owes:
+//! * **Durable.** When [`Store::commit`] returns, the group survives the loss of the process and of power.
+//! * **Whole.** A group is there wholly or not at all, after any crash.
+//! * **Nothing early** (invariant S2). A [`Reader`] never shows anything of a group whose commit has not returned, or
+//!   that an earlier process did not make durable.
+//! * **One writer.** Only the shard's own thread fetches and commits.
+//!
+//! A commit that fails says nothing about whether the group is there; the caller ends the process over it, and the
+//! next one finds out.
+
+pub mod embedded;
+mod row;
+
+use std::sync::Arc;
+
+use ledger_model::TransferKey;
+
+use crate::books::Remembered;
+use crate::state::ShardState;
+use crate::view::{Rows, Wanted};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreFault {
+    #[error("the store could not {doing}")]
+    Engine {
+        doing: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("a stored {what} does not read")]
+    Content {
+        what: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("the store is of format {found}; this program reads and writes format {known}")]
+    Format { found: u32, known: u32 },
+    #[error("the store was created for shard {found} of {found_of}, not for shard {wanted} of {wanted_of}")]
+    OtherShard { found: u8, found_of: u8, wanted: u8, wanted_of: u8 },
+    #[error("the store contradicts itself: {0}")]
+    Inconsistent(&'static str),
+}
+
+/// Everything one commit writes.
+#[derive(Debug)]
+pub struct Group {
+    pub rows: Rows,
+    /// Journal records by number, encoded.
+    pub records: Vec<(u64, Vec<u8>)>,
+    /// Evidence by the number of its record.
+    pub evidence: Vec<(u64, Vec<u8>)>,
+    /// The shard as it stands afterwards.
+    pub state: ShardState,
+}
+
+pub trait Store: Send {
+    /// As of the last commit.
+    fn state(&self) -> &ShardState;
+
+    /// Rows that are there, of those wanted.
+    fn fetch(&self, wanted: &Wanted) -> Result<Rows, StoreFault>;
+
+    /// Durable when it returns.
+    fn commit(&mut self, group: Group) -> Result<(), StoreFault>;
+
+    fn reader(&self) -> Arc<dyn Reader>;
+}
+
+/// Reads what is committed, from any thread.
+pub trait Reader: Send + Sync {
+    fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault>;
+
+    /// Encoded journal records from number `from` on: as many as are committed and come to about `bytes_max`, at least
+    /// one if there is one.
+    fn journal(&self, from: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreFault>;
+
+    /// Evidence as it was sealed.
+    fn evidence(&self, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault>;
+}
+
+impl StoreFault {
+    pub(crate) fn engine(
+        doing: &'static str,
+    ) -> impl Fn(fjall::Error) -> Self {
+        move |source| Self::Engine { doing, source: Box::new(source) }
+    }
+
+    pub(crate) fn content<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -> impl Fn(E) -> Self {
+        move |source| Self::Content { what, source: Box::new(source) }
+    }
+}

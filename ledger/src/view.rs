@@ -1,0 +1,195 @@
+//! The books as one group of postings sees them: rows fetched from the store, with what the group changed so far laid
+//! over them. Nothing of it is written before the whole group is.
+//!
+//! ```text
+//!   store ──fetch──▶ rows ──▶ decide ──changes──▶ rows, marked ──▶ commit
+//!                     ▲                              │
+//!                     └──── the next in the group ◀──┘
+//! ```
+//!
+//! A row is asked for before it is read. That it is not there and that it was not asked for are two things: the second
+//! is a defect of this program, never taken for "no such account".
+
+use std::collections::BTreeMap;
+
+use ledger_model::{AccountToken, Agreement, AgreementNumber, Currency, TransferKey};
+
+use crate::books::{Books, ClearingKey, HeldAccount, Remembered, Sides, Usage, UsageKey};
+use crate::engine::Changes;
+
+const FETCHED: &str = "every row an instruction may touch is fetched before it is decided";
+
+#[derive(Debug)]
+struct Slot<V> {
+    value: Option<V>,
+    changed: bool,
+}
+
+type Slots<K, V> = BTreeMap<K, Slot<V>>;
+
+/// Rows to be fetched; each kind in the order of its keys, which is the order a store locks them in.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub accounts: Vec<AccountToken>,
+    pub agreements: Vec<AgreementNumber>,
+    pub transfers: Vec<TransferKey>,
+    pub usages: Vec<UsageKey>,
+    pub clearing: Vec<ClearingKey>,
+}
+
+/// Rows that were there.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Rows {
+    pub accounts: Vec<HeldAccount>,
+    pub agreements: Vec<Agreement>,
+    pub transfers: Vec<Remembered>,
+    pub usages: Vec<(UsageKey, Usage)>,
+    pub clearing: Vec<(ClearingKey, Sides)>,
+}
+
+#[derive(Debug, Default)]
+pub struct View {
+    accounts: Slots<AccountToken, HeldAccount>,
+    agreements: Slots<AgreementNumber, Agreement>,
+    transfers: Slots<TransferKey, Remembered>,
+    usages: Slots<UsageKey, Usage>,
+    clearing: Slots<ClearingKey, Sides>,
+    totals: BTreeMap<Currency, Sides>,
+}
+
+impl Wanted {
+    pub fn is_empty(&self) -> bool {
+        let Self { accounts, agreements, transfers, usages, clearing } = self;
+        accounts.is_empty()
+            && agreements.is_empty()
+            && transfers.is_empty()
+            && usages.is_empty()
+            && clearing.is_empty()
+    }
+
+    /// Each key once, in order.
+    fn ordered(&mut self) {
+        fn order<K: Ord>(keys: &mut Vec<K>) {
+            keys.sort_unstable();
+            keys.dedup();
+        }
+        order(&mut self.accounts);
+        order(&mut self.agreements);
+        order(&mut self.transfers);
+        order(&mut self.usages);
+        order(&mut self.clearing);
+    }
+}
+
+impl View {
+    /// A view over a shard whose entries sum to `totals`.
+    pub fn over(totals: BTreeMap<Currency, Sides>) -> Self {
+        Self { totals, ..Self::default() }
+    }
+
+    /// What of `wanted` has still to be fetched.
+    pub fn missing(&self, mut wanted: Wanted) -> Wanted {
+        wanted.accounts.retain(|key| !self.accounts.contains_key(key));
+        wanted.agreements.retain(|key| !self.agreements.contains_key(key));
+        wanted.transfers.retain(|key| !self.transfers.contains_key(key));
+        wanted.usages.retain(|key| !self.usages.contains_key(key));
+        wanted.clearing.retain(|key| !self.clearing.contains_key(key));
+        wanted.ordered();
+        wanted
+    }
+
+    /// Takes in what was fetched for `wanted`; what is not among `rows` is not there.
+    pub fn admit(&mut self, wanted: Wanted, rows: Rows) {
+        fn admit<K: Ord, V>(slots: &mut Slots<K, V>, wanted: Vec<K>, found: impl Iterator<Item = (K, V)>) {
+            let absent = wanted.into_iter().map(|key| (key, None));
+            for (key, value) in absent.chain(found.map(|(key, value)| (key, Some(value)))) {
+                slots.insert(key, Slot { value, changed: false });
+            }
+        }
+        admit(&mut self.accounts, wanted.accounts, rows.accounts.into_iter().map(|row| (row.account.token, row)));
+        admit(&mut self.agreements, wanted.agreements, rows.agreements.into_iter().map(|row| (row.number, row)));
+        admit(&mut self.transfers, wanted.transfers, rows.transfers.into_iter().map(|row| (row.transfer.key, row)));
+        admit(&mut self.usages, wanted.usages, rows.usages.into_iter());
+        admit(&mut self.clearing, wanted.clearing, rows.clearing.into_iter());
+    }
+
+    /// Lays the changes of one decision over the rows.
+    pub fn apply(&mut self, changes: Changes) {
+        let Changes { accounts, agreements, usage, refunded, clearing, totals } = changes;
+        for row in accounts {
+            put(&mut self.accounts, row.account.token, row);
+        }
+        for row in agreements {
+            put(&mut self.agreements, row.number, row);
+        }
+        if let Some((key, usage)) = usage {
+            put(&mut self.usages, key, usage);
+        }
+        if let Some((key, refunded_minor)) = refunded {
+            let slot = self.transfers.get_mut(&key).expect(FETCHED);
+            slot.changed = true;
+            slot.value.as_mut().expect("only a transfer that is there is refunded").refunded_minor = refunded_minor;
+        }
+        for (key, sums) in clearing {
+            put(&mut self.clearing, key, sums);
+        }
+        self.totals.extend(totals);
+    }
+
+    pub fn remember(&mut self, transfer: Remembered) {
+        put(&mut self.transfers, transfer.transfer.key, transfer);
+    }
+
+    pub fn all_totals(&self) -> &BTreeMap<Currency, Sides> {
+        &self.totals
+    }
+
+    /// The rows that changed.
+    pub fn into_changed(self) -> Rows {
+        fn changed<K, V>(slots: Slots<K, V>) -> impl Iterator<Item = (K, V)> {
+            let slots = slots.into_iter().filter(|(_, slot)| slot.changed);
+            slots.filter_map(|(key, slot)| slot.value.map(|value| (key, value)))
+        }
+        Rows {
+            accounts: changed(self.accounts).map(|(_, row)| row).collect(),
+            agreements: changed(self.agreements).map(|(_, row)| row).collect(),
+            transfers: changed(self.transfers).map(|(_, row)| row).collect(),
+            usages: changed(self.usages).collect(),
+            clearing: changed(self.clearing).collect(),
+        }
+    }
+}
+
+fn put<K: Ord, V>(slots: &mut Slots<K, V>, key: K, value: V) {
+    slots.insert(key, Slot { value: Some(value), changed: true });
+}
+
+fn fetched<'a, K: Ord, V>(slots: &'a Slots<K, V>, key: &K) -> Option<&'a V> {
+    slots.get(key).expect(FETCHED).value.as_ref()
+}
+
+impl Books for View {
+    fn account(&self, token: &AccountToken) -> Option<&HeldAccount> {
+        fetched(&self.accounts, token)
+    }
+
+    fn agreement(&self, number: &AgreementNumber) -> Option<&Agreement> {
+        fetched(&self.agreements, number)
+    }
+
+    fn transfer(&self, key: &TransferKey) -> Option<&Remembered> {
+        fetched(&self.transfers, key)
+    }
+
+    fn usage(&self, key: &UsageKey) -> Usage {
+        fetched(&self.usages, key).copied().unwrap_or_default()
+    }
+
+    fn clearing(&self, key: &ClearingKey) -> Sides {
+        fetched(&self.clearing, key).copied().unwrap_or_default()
+    }
+
+    fn totals(&self, currency: Currency) -> Sides {
+        self.totals.get(&currency).copied().unwrap_or_default()
+    }
+}

@@ -1,0 +1,154 @@
+//! A peer's (or the bank's own) public key as its X.509 certificate carries it.
+//!
+//! Everything that verifying or sealing needs is worked out when the certificate is loaded. Dates are read and not
+//! judged: the caller has the clock.
+
+use std::fmt;
+
+use openssl::{
+    asn1::{Asn1Time, Asn1TimeRef},
+    error::ErrorStack,
+    pkey::{PKey, Public},
+    x509::X509,
+};
+use thiserror::Error;
+
+use crate::{
+    CryptoFault, FieldKey, SignatureWrong, Suite, envelope, rsa,
+    sm::{encryption, key::PublicPoint, signature::VerifyingKey},
+};
+
+#[derive(Debug, Error)]
+pub enum CertificateFault {
+    #[error("not a certificate in PEM")]
+    NotACertificate(#[source] ErrorStack),
+    #[error("the serial number is not a positive number")]
+    Serial,
+    #[error("a date cannot be read")]
+    Date,
+    #[error("the public key is neither RSA of 2048 to 4096 bits nor SM2")]
+    KeyType,
+}
+
+/// A public key with the certificate's serial number and dates.
+pub struct Certificate {
+    serial: String,
+    not_before: i64,
+    not_after: i64,
+    key: PublicKey,
+}
+
+pub(crate) enum PublicKey {
+    Rsa(PKey<Public>),
+    Sm {
+        point: PublicPoint,
+        verifying: Box<VerifyingKey>,
+    },
+}
+
+impl Certificate {
+    pub fn from_pem(pem: &[u8]) -> Result<Self, CertificateFault> {
+        let certificate = X509::from_pem(pem).map_err(CertificateFault::NotACertificate)?;
+        let key = certificate.public_key().map_err(|_| CertificateFault::KeyType)?;
+        Ok(Self {
+            serial: serial(&certificate)?,
+            not_before: unix_seconds(certificate.not_before())?,
+            not_after: unix_seconds(certificate.not_after())?,
+            key: PublicKey::new(key).ok_or(CertificateFault::KeyType)?,
+        })
+    }
+
+    /// Upper-case hexadecimal, no leading zeros: what `SignSN` and `NcrptnSN` hold.
+    pub fn serial(&self) -> &str {
+        &self.serial
+    }
+
+    pub fn suite(&self) -> Suite {
+        match self.key {
+            PublicKey::Rsa(_) => Suite::Rsa,
+            PublicKey::Sm { .. } => Suite::Sm,
+        }
+    }
+
+    /// First second of validity, in Unix time.
+    pub fn not_before(&self) -> i64 {
+        self.not_before
+    }
+
+    /// Last second of validity, in Unix time.
+    pub fn not_after(&self) -> i64 {
+        self.not_after
+    }
+
+    /// Whether `second` (Unix time) lies within the dates, both ends included.
+    pub fn is_current(&self, second: i64) -> bool {
+        (self.not_before..=self.not_after).contains(&second)
+    }
+
+    /// Whether `signature` is one of exactly `signed` by this key. Stranger's input: any bytes give a verdict.
+    pub fn verify(&self, signed: &[u8], signature: &[u8]) -> Result<(), SignatureWrong> {
+        match &self.key {
+            PublicKey::Rsa(key) => rsa::verify(key, signed, signature),
+            PublicKey::Sm { verifying, .. } => verifying.verify(signed, signature),
+        }
+    }
+
+    /// A digital envelope that only the holder of the private key opens.
+    pub fn seal_envelope(&self, field_key: &FieldKey) -> Result<Vec<u8>, CryptoFault> {
+        if field_key.suite() != self.suite() {
+            return Err(CryptoFault::SuiteDiffers);
+        }
+        match &self.key {
+            PublicKey::Rsa(key) => rsa::seal_envelope(key, field_key),
+            PublicKey::Sm { point, .. } => encryption::encrypt(point, &envelope::write(field_key)),
+        }
+    }
+
+    pub(crate) fn key(&self) -> &PublicKey {
+        &self.key
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificate({}, {})", self.serial, self.suite())
+    }
+}
+
+impl PublicKey {
+    fn new(key: PKey<Public>) -> Option<Self> {
+        if rsa::acceptable(&key) {
+            return Some(Self::Rsa(key));
+        }
+        let point = PublicPoint::from_spki_der(&key.public_key_to_der().ok()?)?;
+        Some(Self::Sm {
+            point,
+            verifying: Box::new(VerifyingKey::new(&point)),
+        })
+    }
+}
+
+fn serial(certificate: &X509) -> Result<String, CertificateFault> {
+    let number = certificate
+        .serial_number()
+        .to_bn()
+        .map_err(|_| CertificateFault::Serial)?;
+    if number.is_negative() {
+        return Err(CertificateFault::Serial);
+    }
+    let digits = number.to_hex_str().map_err(|_| CertificateFault::Serial)?;
+    let digits = digits.trim_start_matches('0');
+    if digits.is_empty() {
+        Err(CertificateFault::Serial)
+    } else {
+        Ok(digits.to_owned())
+    }
+}
+
+fn unix_seconds(time: &Asn1TimeRef) -> Result<i64, CertificateFault> {
+    const DAY_SECONDS: i64 = 24 * 60 * 60;
+    let since_epoch = Asn1Time::from_unix(0)
+        .and_then(|epoch| epoch.diff(time))
+        .map_err(|_| CertificateFault::Date)?;
+    Ok(i64::from(since_epoch.days) * DAY_SECONDS + i64::from(since_epoch.secs))
+}

@@ -1,0 +1,116 @@
+//! The bank's own keys, held in memory by this process: what a file of encrypted PKCS#8 gives.
+//!
+//! A hardware provider takes this type's place behind the signer's own seam; nothing outside the signer links it.
+
+use std::fmt;
+
+use openssl::{
+    error::ErrorStack,
+    pkey::{PKey, Private},
+};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::{
+    Certificate, CryptoFault, DoesNotOpen, FieldKey, Passphrase, Suite,
+    certificate::PublicKey,
+    envelope,
+    rsa::{self, RsaPrivateKey},
+    sm::{
+        encryption,
+        key::{PublicPoint, SecretScalar},
+        signature::SigningKey,
+    },
+};
+
+const ENCRYPTED_LABEL: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
+
+#[derive(Debug, Error)]
+pub enum KeyFault {
+    #[error("the private key is not an encrypted PKCS#8 file in PEM")]
+    NotEncrypted,
+    #[error("the private key does not open with this passphrase")]
+    DoesNotOpen(#[source] ErrorStack),
+    #[error("the private key is neither RSA of 2048 to 4096 bits nor SM2")]
+    KeyType,
+    #[error("the private key cannot be taken into use")]
+    Unusable(#[source] CryptoFault),
+}
+
+/// A private key of either suite, for signing and for opening envelopes.
+pub struct PrivateKey(Kind);
+
+enum Kind {
+    Rsa(RsaPrivateKey),
+    Sm { signing: SigningKey, point: PublicPoint },
+}
+
+impl PrivateKey {
+    /// From encrypted PKCS#8. An unencrypted file is refused: keys are encrypted at rest.
+    pub fn from_pkcs8_pem(pem: &[u8], passphrase: &Passphrase) -> Result<Self, KeyFault> {
+        if !pem.trim_ascii_start().starts_with(ENCRYPTED_LABEL) {
+            return Err(KeyFault::NotEncrypted);
+        }
+        let key = PKey::private_key_from_pem_passphrase(pem, passphrase.expose()).map_err(KeyFault::DoesNotOpen)?;
+        if rsa::acceptable(&key) {
+            return RsaPrivateKey::new(key)
+                .map(|key| Self(Kind::Rsa(key)))
+                .map_err(KeyFault::Unusable);
+        }
+        Self::from_sm_key(&key).ok_or(KeyFault::KeyType)
+    }
+
+    pub fn suite(&self) -> Suite {
+        match self.0 {
+            Kind::Rsa(_) => Suite::Rsa,
+            Kind::Sm { .. } => Suite::Sm,
+        }
+    }
+
+    /// Whether `certificate` carries the public half of this key.
+    pub fn matches(&self, certificate: &Certificate) -> bool {
+        match (&self.0, certificate.key()) {
+            (Kind::Rsa(private), PublicKey::Rsa(public)) => private.key().public_eq(public),
+            (Kind::Sm { point, .. }, PublicKey::Sm { point: public, .. }) => point == public,
+            (Kind::Rsa(_), PublicKey::Sm { .. }) | (Kind::Sm { .. }, PublicKey::Rsa(_)) => false,
+        }
+    }
+
+    /// Signs exactly these bytes: PKCS#1 v1.5 with SHA-256, or SM2 with SM3 as DER.
+    pub fn sign(&self, signed: &[u8]) -> Result<Vec<u8>, CryptoFault> {
+        match &self.0 {
+            Kind::Rsa(key) => key.sign(signed),
+            Kind::Sm { signing, .. } => signing.sign(signed),
+        }
+    }
+
+    /// The field key of an envelope. Stranger's input.
+    ///
+    /// For RSA an envelope with wrong contents yields a key all the same: one that opens nothing, so that nobody can
+    /// tell by error or time where it failed (see `rsa`).
+    pub fn open_envelope(&self, sealed: &[u8]) -> Result<FieldKey, DoesNotOpen> {
+        match &self.0 {
+            Kind::Rsa(key) => key.open_envelope(sealed),
+            Kind::Sm { signing, .. } => {
+                let plaintext = encryption::decrypt(signing.scalar(), sealed, envelope::plaintext_bytes(Suite::Sm))?;
+                envelope::read(Suite::Sm, &plaintext)
+            }
+        }
+    }
+
+    fn from_sm_key(key: &PKey<Private>) -> Option<Self> {
+        let der = Zeroizing::new(key.private_key_to_pkcs8().ok()?);
+        let scalar = SecretScalar::from_pkcs8_der(&der)?;
+        let point = scalar.public_point();
+        Some(Self(Kind::Sm {
+            signing: SigningKey::new(scalar)?,
+            point,
+        }))
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateKey({}, …)", self.suite())
+    }
+}

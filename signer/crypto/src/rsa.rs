@@ -1,0 +1,120 @@
+//! RSA for signatures and envelopes: PKCS#1 v1.5, through OpenSSL.
+//!
+//! Taking the padding off an envelope is where PKCS#1 v1.5 leaks. Here the structure is known completely beforehand
+//! (`00 02`, non-zero filling, `00`, prefix, 32 bytes of key), so one pass without a secret-dependent branch compares
+//! all of it. An envelope that does not hold yields a stand-in key, derived from the ciphertext under a secret of
+//! ours: the fields are then decrypted with it like any others, take the same time, and do not open. Error and
+//! duration are the same whatever was wrong. Only a ciphertext of the wrong length, or not below the modulus, is
+//! refused at once: both are visible to everybody.
+
+use hmac::{Hmac, KeyInit, Mac};
+use openssl::{
+    encrypt::Encrypter,
+    error::ErrorStack,
+    hash::MessageDigest,
+    pkey::{Id, PKey, PKeyRef, Private, Public},
+    pkey_ctx::PkeyCtx,
+    rsa::Padding,
+    sign::{Signer, Verifier},
+};
+use sm2::elliptic_curve::subtle::{ConditionallySelectable, ConstantTimeEq};
+use sm3::Sm3;
+use zeroize::Zeroizing;
+
+use crate::{CryptoFault, DoesNotOpen, FieldKey, SignatureWrong, Suite, envelope};
+
+/// Bits of modulus that are accepted: the profile's least, and a bound on what one operation may cost.
+pub(crate) const MODULUS_BITS: std::ops::RangeInclusive<u32> = 2048..=4096;
+
+const KEY_BYTES: usize = Suite::Rsa.field_key_bytes();
+
+pub(crate) fn acceptable<T: openssl::pkey::HasPublic>(key: &PKeyRef<T>) -> bool {
+    key.id() == Id::RSA && MODULUS_BITS.contains(&key.bits())
+}
+
+pub(crate) fn verify(key: &PKeyRef<Public>, signed: &[u8], signature: &[u8]) -> Result<(), SignatureWrong> {
+    let holds = Verifier::new(MessageDigest::sha256(), key)
+        .and_then(|mut verifier| verifier.verify_oneshot(signature, signed))
+        .unwrap_or(false);
+    if holds { Ok(()) } else { Err(SignatureWrong) }
+}
+
+pub(crate) fn seal_envelope(key: &PKeyRef<Public>, field_key: &FieldKey) -> Result<Vec<u8>, CryptoFault> {
+    let sealed = || -> Result<Vec<u8>, ErrorStack> {
+        let mut encrypter = Encrypter::new(key)?;
+        encrypter.set_rsa_padding(Padding::PKCS1)?;
+        let plaintext = envelope::write(field_key);
+        let mut out = vec![0; encrypter.encrypt_len(&plaintext)?];
+        let written = encrypter.encrypt(&plaintext, &mut out)?;
+        out.truncate(written);
+        Ok(out)
+    };
+    sealed().map_err(CryptoFault::OpenSsl)
+}
+
+/// A private key of the bank with the secret that its stand-in keys come from.
+pub(crate) struct RsaPrivateKey {
+    key: PKey<Private>,
+    stand_ins: Hmac<Sm3>,
+}
+
+impl RsaPrivateKey {
+    pub(crate) fn new(key: PKey<Private>) -> Result<Self, CryptoFault> {
+        let der = Zeroizing::new(key.private_key_to_pkcs8().map_err(CryptoFault::OpenSsl)?);
+        let stand_ins = Hmac::<Sm3>::new_from_slice(&der).expect("HMAC takes a key of any length");
+        Ok(Self { key, stand_ins })
+    }
+
+    pub(crate) fn key(&self) -> &PKeyRef<Private> {
+        &self.key
+    }
+
+    pub(crate) fn sign(&self, signed: &[u8]) -> Result<Vec<u8>, CryptoFault> {
+        Signer::new(MessageDigest::sha256(), &self.key)
+            .and_then(|mut signer| signer.sign_oneshot_to_vec(signed))
+            .map_err(CryptoFault::OpenSsl)
+    }
+
+    pub(crate) fn open_envelope(&self, sealed: &[u8]) -> Result<FieldKey, DoesNotOpen> {
+        if sealed.len() != self.key.size() {
+            return Err(DoesNotOpen);
+        }
+        let padded = self.decrypt_raw(sealed).map_err(|_| DoesNotOpen)?;
+        let mut stand_in = self.stand_ins.clone();
+        stand_in.update(sealed);
+        unwrap(&padded, &stand_in.finalize().into_bytes().into())
+    }
+
+    /// The bare RSA operation (OpenSSL blinds it): as many bytes as the modulus has.
+    fn decrypt_raw(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
+        let mut context = PkeyCtx::new(&self.key)?;
+        context.decrypt_init()?;
+        context.set_rsa_padding(Padding::NONE)?;
+        let mut padded = Zeroizing::new(vec![0; self.key.size()]);
+        let written = context.decrypt(sealed, Some(&mut padded))?;
+        padded.truncate(written);
+        Ok(padded)
+    }
+}
+
+/// The key inside, or `stand_in` marked as not genuine. Public lengths aside, nothing here branches or indexes by what
+/// `padded` holds.
+fn unwrap(padded: &[u8], stand_in: &[u8; KEY_BYTES]) -> Result<FieldKey, DoesNotOpen> {
+    let (head, key) = padded.split_last_chunk::<KEY_BYTES>().ok_or(DoesNotOpen)?;
+    let (head, prefix) = head
+        .split_last_chunk::<{ envelope::PREFIX_BYTES }>()
+        .ok_or(DoesNotOpen)?;
+    let [leading, block_type, filling @ .., separator] = head else {
+        return Err(DoesNotOpen);
+    };
+    let mut genuine = leading.ct_eq(&0x00) & block_type.ct_eq(&0x02) & separator.ct_eq(&0x00);
+    genuine &= prefix.ct_eq(envelope::prefix(Suite::Rsa));
+    for byte in filling {
+        genuine &= !byte.ct_eq(&0x00);
+    }
+    let mut chosen = Zeroizing::new([0; KEY_BYTES]);
+    for (chosen, (inside, stand_in)) in chosen.iter_mut().zip(key.iter().zip(stand_in)) {
+        *chosen = u8::conditional_select(stand_in, inside, genuine);
+    }
+    Ok(FieldKey::from_rsa_envelope(chosen, genuine))
+}

@@ -1,0 +1,13 @@
+//! The public face of the crate held against independent implementations, malformed input and its own laws.
+#![cfg(test)]
+
+mod certificates;
+mod field_keys;
+mod laws;
+mod made;
+mod malformed_envelopes;
+mod malformed_signatures;
+mod openssl_sm2;
+mod rsa_envelopes;
+mod sm_crypto_crate;
+mod tokens;
