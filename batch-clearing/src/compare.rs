@@ -36,6 +36,13 @@ pub struct CompareReport {
     pub figures: Vec<FigureLine>,
 }
 
+impl CompareReport {
+    /// The figures in which the copies do not agree.
+    pub fn differing(&self) -> impl Iterator<Item = &FigureLine> {
+        self.figures.iter().filter(|line| !line.agrees)
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum CompareFault {
     #[error(transparent)]

@@ -96,7 +96,10 @@ impl Admission {
             };
             *share = Some(permit);
         }
-        Ok(Admitted { _shares: shares, _gauge: self.metrics.in_flight(class) })
+        Ok(Admitted {
+            _shares: shares,
+            _gauge: self.metrics.in_flight(class),
+        })
     }
 
     /// Returns once nothing is in flight. Lets nothing new in while it waits and after, so it is for the drain only.
@@ -112,7 +115,11 @@ mod tests {
     use super::*;
 
     fn admission(in_flight_max: u32, transfers_max: u32, payments_max: u32) -> Admission {
-        let limits = AdmissionLimits { in_flight_max, transfers_max, payments_max };
+        let limits = AdmissionLimits {
+            in_flight_max,
+            transfers_max,
+            payments_max,
+        };
         Admission::new(&limits, Arc::new(Metrics::new().0))
     }
 
@@ -133,7 +140,10 @@ mod tests {
         check(Class::Query, true);
         check(Class::Query, false);
         held.clear();
-        assert!(admission.admit(Class::Payment).is_ok(), "what ends gives its share back");
+        assert!(
+            admission.admit(Class::Payment).is_ok(),
+            "what ends gives its share back"
+        );
     }
 
     #[test]

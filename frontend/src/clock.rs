@@ -15,12 +15,18 @@ pub struct Clock {
 
 impl Clock {
     pub const fn system(fixture_time: Option<ChinaTime>) -> Self {
-        Self { unix_seconds: system_seconds, fixture_time }
+        Self {
+            unix_seconds: system_seconds,
+            fixture_time,
+        }
     }
 
     /// A clock of the caller's.
     pub const fn reading(unix_seconds: fn() -> i64, fixture_time: Option<ChinaTime>) -> Self {
-        Self { unix_seconds, fixture_time }
+        Self {
+            unix_seconds,
+            fixture_time,
+        }
     }
 
     pub fn now(self) -> ChinaTime {
@@ -29,7 +35,9 @@ impl Clock {
 
     pub fn accepts(self, sent_at: ChinaTime, profile: &Profile) -> bool {
         profile.is_timely(sent_at, self.now())
-            || self.fixture_time.is_some_and(|fixture_time| profile.is_timely(sent_at, fixture_time))
+            || self
+                .fixture_time
+                .is_some_and(|fixture_time| profile.is_timely(sent_at, fixture_time))
     }
 }
 

@@ -49,7 +49,11 @@ pub struct CodeTable {
 #[derive(Debug, thiserror::Error)]
 pub enum CodeFault {
     #[error("code table {path} cannot be read")]
-    Read { path: PathBuf, #[source] source: std::io::Error },
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("code table is refused: {0}")]
     Form(String),
     #[error("code table: {0} has no entry for the refusal {1}")]
@@ -122,7 +126,10 @@ impl CodeTable {
     }
 
     pub fn load(path: &Path) -> Result<Self, CodeFault> {
-        let text = std::fs::read_to_string(path).map_err(|source| CodeFault::Read { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| CodeFault::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         Self::parse(&text)
     }
 
@@ -167,9 +174,10 @@ impl CodeTable {
         let codes = self.business(kind);
         match decision {
             Decision::Posted => &codes.posted,
-            Decision::Refused(refusal) => {
-                codes.refusal.get(refusal.name()).expect("checked complete when the table was read")
-            }
+            Decision::Refused(refusal) => codes
+                .refusal
+                .get(refusal.name())
+                .expect("checked complete when the table was read"),
         }
     }
 
@@ -195,17 +203,27 @@ impl CodeTable {
         [&self.handled, &self.query_not_found]
             .into_iter()
             .chain(system.into_iter().flat_map(|codes| {
-                [&codes.format, &codes.signature, &codes.unavailable, &codes.unknown_outcome]
+                [
+                    &codes.format,
+                    &codes.signature,
+                    &codes.unavailable,
+                    &codes.unknown_outcome,
+                ]
             }))
             .chain(business.into_iter().flat_map(|codes| {
-                [&codes.posted, &codes.conflict].into_iter().chain(codes.refusal.values())
+                [&codes.posted, &codes.conflict]
+                    .into_iter()
+                    .chain(codes.refusal.values())
             }))
     }
 }
 
 impl BusinessCodes {
     fn check_complete(&self, kind: &'static str) -> Result<(), CodeFault> {
-        if let Some(missing) = Refusal::ALL.into_iter().find(|refusal| !self.refusal.contains_key(refusal.name())) {
+        if let Some(missing) = Refusal::ALL
+            .into_iter()
+            .find(|refusal| !self.refusal.contains_key(refusal.name()))
+        {
             return Err(CodeFault::Missing(kind, missing.name()));
         }
         match self.refusal.keys().find(|name| Refusal::from_name(name).is_none()) {
@@ -235,13 +253,32 @@ mod tests {
     #[test]
     fn every_refusal_of_every_kind_has_its_code() {
         let table = CodeTable::built_in();
-        let mut lines = String::new();
-        for refusal in Refusal::ALL {
+        let lines = Refusal::ALL.map(|refusal| {
             let code = |kind| table.decision(kind, Decision::Refused(refusal)).code.as_str();
             let [payment, refund, payout] = TransferKind::ALL.map(code);
-            lines.push_str(&format!("{:24} {payment} {refund} {payout}\n", refusal.name()));
-        }
-        expect![[r""]].assert_eq(&lines);
+            format!("{:24} {payment} {refund} {payout}", refusal.name())
+        });
+        expect![[r"
+            no_such_agreement        PB521014 RB622099 RB622099
+            agreement_rescinded      PB521013 RB622099 RB622099
+            agreement_expired        PB521015 RB622099 RB622099
+            original_not_found       PB522099 RB622021 RB622021
+            original_not_successful  PB522099 RB622023 RB622023
+            original_differs         PB522099 RB622099 RB622099
+            refund_too_late          PB522099 RB622099 RB622099
+            no_such_account          PB522099 RB622099 RB622099
+            name_differs             PB522099 RB622099 RB622099
+            account_closed           PB520005 RB620005 RB620005
+            account_frozen           PB520006 RB620006 RB620006
+            currency_differs         PB522099 RB622099 RB622099
+            over_single_amount       PB521023 RB622099 RB622099
+            over_daily_count         PB521021 RB622099 RB622099
+            over_daily_amount        PB521024 RB622099 RB622099
+            refund_exceeds_rest      PB522099 RB622022 RB622022
+            balance_short            PB520011 RB622099 RB622099
+            balance_out_of_range     PB522099 RB622099 RB622099
+"]]
+        .assert_eq(&(lines.join("\n") + "\n"));
     }
 
     #[test]
@@ -253,24 +290,39 @@ mod tests {
             SystemCause::Unavailable,
             SystemCause::UnknownOutcome,
         ];
-        let mut lines = format!("handled {}\n", table.handled().code);
-        for cause in causes {
+        assert_eq!(table.handled().code, "00000000");
+        let lines = causes.map(|cause| {
             let code = |side| table.system(side, cause).code.as_str();
             let [payer, receiver, unknown] = [BankSide::Payer, BankSide::Receiver, BankSide::Unknown].map(code);
-            lines.push_str(&format!("{cause:?} {payer} {receiver} {unknown}\n"));
-        }
-        expect![[r""]].assert_eq(&lines);
+            format!("{cause:?} {payer} {receiver} {unknown}")
+        });
+        expect![[r"
+            Format PS500022 RS600022 PS000098
+            Signature PS500025 RS600025 PS000098
+            Unavailable PS500001 RS600001 PS000098
+            UnknownOutcome PS500030 RS600030 PS000098
+"]]
+        .assert_eq(&(lines.join("\n") + "\n"));
     }
 
     #[test]
     fn a_table_with_a_hole_or_a_stranger_is_refused() {
         let check = |from: &str, to: &str, expected: &str| {
-            let said = CodeTable::parse(&BUILT_IN.replacen(from, to, 1)).map_or_else(|fault| fault.to_string(), |_| "read".to_owned());
+            let said = CodeTable::parse(&BUILT_IN.replacen(from, to, 1))
+                .map_or_else(|fault| fault.to_string(), |_| "read".to_owned());
             assert!(said.contains(expected), "{from} -> {to}: {said}");
         };
         check("", "", "read");
-        check("account_frozen =", "account_frosted =", "payment has no entry for the refusal account_frozen");
-        check("account_frozen =", "account_frosted = { code = \"PB520006\", text = \"x\" }\naccount_frozen =", "account_frosted, which is no refusal");
+        check(
+            "account_frozen =",
+            "account_frosted =",
+            "payment has no entry for the refusal account_frozen",
+        );
+        check(
+            "account_frozen =",
+            "account_frosted = { code = \"PB520006\", text = \"x\" }\naccount_frozen =",
+            "account_frosted, which is no refusal",
+        );
         check("PB520006", "PB52000", "is not 8 letters");
         check("balance short", "", "the text of PB520011");
         check("[system.receiver]", "[system.receivers]", "unknown field");

@@ -12,6 +12,7 @@ use operations::config::{ConfigFault, resolve};
 use operations::endpoint::Endpoint;
 use serde::{Deserialize, Deserializer};
 use signer_protocol::Suite;
+use signer_protocol::limits::SIGNED_BYTES_MAX;
 
 /// What an operator writes in `frontend.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -158,6 +159,7 @@ pub enum SettingFault {
 const NETWORK: &str = "G4000311000018";
 const ANSWER_MS: u64 = 2_500;
 const SIGNING_RESERVE_MS: u64 = 400;
+const BODY_BYTES_MAX: usize = 65_536;
 const IN_FLIGHT_MAX: u32 = 4_096;
 const TRANSFERS_MAX: u32 = 3_584;
 const PAYMENTS_MAX: u32 = 3_072;
@@ -169,19 +171,26 @@ const MESSAGES_MAX: u32 = 1_000_000;
 const WORKER_THREADS_MAX: usize = 256;
 
 const _: () = assert!(ANSWER_MS < NETWORK_WAITS_MS);
+const _: () = assert!(BODY_BYTES_MAX <= SIGNED_BYTES_MAX);
 const _: () = assert!(SIGNING_RESERVE_MS < ANSWER_MS);
 const _: () = assert!(PAYMENTS_MAX < TRANSFERS_MAX && TRANSFERS_MAX < IN_FLIGHT_MAX);
 
 impl Default for Connections {
     fn default() -> Self {
-        Self { max: 1_024, header_read_ms: 60_000, idle_ms: 60_000, header_bytes_max: 16_384, streams_max: 256 }
+        Self {
+            max: 1_024,
+            header_read_ms: 60_000,
+            idle_ms: 60_000,
+            header_bytes_max: 16_384,
+            streams_max: 256,
+        }
     }
 }
 
 impl Default for MessageRules {
     fn default() -> Self {
         Self {
-            body_bytes_max: 65_536,
+            body_bytes_max: BODY_BYTES_MAX,
             body_read_ms: 1_500,
             clock_skew_seconds_max: 900,
             currencies: vec![Currency::CNY],
@@ -191,13 +200,21 @@ impl Default for MessageRules {
 
 impl Default for AdmissionLimits {
     fn default() -> Self {
-        Self { in_flight_max: IN_FLIGHT_MAX, transfers_max: TRANSFERS_MAX, payments_max: PAYMENTS_MAX }
+        Self {
+            in_flight_max: IN_FLIGHT_MAX,
+            transfers_max: TRANSFERS_MAX,
+            payments_max: PAYMENTS_MAX,
+        }
     }
 }
 
 impl Default for Deadlines {
     fn default() -> Self {
-        Self { answer_ms: ANSWER_MS, signing_reserve_ms: SIGNING_RESERVE_MS, drain_ms: 10_000 }
+        Self {
+            answer_ms: ANSWER_MS,
+            signing_reserve_ms: SIGNING_RESERVE_MS,
+            drain_ms: 10_000,
+        }
     }
 }
 
@@ -252,22 +269,54 @@ impl Config {
         let limits = &self.admission;
         let rules = [
             (self.path.starts_with('/'), "path", "absolute, such as /preSvr"),
-            ((1..=WORKER_THREADS_MAX).contains(&self.worker_threads), "worker_threads", "between 1 and 256"),
+            (
+                (1..=WORKER_THREADS_MAX).contains(&self.worker_threads),
+                "worker_threads",
+                "between 1 and 256",
+            ),
             (!self.tls.allowed.is_empty(), "tls.allowed", "at least one client"),
-            (self.tls.allowed.iter().all(AllowedClient::says_something), "tls.allowed", "a subject or a serial each"),
+            (
+                self.tls.allowed.iter().all(AllowedClient::says_something),
+                "tls.allowed",
+                "a subject or a serial each",
+            ),
             (self.connections.max > 0, "connections.max", "more than 0"),
             (
                 self.connections.header_bytes_max >= HEADER_BYTES_LEAST,
                 "connections.header_bytes_max",
                 "at least 8192",
             ),
-            (self.message.body_bytes_max > 0, "message.body_bytes_max", "more than 0"),
-            (!self.message.currencies.is_empty(), "message.currencies", "at least one currency"),
-            (self.message.clock_skew_seconds_max > 0, "message.clock_skew_seconds_max", "more than 0"),
-            (limits.in_flight_max <= MESSAGES_MAX, "admission.in_flight_max", "at most 1000000"),
+            (
+                (1..=SIGNED_BYTES_MAX).contains(&self.message.body_bytes_max),
+                "message.body_bytes_max",
+                "between 1 and 65536",
+            ),
+            (
+                !self.message.currencies.is_empty(),
+                "message.currencies",
+                "at least one currency",
+            ),
+            (
+                self.message.clock_skew_seconds_max > 0,
+                "message.clock_skew_seconds_max",
+                "more than 0",
+            ),
+            (
+                limits.in_flight_max <= MESSAGES_MAX,
+                "admission.in_flight_max",
+                "at most 1000000",
+            ),
             (limits.payments_max > 0, "admission.payments_max", "more than 0"),
-            (limits.payments_max < limits.transfers_max, "admission.payments_max", "less than admission.transfers_max"),
-            (limits.transfers_max < limits.in_flight_max, "admission.transfers_max", "less than admission.in_flight_max"),
+            (
+                limits.payments_max < limits.transfers_max,
+                "admission.payments_max",
+                "less than admission.transfers_max",
+            ),
+            (
+                limits.transfers_max < limits.in_flight_max,
+                "admission.transfers_max",
+                "less than admission.in_flight_max",
+            ),
             (
                 self.deadlines.signing_reserve_ms < self.deadlines.answer_ms,
                 "deadlines.signing_reserve_ms",
@@ -316,7 +365,9 @@ where
     D: Deserializer<'de>,
     T: std::str::FromStr<Err: std::fmt::Display>,
 {
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    String::deserialize(deserializer)?
+        .parse()
+        .map_err(serde::de::Error::custom)
 }
 
 fn from_optional_text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -333,65 +384,11 @@ where
     T: std::str::FromStr<Err: std::fmt::Display>,
 {
     let texts = Vec::<String>::deserialize(deserializer)?;
-    texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
+    texts
+        .iter()
+        .map(|text| text.parse().map_err(serde::de::Error::custom))
+        .collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LEAST: &str = r#"
-        listen = "127.0.0.1:8443"
-        bank = "C1030131001234"
-        signer = "unix:run/signer.sock"
-        ledger = "unix:/run/ledger.sock"
-        operations = { address = "127.0.0.1:9101" }
-        tls = { certificate = "tls/a.pem", private_key = "tls/k.pem", client_ca = "/ca.pem", allowed = [{ subject = "network" }] }
-    "#;
-
-    fn load(text: &str) -> Result<Config, SettingFault> {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("frontend.toml");
-        std::fs::write(&file, text).unwrap();
-        Config::load(&file)
-    }
-
-    #[test]
-    fn the_least_that_is_needed_and_its_defaults() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("frontend.toml");
-        std::fs::write(&file, LEAST).unwrap();
-        let config = Config::load(&file).unwrap();
-        assert_eq!(config.path, "/preSvr");
-        assert_eq!(config.network.as_str(), NETWORK);
-        assert_eq!(config.message.body_bytes_max, 65_536);
-        assert_eq!(config.clock.also_accept_fixture_time_not_for_production, None);
-        assert_eq!(config.tls.certificate, directory.path().join("tls/a.pem"));
-        assert_eq!(config.tls.client_ca, Path::new("/ca.pem"));
-        assert_eq!(config.signer, Endpoint::unix(directory.path().join("run/signer.sock")));
-    }
-
-    #[test]
-    fn what_cannot_be_served_with_is_refused_by_key() {
-        let check = |more: &str, expected: &str| {
-            let said = load(&format!("{LEAST}\n{more}")).map_or_else(|fault| fault.to_string(), |_| "read".to_owned());
-            assert!(said.contains(expected), "{more}: {said}");
-        };
-        check("", "read");
-        check("path = \"preSvr\"", "path must be absolute");
-        check("network = \"X\"", "an institution is 14 characters");
-        check("worker_threads = 0", "worker_threads must be between");
-        check("[admission]\npayments_max = 4000", "admission.payments_max must be less than admission.transfers_max");
-        check("[admission]\ntransfers_max = 4096", "admission.transfers_max must be less");
-        check("[deadlines]\nanswer_ms = 400", "deadlines.signing_reserve_ms must be less");
-        check("[message]\ncurrencies = [\"yuan\"]", "three capital letters");
-        check("[clock]\nalso_accept_fixture_time_not_for_production = \"2026-03-02\"", "a time is");
-        check("[clock]\nalso_accept_fixture_time_not_for_production = \"2026-03-02T10:00:00\"", "read");
-        check("[clock]\nallow_old = true", "unknown field");
-        check("[connections]\nheader_bytes_max = 100", "at least 8192");
-        let nobody = LEAST.replace(r#"{ subject = "network" }"#, "");
-        assert!(load(&nobody).unwrap_err().to_string().contains("tls.allowed must be at least one"));
-        let nothing = LEAST.replace(r#"{ subject = "network" }"#, "{}");
-        assert!(load(&nothing).unwrap_err().to_string().contains("a subject or a serial"));
-    }
-}
+mod tests;

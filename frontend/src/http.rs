@@ -27,15 +27,16 @@ const PAYER_ACCOUNT_TYPE: HeaderName = HeaderName::from_static("pyeraccttp");
 const PAYEE_ACCOUNT_TYPE: HeaderName = HeaderName::from_static("pyeeaccttp");
 const RESERVED: HeaderName = HeaderName::from_static("reservedfield");
 
+const ECHOED_LINES: usize = 3;
 /// The optional header lines that an answer echoes, and how long each may be (profile, section 1).
-const ECHOED: [(HeaderName, usize); 3] = [(PAYER_ACCOUNT_TYPE, 2), (PAYEE_ACCOUNT_TYPE, 2), (RESERVED, 20)];
+const ECHOED: [(HeaderName, usize); ECHOED_LINES] = [(PAYER_ACCOUNT_TYPE, 2), (PAYEE_ACCOUNT_TYPE, 2), (RESERVED, 20)];
 
 /// The header lines of the profile, as they came.
 #[derive(Debug, Clone, Default)]
 pub struct HeaderLines {
     message_type: Option<HeaderValue>,
     issuer: Option<HeaderValue>,
-    echoed: [Option<HeaderValue>; ECHOED.len()],
+    echoed: [Option<HeaderValue>; ECHOED_LINES],
 }
 
 /// The one path that takes messages and what it takes.
@@ -57,7 +58,11 @@ impl<S: Signer, B: Books> Intake<S, B> {
             Err(refusal) => {
                 // what is shed is counted; a line each would be work spent on it
                 if !matches!(refusal, HttpRefusal::Shed) {
-                    tracing::info!(peer = peer.name(), status = refusal.status().as_u16(), "refused before reading");
+                    tracing::info!(
+                        peer = peer.name(),
+                        status = refusal.status().as_u16(),
+                        "refused before reading"
+                    );
                 }
                 Reply::Refused(refusal)
             }
@@ -108,11 +113,15 @@ impl<S: Signer, B: Books> Intake<S, B> {
 }
 
 async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, HttpRefusal> {
-    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(bytes_max).min(bytes_max);
+    let expected = usize::try_from(body.size_hint().lower())
+        .unwrap_or(bytes_max)
+        .min(bytes_max);
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let Ok(piece) = frame.map_err(|_| HttpRefusal::BodyBroken)?.into_data() else { continue };
+        let Ok(piece) = frame.map_err(|_| HttpRefusal::BodyBroken)?.into_data() else {
+            continue;
+        };
         if first.len() + all.len() + piece.len() > bytes_max {
             return Err(HttpRefusal::TooLarge);
         }
@@ -169,14 +178,20 @@ impl HeaderLines {
 
 fn announced_length(headers: &HeaderMap) -> Option<usize> {
     // what does not fit a usize is too large in any case
-    headers.get(CONTENT_LENGTH)?.to_str().ok().map(|digits| digits.parse().unwrap_or(usize::MAX))
+    headers
+        .get(CONTENT_LENGTH)?
+        .to_str()
+        .ok()
+        .map(|digits| digits.parse().unwrap_or(usize::MAX))
 }
 
 /// `application/xml`, and where a charset is named, UTF-8.
 fn is_xml_in_utf8(line: &HeaderValue) -> bool {
     let Ok(text) = line.to_str() else { return false };
     let mut parts = text.split(';').map(str::trim);
-    let kind_fits = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/xml"));
+    let kind_fits = parts
+        .next()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("application/xml"));
     kind_fits
         && parts.all(|parameter| match parameter.split_once('=') {
             Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {

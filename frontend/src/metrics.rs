@@ -74,7 +74,9 @@ struct CauseLabel {
 }
 
 /// Upper bounds in seconds, around the network's expectation of well under 1 s.
-const STAGE_BOUNDS: [f64; 14] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+const STAGE_BOUNDS: [f64; 14] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+];
 
 impl Metrics {
     /// The counters and the registry that shows them.
@@ -90,12 +92,28 @@ impl Metrics {
             connections: Gauge::default(),
         };
         let mut registry = Registry::with_prefix("frontend");
-        registry.register("messages_verified", "messages whose signature held", metrics.verified.clone());
-        registry.register("answers", "answers given, by what came of the message", metrics.answers.clone());
+        registry.register(
+            "messages_verified",
+            "messages whose signature held",
+            metrics.verified.clone(),
+        );
+        registry.register(
+            "answers",
+            "answers given, by what came of the message",
+            metrics.answers.clone(),
+        );
         registry.register("in_flight", "messages being worked on", metrics.in_flight.clone());
-        registry.register("shed", "messages turned away before they were read", metrics.shed.clone());
+        registry.register(
+            "shed",
+            "messages turned away before they were read",
+            metrics.shed.clone(),
+        );
         registry.register("stage_seconds", "time a step took", metrics.stage_seconds.clone());
-        registry.register("tls_failures", "connections that did not get to a request", metrics.tls_failures.clone());
+        registry.register(
+            "tls_failures",
+            "connections that did not get to a request",
+            metrics.tls_failures.clone(),
+        );
         registry.register("connections", "connections open", metrics.connections.clone());
         (metrics, registry)
     }
@@ -122,7 +140,9 @@ impl Metrics {
     }
 
     pub fn took(&self, stage: Stage, time: Duration) {
-        self.stage_seconds.get_or_create(&StageLabel { stage: stage.name() }).observe(time.as_secs_f64());
+        self.stage_seconds
+            .get_or_create(&StageLabel { stage: stage.name() })
+            .observe(time.as_secs_f64());
     }
 
     pub async fn timed<F: Future>(&self, stage: Stage, work: F) -> F::Output {
@@ -133,7 +153,9 @@ impl Metrics {
     }
 
     pub fn tls_failed(&self, cause: TlsFailure) {
-        self.tls_failures.get_or_create(&CauseLabel { cause: cause.name() }).inc();
+        self.tls_failures
+            .get_or_create(&CauseLabel { cause: cause.name() })
+            .inc();
     }
 }
 

@@ -49,12 +49,20 @@ pub async fn handle<S: Signer, B: Books>(desk: &Desk<S, B>, received: Received) 
 
 /// Received → framed → parsed → verified → instruction → posted, repeat, refused or unknown.
 async fn settle<S: Signer, B: Books>(desk: &Desk<S, B>, received: Received) -> Result<Settled, Setback> {
-    let Desk { signer, books, rules, metrics, .. } = desk;
+    let Desk {
+        signer,
+        books,
+        rules,
+        metrics,
+        ..
+    } = desk;
     let deadline = rules.work_deadline(received.arrived());
 
     let framed = received.frame(rules)?;
     let parsed = framed.parse(rules)?;
-    let verified = metrics.timed(Stage::Verify, parsed.verify(signer, rules, deadline)).await?;
+    let verified = metrics
+        .timed(Stage::Verify, parsed.verify(signer, rules, deadline))
+        .await?;
     metrics.verified(verified.message());
     match verified.instruct(&rules.profile)? {
         Order::Post(order) => {

@@ -31,7 +31,11 @@ pub enum Untranslatable {
 pub fn payment(issuer: InstitutionId, request: &PaymentRequest, details: DetailsDigest) -> Payment {
     let transfer = &request.transfer;
     Payment {
-        key: TransferKey { issuer, category: transfer.category, id: transfer.id },
+        key: TransferKey {
+            issuer,
+            category: transfer.category,
+            id: transfer.id,
+        },
         amount: transfer.amount,
         batch: request.batch,
         institution: request.payee.institution,
@@ -48,15 +52,24 @@ pub fn refund(
     profile: &Profile,
 ) -> Result<Refund, Untranslatable> {
     let transfer = &request.transfer;
-    let original_category =
-        profile.original_category(&transfer.category).ok_or(Untranslatable::RefundCategory)?;
+    let original_category = profile
+        .original_category(&transfer.category)
+        .ok_or(Untranslatable::RefundCategory)?;
     Ok(Refund {
-        key: TransferKey { issuer, category: transfer.category, id: transfer.id },
+        key: TransferKey {
+            issuer,
+            category: transfer.category,
+            id: transfer.id,
+        },
         amount: transfer.amount,
         batch: request.batch,
         institution: request.payer.institution,
         agreement: request.payee.agreement,
-        original: TransferKey { issuer, category: original_category, id: request.original.id },
+        original: TransferKey {
+            issuer,
+            category: original_category,
+            id: request.original.id,
+        },
         original_amount: request.original.amount,
         original_serial: request.original.serial,
         ordered_at: transfer.ordered_at,
@@ -83,7 +96,11 @@ pub fn payout(
         },
     };
     Ok(Payout {
-        key: TransferKey { issuer, category: transfer.category, id: transfer.id },
+        key: TransferKey {
+            issuer,
+            category: transfer.category,
+            id: transfer.id,
+        },
         amount: transfer.amount,
         batch: transfer.batch,
         institution: request.payer.institution,
@@ -95,7 +112,11 @@ pub fn payout(
 
 /// What a query asks about.
 pub fn query(issuer: InstitutionId, request: &QueryRequest) -> TransferKey {
-    TransferKey { issuer, category: request.category, id: request.id }
+    TransferKey {
+        issuer,
+        category: request.category,
+        id: request.id,
+    }
 }
 
 /// SHA-256 over: length (8 bytes, big endian) and bytes of the business fields as `frontend-messages` lists them, then

@@ -4,6 +4,7 @@
 //! body, no name, no account number: none of the types it is made of can hold one.
 
 use frontend_messages::{Answer, OriginalOutcome};
+use signer_protocol::Suite;
 use tokio::time::Instant;
 
 use crate::metrics::{Metrics, Stage};
@@ -11,7 +12,6 @@ use crate::respond::Draft;
 use crate::signing::Unsigned;
 use crate::stages::{Fault, Origin, Received, Setback};
 use crate::tls::Peer;
-use signer_protocol::Suite;
 
 #[derive(Debug)]
 pub struct Record {
@@ -74,10 +74,11 @@ impl Record {
 
     /// The answer could not be given; what it would have said stays in the line.
     pub fn note_unsigned(&mut self, unsigned: &Unsigned) {
+        let error: &dyn std::error::Error = unsigned;
         tracing::warn!(
             trx_id = self.origin.transfer_id.map(tracing::field::display),
             outcome = self.outcome,
-            error = unsigned as &dyn std::error::Error,
+            error,
             "an answer could not be signed"
         );
         self.outcome = "unsigned";

@@ -64,7 +64,11 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 impl Acceptor {
     pub fn new(config: ServerConfig, allowed: AllowList, handshake: Duration) -> Self {
-        Self { tls: TlsAcceptor::from(Arc::new(config)), allowed, handshake }
+        Self {
+            tls: TlsAcceptor::from(Arc::new(config)),
+            allowed,
+            handshake,
+        }
     }
 
     async fn accept(&self, stream: TcpStream) -> Result<(TlsStream<TcpStream>, Peer), (TlsFailure, String)> {
@@ -216,7 +220,11 @@ fn log_end(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
 
 impl Activity {
     fn new() -> Self {
-        Self { since: Instant::now(), in_flight: AtomicUsize::new(0), last_ms: AtomicU64::new(0) }
+        Self {
+            since: Instant::now(),
+            in_flight: AtomicUsize::new(0),
+            last_ms: AtomicU64::new(0),
+        }
     }
 
     fn begin(&self) -> Busy<'_> {
@@ -253,6 +261,9 @@ impl Drop for Busy<'_> {
 
 impl std::fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Acceptor").field("allowed", &self.allowed).field("handshake", &self.handshake).finish_non_exhaustive()
+        f.debug_struct("Acceptor")
+            .field("allowed", &self.allowed)
+            .field("handshake", &self.handshake)
+            .finish_non_exhaustive()
     }
 }

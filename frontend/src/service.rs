@@ -33,7 +33,11 @@ pub enum ServiceFault {
     #[error(transparent)]
     Endpoint(#[from] EndpointFault),
     #[error("address {address} cannot be listened on")]
-    Listen { address: std::net::SocketAddr, #[source] source: std::io::Error },
+    Listen {
+        address: std::net::SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
     #[error(transparent)]
     Port(#[from] PortFault),
     #[error("the runtime cannot be started")]
@@ -57,7 +61,11 @@ impl Prepared {
         let allowed = AllowList::new(config.tls.allowed.clone());
         let handshake = Duration::from_millis(config.tls.handshake_ms);
         let acceptor = Acceptor::new(tls::server_config(&config.tls)?, allowed, handshake);
-        Ok(Self { config, codes, acceptor })
+        Ok(Self {
+            config,
+            codes,
+            acceptor,
+        })
     }
 
     pub const fn config(&self) -> &Config {
@@ -66,13 +74,20 @@ impl Prepared {
 
     /// Listens, serves, and returns once the stop was requested and what was read is answered.
     pub async fn run(self, stop: Stop) -> Result<(), ServiceFault> {
-        let Self { config, codes, acceptor } = self;
+        let Self {
+            config,
+            codes,
+            acceptor,
+        } = self;
         warn_of_fixture_time(&config);
         let (metrics, registry) = Metrics::new();
         let metrics = Arc::new(metrics);
         let signer = SignerClient::connect(&config.signer)?;
         let ledger = LedgerClient::connect(&config.ledger)?;
-        let listen = |source| ServiceFault::Listen { address: config.listen, source };
+        let listen = |source| ServiceFault::Listen {
+            address: config.listen,
+            source,
+        };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let ready = readiness(&signer, &ledger, &stop);
         let port = operations_port(&config, registry, ready).bind().await?;
@@ -143,10 +158,12 @@ fn operations_port(config: &Config, registry: Registry, ready: Readiness) -> Ope
 
 fn readiness(signer: &SignerClient, ledger: &LedgerClient, stop: &Stop) -> Readiness {
     let (signer, ledger, stop) = (signer.clone(), ledger.clone(), stop.clone());
-    Arc::new(move || match (stop.is_requested(), signer.is_connected(), ledger.is_connected()) {
-        (true, ..) => Err("draining".to_owned()),
-        (false, false, _) => Err("the signer is not connected".to_owned()),
-        (false, true, false) => Err("the ledger is not connected".to_owned()),
-        (false, true, true) => Ok(()),
-    })
+    Arc::new(
+        move || match (stop.is_requested(), signer.is_connected(), ledger.is_connected()) {
+            (true, ..) => Err("draining".to_owned()),
+            (false, false, _) => Err("the signer is not connected".to_owned()),
+            (false, true, false) => Err("the ledger is not connected".to_owned()),
+            (false, true, true) => Ok(()),
+        },
+    )
 }

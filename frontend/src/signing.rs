@@ -45,7 +45,12 @@ pub async fn sign<S: Signer, B>(
         let signature = desk.signer.sign(suite, root.clone().into_bytes(), deadline).await?;
         if *signature.serial == *serial {
             let body = assemble(&root, &signature.bytes);
-            return Ok(SignedAnswer { body, message_type, issuer: desk.rules.bank, lines });
+            return Ok(SignedAnswer {
+                body,
+                message_type,
+                issuer: desk.rules.bank,
+                lines,
+            });
         }
         serial = desk.serials.learn(suite, signature.serial);
     }

@@ -23,11 +23,19 @@ pub struct Peer(Arc<str>);
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFault {
     #[error("{path} cannot be read as PEM")]
-    Pem { path: PathBuf, #[source] source: rustls::pki_types::pem::Error },
+    Pem {
+        path: PathBuf,
+        #[source]
+        source: rustls::pki_types::pem::Error,
+    },
     #[error("{path} holds no certificate")]
     Empty { path: PathBuf },
     #[error("a client root in {path} is refused")]
-    Root { path: PathBuf, #[source] source: rustls::Error },
+    Root {
+        path: PathBuf,
+        #[source]
+        source: rustls::Error,
+    },
     #[error("client verification cannot be set up")]
     Verifier(#[source] VerifierBuilderError),
     #[error("certificate and private key of the server do not fit")]
@@ -54,13 +62,18 @@ pub fn server_config(tls: &Tls) -> Result<ServerConfig, TlsFault> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     for root in certificates(&tls.client_ca)? {
-        roots.add(root).map_err(|source| TlsFault::Root { path: tls.client_ca.clone(), source })?;
+        roots.add(root).map_err(|source| TlsFault::Root {
+            path: tls.client_ca.clone(),
+            source,
+        })?;
     }
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
         .build()
         .map_err(TlsFault::Verifier)?;
-    let key = PrivateKeyDer::from_pem_file(&tls.private_key)
-        .map_err(|source| TlsFault::Pem { path: tls.private_key.clone(), source })?;
+    let key = PrivateKeyDer::from_pem_file(&tls.private_key).map_err(|source| TlsFault::Pem {
+        path: tls.private_key.clone(),
+        source,
+    })?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(TlsFault::Identity)?
@@ -73,7 +86,10 @@ pub fn server_config(tls: &Tls) -> Result<ServerConfig, TlsFault> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
-    let fault = |source| TlsFault::Pem { path: path.to_owned(), source };
+    let fault = |source| TlsFault::Pem {
+        path: path.to_owned(),
+        source,
+    };
     let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(fault)?.collect();
     let certificates = read.map_err(fault)?;
     if certificates.is_empty() {
@@ -94,7 +110,7 @@ impl AllowList {
         if !rest.is_empty() {
             return Err(NotAllowed::Unreadable);
         }
-        let serial = hexadecimal(certificate.raw_serial());
+        let serial = bare_serial(&certificate.raw_serial_as_string());
         // exactly one common name: with two of them, which one counts would be anybody's guess
         let mut names = certificate.subject().iter_common_name();
         let subject = match (names.next(), names.next()) {
@@ -103,12 +119,22 @@ impl AllowList {
         };
         let fits = |allowed: &AllowedClient| {
             allowed.subject.as_deref().is_none_or(|listed| subject == Some(listed))
-                && allowed.serial.as_deref().is_none_or(|listed| same_serial(listed, &serial))
+                && allowed
+                    .serial
+                    .as_deref()
+                    .is_none_or(|listed| bare_serial(listed) == serial)
         };
         if !self.0.iter().any(fits) {
             return Err(NotAllowed::Unlisted);
         }
-        Ok(Peer(subject.unwrap_or(&serial).chars().take(PEER_NAME_CHARS_MAX).collect::<String>().into()))
+        Ok(Peer(
+            subject
+                .unwrap_or(&serial)
+                .chars()
+                .take(PEER_NAME_CHARS_MAX)
+                .collect::<String>()
+                .into(),
+        ))
     }
 }
 
@@ -122,16 +148,10 @@ impl Peer {
     }
 }
 
-/// Upper case, no leading zeros.
-fn hexadecimal(serial: &[u8]) -> String {
-    let digits: String = serial.iter().map(|byte| format!("{byte:02X}")).collect();
-    digits.trim_start_matches('0').to_owned()
-}
-
-/// Operators copy serials from tools that write them with colons, in lower case, with leading zeros.
-fn same_serial(listed: &str, serial: &str) -> bool {
-    let bare: String = listed.chars().filter(|letter| *letter != ':').collect();
-    bare.trim_start_matches('0').eq_ignore_ascii_case(serial)
+/// Upper case, no colons, no leading zeros: tools write serials in all of these ways.
+fn bare_serial(written: &str) -> String {
+    let digits: String = written.chars().filter(|digit| *digit != ':').collect();
+    digits.trim_start_matches('0').to_ascii_uppercase()
 }
 
 #[cfg(test)]
@@ -151,7 +171,10 @@ mod tests {
     }
 
     fn allowed(subject: Option<&str>, serial: Option<&str>) -> AllowedClient {
-        AllowedClient { subject: subject.map(str::to_owned), serial: serial.map(str::to_owned) }
+        AllowedClient {
+            subject: subject.map(str::to_owned),
+            serial: serial.map(str::to_owned),
+        }
     }
 
     #[test]
@@ -177,7 +200,10 @@ mod tests {
         let list = AllowList::new(vec![allowed(Some("network"), None)]);
         assert_eq!(list.check(None), Err(NotAllowed::NoCertificate));
         assert_eq!(list.check(Some(&[])), Err(NotAllowed::NoCertificate));
-        assert_eq!(list.check(Some(&[CertificateDer::from(vec![0x30, 0x03, 1, 2, 3])])), Err(NotAllowed::Unreadable));
+        assert_eq!(
+            list.check(Some(&[CertificateDer::from(vec![0x30, 0x03, 1, 2, 3])])),
+            Err(NotAllowed::Unreadable)
+        );
         assert_eq!(list.check(Some(&[certificate(None, &[1])])), Err(NotAllowed::Unlisted));
         let twice = [DnType::CommonName, DnType::CustomDnType(vec![2, 5, 4, 3])];
         assert_eq!(list.check(Some(&[certificate(twice, &[1])])), Err(NotAllowed::Unlisted));

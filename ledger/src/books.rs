@@ -82,9 +82,12 @@ pub trait Books {
 impl Said {
     pub fn by(instruction: &Instruction) -> Self {
         match instruction {
-            Instruction::Payment(payment) => {
-                Self { ordered_at: payment.ordered_at, name: None, original_amount: None, original_serial: None }
-            }
+            Instruction::Payment(payment) => Self {
+                ordered_at: payment.ordered_at,
+                name: None,
+                original_amount: None,
+                original_serial: None,
+            },
             Instruction::Refund(refund) => Self {
                 ordered_at: refund.ordered_at,
                 name: None,
@@ -96,7 +99,12 @@ impl Said {
                     Payee::Account { name, .. } => Some(name),
                     Payee::Agreement(_) => None,
                 };
-                Self { ordered_at: payout.ordered_at, name, original_amount: None, original_serial: None }
+                Self {
+                    ordered_at: payout.ordered_at,
+                    name,
+                    original_amount: None,
+                    original_serial: None,
+                }
             }
         }
     }

@@ -31,7 +31,9 @@ pub struct Claim {
 
 impl Claims {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { parts: (0..PARTS).map(|_| Mutex::default()).collect() })
+        Arc::new(Self {
+            parts: (0..PARTS).map(|_| Mutex::default()).collect(),
+        })
     }
 
     /// The claim, or what ends when the holder's ends.
@@ -44,7 +46,10 @@ impl Claims {
         }
         part.insert(key, Waiters::new());
         drop(part);
-        Ok(Claim { claims: Arc::clone(self), key })
+        Ok(Claim {
+            claims: Arc::clone(self),
+            key,
+        })
     }
 
     pub fn is_held(&self, key: &TransferKey) -> bool {
@@ -53,7 +58,12 @@ impl Claims {
 
     fn part(&self, key: &TransferKey) -> MutexGuard<'_, HashMap<TransferKey, Waiters>> {
         // the control digits and sequence at the end of an id are its most even part
-        let place = key.id.as_str().bytes().rev().fold(0_usize, |sum, byte| (sum * 31 + usize::from(byte)) % 65_521);
+        let place = key
+            .id
+            .as_str()
+            .bytes()
+            .rev()
+            .fold(0_usize, |sum, byte| (sum * 31 + usize::from(byte)) % 65_521);
         let part = self.parts.get(place % PARTS).expect("a remainder is within the parts");
         // nothing that could panic is done under the lock
         part.lock().unwrap_or_else(PoisonError::into_inner)

@@ -46,7 +46,11 @@ thread_local! {
 }
 
 pub fn seal(evidence: &Evidence) -> Result<SealedEvidence, EvidenceFault> {
-    let Evidence { signed, signature, signing_serial } = evidence;
+    let Evidence {
+        signed,
+        signature,
+        signing_serial,
+    } = evidence;
     let serial = signing_serial.as_bytes();
     if signed.len() > SIGNED_BYTES_MAX || signature.len() > SIGNED_BYTES_MAX || serial.len() > SERIAL_BYTES_MAX {
         return Err(EvidenceFault::TooLong);
@@ -61,7 +65,10 @@ pub fn seal(evidence: &Evidence) -> Result<SealedEvidence, EvidenceFault> {
     packed.extend_from_slice(signature);
     packed.extend_from_slice(&length(signed)?.to_be_bytes());
     packed.extend_from_slice(&compressed);
-    Ok(SealedEvidence { digest: EvidenceDigest::over(signed, signature, signing_serial), packed })
+    Ok(SealedEvidence {
+        digest: EvidenceDigest::over(signed, signature, signing_serial),
+        packed,
+    })
 }
 
 fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -81,15 +88,23 @@ pub fn open(packed: &[u8]) -> Result<Evidence, EvidenceFault> {
     let serial_length: u8 = input.take()?;
     let serial = std::str::from_utf8(input.bytes(usize::from(serial_length))?);
     let signing_serial = serial.map_err(|_| UnpackFault::Form { what: "key serial" })?.to_owned();
-    let mut length = |input: &mut Unpacker<'_>| -> Result<usize, EvidenceFault> {
+    let length = |input: &mut Unpacker<'_>| -> Result<usize, EvidenceFault> {
         let length = usize::try_from(input.take::<u32>()?).map_err(|_| EvidenceFault::TooLong)?;
-        if length > SIGNED_BYTES_MAX { Err(EvidenceFault::TooLong) } else { Ok(length) }
+        if length > SIGNED_BYTES_MAX {
+            Err(EvidenceFault::TooLong)
+        } else {
+            Ok(length)
+        }
     };
     let signature_length = length(&mut input)?;
     let signature = input.bytes(signature_length)?.to_vec();
     let signed_length = length(&mut input)?;
     let signed = zstd::bulk::decompress(input.rest(), signed_length).map_err(EvidenceFault::Decompress)?;
-    Ok(Evidence { signed, signature, signing_serial })
+    Ok(Evidence {
+        signed,
+        signature,
+        signing_serial,
+    })
 }
 
 #[cfg(test)]
@@ -119,7 +134,11 @@ mod tests {
     #[test]
     fn overlong_evidence_is_refused() {
         let signed = vec![0; SIGNED_BYTES_MAX + 1];
-        let evidence = Evidence { signed, signature: Vec::new(), signing_serial: String::new() };
+        let evidence = Evidence {
+            signed,
+            signature: Vec::new(),
+            signing_serial: String::new(),
+        };
         assert!(matches!(seal(&evidence), Err(EvidenceFault::TooLong)));
     }
 }

@@ -9,7 +9,10 @@ use tokio::sync::mpsc::OwnedPermit;
 #[expect(clippy::large_enum_variant, reason = "nearly every outcome is the large one")]
 pub enum Outcome {
     /// Durable, now or before.
-    Decided { transfer: Transfer, repeat: bool },
+    Decided {
+        transfer: Transfer,
+        repeat: bool,
+    },
     Conflict(ContentField),
     NotFound,
     /// May or may not post.
@@ -44,21 +47,27 @@ impl ReplyTo {
 
 /// The wire form of a batch of answers.
 pub fn pack(answers: Vec<Answer>) -> wire::ReplyBatch {
-    wire::ReplyBatch { items: answers.into_iter().map(Into::into).collect() }
+    wire::ReplyBatch {
+        items: answers.into_iter().map(Into::into).collect(),
+    }
 }
 
 impl From<Answer> for wire::Reply {
     fn from(answer: Answer) -> Self {
         let what = match answer.outcome {
-            Outcome::Decided { transfer, repeat } => {
-                wire::reply::What::Decided(wire::Decided { transfer: Some((&transfer).into()), repeat })
-            }
+            Outcome::Decided { transfer, repeat } => wire::reply::What::Decided(wire::Decided {
+                transfer: Some((&transfer).into()),
+                repeat,
+            }),
             Outcome::Conflict(field) => wire::reply::What::Conflict(field.into()),
             Outcome::NotFound => wire::reply::What::NotFound(wire::NotFound {}),
             Outcome::InProcess => wire::reply::What::InProcess(wire::InProcess {}),
             Outcome::NothingPosted(reason) => wire::reply::What::NothingPosted(nothing_posted(reason)),
         };
-        Self { number: answer.number, what: Some(what) }
+        Self {
+            number: answer.number,
+            what: Some(what),
+        }
     }
 }
 
@@ -70,5 +79,8 @@ fn nothing_posted(reason: NothingPosted) -> wire::NothingPosted {
         NothingPosted::Store => (Cause::Store, "the store could not be read"),
         NothingPosted::MalformedWork => (Cause::MalformedWork, "the work is not as the contract says"),
     };
-    wire::NothingPosted { cause: cause.into(), text: text.to_owned() }
+    wire::NothingPosted {
+        cause: cause.into(),
+        text: text.to_owned(),
+    }
 }

@@ -56,8 +56,18 @@ impl ShardState {
 
     /// Invariant L2.
     pub fn check_balanced(&self) -> Result<(), Defect> {
-        let balanced = self.totals.values().all(|sides| sides.debit_minor == sides.credit_minor);
+        let balanced = self
+            .totals
+            .values()
+            .all(|sides| sides.debit_minor == sides.credit_minor);
         let what = "debits and credits of the shard differ";
-        if balanced { Ok(()) } else { Err(Defect { invariant: Invariant::L2, what }) }
+        if balanced {
+            Ok(())
+        } else {
+            Err(Defect {
+                invariant: Invariant::L2,
+                what,
+            })
+        }
     }
 }

@@ -59,12 +59,14 @@ pub struct View {
 
 impl Wanted {
     pub fn is_empty(&self) -> bool {
-        let Self { accounts, agreements, transfers, usages, clearing } = self;
-        accounts.is_empty()
-            && agreements.is_empty()
-            && transfers.is_empty()
-            && usages.is_empty()
-            && clearing.is_empty()
+        let Self {
+            accounts,
+            agreements,
+            transfers,
+            usages,
+            clearing,
+        } = self;
+        accounts.is_empty() && agreements.is_empty() && transfers.is_empty() && usages.is_empty() && clearing.is_empty()
     }
 
     /// Each key once, in order.
@@ -84,7 +86,10 @@ impl Wanted {
 impl View {
     /// A view over a shard whose entries sum to `totals`.
     pub fn over(totals: BTreeMap<Currency, Sides>) -> Self {
-        Self { totals, ..Self::default() }
+        Self {
+            totals,
+            ..Self::default()
+        }
     }
 
     /// What of `wanted` has still to be fetched.
@@ -106,16 +111,35 @@ impl View {
                 slots.insert(key, Slot { value, changed: false });
             }
         }
-        admit(&mut self.accounts, wanted.accounts, rows.accounts.into_iter().map(|row| (row.account.token, row)));
-        admit(&mut self.agreements, wanted.agreements, rows.agreements.into_iter().map(|row| (row.number, row)));
-        admit(&mut self.transfers, wanted.transfers, rows.transfers.into_iter().map(|row| (row.transfer.key, row)));
+        admit(
+            &mut self.accounts,
+            wanted.accounts,
+            rows.accounts.into_iter().map(|row| (row.account.token, row)),
+        );
+        admit(
+            &mut self.agreements,
+            wanted.agreements,
+            rows.agreements.into_iter().map(|row| (row.number, row)),
+        );
+        admit(
+            &mut self.transfers,
+            wanted.transfers,
+            rows.transfers.into_iter().map(|row| (row.transfer.key, row)),
+        );
         admit(&mut self.usages, wanted.usages, rows.usages.into_iter());
         admit(&mut self.clearing, wanted.clearing, rows.clearing.into_iter());
     }
 
     /// Lays the changes of one decision over the rows.
     pub fn apply(&mut self, changes: Changes) {
-        let Changes { accounts, agreements, usage, refunded, clearing, totals } = changes;
+        let Changes {
+            accounts,
+            agreements,
+            usage,
+            refunded,
+            clearing,
+            totals,
+        } = changes;
         for row in accounts {
             put(&mut self.accounts, row.account.token, row);
         }
@@ -128,7 +152,10 @@ impl View {
         if let Some((key, refunded_minor)) = refunded {
             let slot = self.transfers.get_mut(&key).expect(FETCHED);
             slot.changed = true;
-            slot.value.as_mut().expect("only a transfer that is there is refunded").refunded_minor = refunded_minor;
+            slot.value
+                .as_mut()
+                .expect("only a transfer that is there is refunded")
+                .refunded_minor = refunded_minor;
         }
         for (key, sums) in clearing {
             put(&mut self.clearing, key, sums);
@@ -161,7 +188,13 @@ impl View {
 }
 
 fn put<K: Ord, V>(slots: &mut Slots<K, V>, key: K, value: V) {
-    slots.insert(key, Slot { value: Some(value), changed: true });
+    slots.insert(
+        key,
+        Slot {
+            value: Some(value),
+            changed: true,
+        },
+    );
 }
 
 fn fetched<'a, K: Ord, V>(slots: &'a Slots<K, V>, key: &K) -> Option<&'a V> {

@@ -17,7 +17,7 @@ use system_tests::process::Lifetime;
 use system_tests::settings::Clock;
 use system_tests::sources::{SourceFault, Sources};
 use system_tests::tools::{Shown, Tools};
-use system_tests::up::{self, Data, UpFault};
+use system_tests::up::{self, Files, UpFault};
 use thiserror::Error;
 
 /// Choices of ports, separated by commas; flags win over it.
@@ -152,8 +152,8 @@ fn run(command: Command, variable: &str, now: Timestamp) -> Result<(), Fault> {
         }
         Command::Status => Ok(up::status(&Layout::at(root))?),
         Command::Down { erase } => {
-            let data = if erase { Data::Erase } else { Data::Keep };
-            Ok(up::down(&Layout::at(root), data)?)
+            let files = if erase { Files::Erase } else { Files::Keep };
+            Ok(up::down(&Layout::at(root), files)?)
         }
         Command::Demo { place, options } => {
             let plan = fresh_plan(&place, variable, &root.join("demo"))?;

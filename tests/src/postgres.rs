@@ -4,7 +4,7 @@
 //! the installation's directory (a clone under /root) its data go under /var/tmp.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -65,12 +65,19 @@ impl Postgres {
         }
         erase(&data)?;
         fs::create_dir_all(&data).map_err(file_fault(&data, "made"))?;
+        // a file for a moment, since a server of another user can read neither our pipe nor our directories
+        let first_password = data.with_extension("password");
+        let password = random_text()?;
+        write_secret(&first_password, password.as_bytes())?;
         if user.is_some() {
             let (uid, gid) = system_user().ok_or(PostgresFault::NoUser)?;
-            chown(&data, Some(uid), Some(gid)).map_err(file_fault(&data, "handed over"))?;
+            for path in [&data, &first_password] {
+                chown(path, Some(uid), Some(gid)).map_err(file_fault(path, "handed over"))?;
+            }
         }
-        let password = random_text()?;
-        initdb(&sources.postgres("initdb"), &data, user, &password)?;
+        let made = initdb(&sources.postgres("initdb"), &data, user, &first_password);
+        fs::remove_file(&first_password).map_err(file_fault(&first_password, "removed"))?;
+        made?;
         // last: with it the cluster counts as whole
         write_secret(&password_file, password.as_bytes())?;
         Ok(Self { data, user, password })
@@ -235,22 +242,18 @@ fn as_user(user: &str, program: &Path) -> Command {
     command
 }
 
-fn initdb(program: &Path, data: &Path, user: Option<&str>, password: &str) -> Result<(), PostgresFault> {
+fn initdb(program: &Path, data: &Path, user: Option<&str>, password_file: &Path) -> Result<(), PostgresFault> {
     let mut command = user.map_or_else(|| Command::new(program), |user| as_user(user, program));
     command
         .arg("-D")
         .arg(data)
-        .args(["--username", OWNER, "--pwfile", "/dev/stdin", "--auth", "scram-sha-256"])
+        .arg("--pwfile")
+        .arg(password_file)
+        .args(["--username", OWNER, "--auth", "scram-sha-256"])
         .args(["--encoding", "UTF8", "--locale", "C", "--no-instructions"])
         .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(PostgresFault::RunInitdb)?;
-    if let Some(mut input) = child.stdin.take() {
-        input.write_all(password.as_bytes()).map_err(PostgresFault::RunInitdb)?;
-    }
-    let output = child.wait_with_output().map_err(PostgresFault::RunInitdb)?;
+        .stdin(Stdio::null());
+    let output = command.output().map_err(PostgresFault::RunInitdb)?;
     if output.status.success() {
         return Ok(());
     }

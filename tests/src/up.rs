@@ -168,13 +168,13 @@ fn version(part: Part, ports: &Ports, record: &Record) -> String {
 
 /// What becomes of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Data {
+pub enum Files {
     Keep,
     Erase,
 }
 
 /// Stops what runs, in order. Fine when nothing does.
-pub fn down(layout: &Layout, data: Data) -> Result<(), UpFault> {
+pub fn down(layout: &Layout, files: Files) -> Result<(), UpFault> {
     let mut running: BTreeMap<Part, Process> = installation::running(layout);
     if running.is_empty() {
         say("nothing runs");
@@ -190,7 +190,7 @@ pub fn down(layout: &Layout, data: Data) -> Result<(), UpFault> {
             say(format!("  {how} {} ({pid})", part.name()));
         }
     }
-    if data == Data::Erase {
+    if files == Files::Erase {
         erase(layout)?;
         say("  erased its files; the broker's jars stay");
     }

@@ -132,16 +132,9 @@ impl Frame<'_> {
 }
 
 impl FrameFault {
-    /// Whether the body is not XML of this network at all, as opposed to a frame with something wrong in it.
+    /// Whether the body is no frame at all, as opposed to a frame with something wrong in it that can be told its sender.
     pub const fn is_not_a_frame(self) -> bool {
-        matches!(
-            self,
-            Self::NotUtf8
-                | Self::ByteOrderMark
-                | Self::DeclarationMissing
-                | Self::RootMissing
-                | Self::DeclarationCharset
-        )
+        matches!(self, Self::NotUtf8 | Self::DeclarationMissing | Self::RootMissing)
     }
 }
 

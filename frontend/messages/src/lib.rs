@@ -11,6 +11,38 @@
 //! * [`Request::write`] and [`Answer::write`] give the same bytes for the same value, always.
 //! * Every bound and every choice where the public facts of the network end stands in [`Profile`].
 //!
+//! | number | what | here |
+//! |---|---|---|
+//! | 201 | agreement payment | [`PaymentRequest`] |
+//! | 205 | refund | [`RefundRequest`] |
+//! | 206 | answer to 201 and 205 | [`TransferAnswer`] |
+//! | 211 | payout | [`PayoutRequest`] |
+//! | 213 | answer to 211 | [`PayoutAnswer`] |
+//! | 301 | status query | [`QueryRequest`] |
+//! | 302 | answer to 301 | [`QueryAnswer`] |
+//! | 303 | general answer, refusals of format or signature | [`GeneralAnswer`] |
+//!
+//! To add a kind: a file with its struct, `read` (over the typed access of `tree.rs`) and `write` (calls on a `Sink`);
+//! a variant of [`MessageType`] and of [`Request`] or [`Answer`]; a sample, a strategy and cases in `tests`.
+//!
+//! ```
+//! use frontend_messages::{Answer, GeneralAnswer, MessageHeader, Profile, SystemReturn, assemble, read_request, split};
+//!
+//! let profile = Profile::default();
+//! # let body = assemble(include_str!("../golden/201.xml"), b"a signature");
+//! let frame = split(&body)?;
+//! let (header, request) = read_request(frame.signed(), &profile)?;
+//! assert_eq!(request.message_type().number(), "201");
+//!
+//! let handled = SystemReturn { code: "00000000".into(), description: String::new(), time: header.sent_at };
+//! let answer = Answer::General(GeneralAnswer { system: handled });
+//! let answer_header = MessageHeader { direction: header.direction.flipped(), envelope: None, ..header };
+//! let root = answer.write(&answer_header);
+//! let signature = b"the signature of exactly these bytes";
+//! assert_eq!(split(&assemble(&root, signature))?.signed(), root.as_bytes());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Invariants: no input makes this crate panic; what was read satisfies the form of its type; what was written reads
 //! back as the same value; a fault names an element and a rule, never a value that was received.
 //!

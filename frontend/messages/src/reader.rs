@@ -67,7 +67,7 @@ pub(crate) fn read<'a>(signed: &'a [u8], profile: &Profile, tree: &mut Tree<'a>)
     })
 }
 
-/// A payment with every field has 47.
+/// A payment with every field has 41.
 const ELEMENTS_TYPICAL: usize = 48;
 
 struct Builder<'a, 't> {

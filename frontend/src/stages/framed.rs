@@ -1,7 +1,7 @@
 //! Framed: where the signed bytes lie and what the signature is. Nothing of it was read yet.
 
 use bytes::Bytes;
-use frontend_messages::{MessageHeader, PartialHeader, Request, read_request};
+use frontend_messages::{MessageHeader, Request, read_request};
 use ledger_model::InstitutionId;
 
 use super::parsed::Parsed;
@@ -18,16 +18,20 @@ pub struct Framed {
 
 impl Framed {
     pub(super) const fn new(signed: Bytes, signature: Vec<u8>, lines: HeaderLines) -> Self {
-        Self { signed, signature, lines }
+        Self {
+            signed,
+            signature,
+            lines,
+        }
     }
 
     /// Reads exactly the signed bytes and holds them against everything that costs no cryptography.
     pub fn parse(self, rules: &Rules) -> Result<Parsed, Setback> {
         let (header, request) = read_request(&self.signed, &rules.profile).map_err(|fault| {
-            let origin = fault.header.as_ref().map(PartialHeader::into).unwrap_or_default();
+            let origin = fault.header.map(Origin::from).unwrap_or_default().looking_like(&self.signature);
             Setback::new(origin, Fault::Message(fault))
         })?;
-        let origin = Origin::of(&header, &request);
+        let origin = Origin::of(&header, &request).looking_like(&self.signature);
         match self.objection(&header, &request, rules) {
             Some(fault) => Err(Setback::new(origin, fault)),
             None => Ok(Parsed::new(self.signed, self.signature, header, request, origin)),

@@ -12,6 +12,7 @@ use super::settled::{Finding, Settled};
 use crate::neighbours::{Books, Signer};
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every order is of the large kind")]
 pub enum Order {
     Post(PostOrder),
     LookUp(LookUpOrder),
@@ -49,7 +50,13 @@ impl PostOrder {
         envelope: Option<Envelope>,
         origin: Origin,
     ) -> Self {
-        Self { instruction, evidence, repeated, envelope, origin }
+        Self {
+            instruction,
+            evidence,
+            repeated,
+            envelope,
+            origin,
+        }
     }
 
     /// Has the signer encrypt again, for the receiver, the fields that the answer must repeat. Before the posting: if
@@ -76,17 +83,38 @@ async fn resealed<S: Signer>(
     signer: &S,
     deadline: Instant,
 ) -> Result<Echo, Fault> {
-    let fields: Vec<Vec<u8>> = request.sensitive().into_iter().map(|(_, text)| text.0.clone()).collect();
+    let fields: Vec<Vec<u8>> = request
+        .sensitive()
+        .into_iter()
+        .map(|(_, text)| text.0.clone())
+        .collect();
     let (false, Some(envelope)) = (fields.is_empty(), envelope) else {
-        return Ok(Echo::Payout { request: Box::new(request), envelope: None });
+        return Ok(Echo::Payout {
+            request: Box::new(request),
+            envelope: None,
+        });
     };
-    let Envelope { encryption_serial, sealed_key } = envelope;
-    let work = Seal { encryption_serial, envelope: sealed_key, fields, receiver };
+    let Envelope {
+        encryption_serial,
+        sealed_key,
+    } = envelope;
+    let work = Seal {
+        encryption_serial,
+        envelope: sealed_key,
+        fields,
+        receiver,
+    };
     let sealed = signer.seal(work, deadline).await.map_err(Fault::Signer)?;
     let replacements = sealed.fields.into_iter().map(EncryptedText).collect();
     let request = request.with_sensitive(replacements).ok_or(Fault::SignerBrokeContract)?;
-    let envelope = Envelope { encryption_serial: sealed.encryption_serial, sealed_key: sealed.envelope };
-    Ok(Echo::Payout { request: Box::new(request), envelope: Some(envelope) })
+    let envelope = Envelope {
+        encryption_serial: sealed.encryption_serial,
+        sealed_key: sealed.envelope,
+    };
+    Ok(Echo::Payout {
+        request: Box::new(request),
+        envelope: Some(envelope),
+    })
 }
 
 impl LookUpOrder {
@@ -101,6 +129,9 @@ impl LookUpOrder {
             QueryReply::InProcess => Finding::InProcess,
             QueryReply::Unavailable => Finding::Unanswered,
         };
-        Settled::Query { finding, origin: self.origin }
+        Settled::Query {
+            finding,
+            origin: self.origin,
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use frontend_messages::{MessageHeader, Request, SensitiveField};
-use signer_protocol::{EncryptedField, FieldKind, Open, OpenVerdict};
+use signer_protocol::limits::SIGNATURE_BYTES_MAX;
+use signer_protocol::{EncryptedField, FieldKind, Open, OpenVerdict, Rejection};
 use tokio::time::Instant;
 
 use super::setback::{Fault, Origin, Setback};
@@ -28,7 +29,13 @@ impl Parsed {
         request: Request,
         origin: Origin,
     ) -> Self {
-        Self { signed, signature, header, request, origin }
+        Self {
+            signed,
+            signature,
+            header,
+            request,
+            origin,
+        }
     }
 
     /// Asks the signer whether the signature holds over exactly the signed bytes, made by a key of the sender's, and
@@ -37,6 +44,9 @@ impl Parsed {
         // Others have certificates too, and they sign statements and files; a payment order is the network's alone.
         if self.header.issuer != rules.network {
             return Err(Setback::new(self.origin, Fault::NotTheNetwork));
+        }
+        if self.signature.len() > SIGNATURE_BYTES_MAX {
+            return Err(Setback::new(self.origin, Fault::Rejected(Rejection::SignatureWrong)));
         }
         let fields: Vec<SensitiveField> = self.request.sensitive().into_iter().map(|(field, _)| field).collect();
         match signer.open(self.open(), deadline).await {
@@ -49,7 +59,14 @@ impl Parsed {
                 }
                 let opened = fields.into_iter().zip(tokens);
                 let tokens = opened.map(|(field, token)| FieldToken { field, token }).collect();
-                Ok(Verified::new(self.signed, self.signature, self.header, self.request, tokens, origin))
+                Ok(Verified::new(
+                    self.signed,
+                    self.signature,
+                    self.header,
+                    self.request,
+                    tokens,
+                    origin,
+                ))
             }
         }
     }
@@ -62,15 +79,24 @@ impl Parsed {
             signature: self.signature.clone(),
             signing_serial: self.header.signing_serial.clone(),
             issuer: self.header.issuer.to_string(),
-            encryption_serial: envelope.map(|envelope| envelope.encryption_serial.clone()).unwrap_or_default(),
+            encryption_serial: envelope
+                .map(|envelope| envelope.encryption_serial.clone())
+                .unwrap_or_default(),
             envelope: envelope.map(|envelope| envelope.sealed_key.clone()).unwrap_or_default(),
             fields: fields
-                .map(|(field, text)| EncryptedField { kind: kind_of(field), ciphertext: text.0.clone() })
+                .map(|(field, text)| EncryptedField {
+                    kind: kind_of(field),
+                    ciphertext: text.0.clone(),
+                })
                 .collect(),
         }
     }
 }
 
 const fn kind_of(field: SensitiveField) -> FieldKind {
-    if field.is_account_number() { FieldKind::AccountNumber } else { FieldKind::Name }
+    if field.is_account_number() {
+        FieldKind::AccountNumber
+    } else {
+        FieldKind::Name
+    }
 }

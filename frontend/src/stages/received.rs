@@ -1,7 +1,7 @@
 //! Received: bounded bytes from a known peer, and the HTTP header lines they came with.
 
 use bytes::Bytes;
-use frontend_messages::{PartialHeader, read_partial_header, split};
+use frontend_messages::{read_partial_header, split};
 use tokio::time::Instant;
 
 use super::framed::Framed;
@@ -21,7 +21,12 @@ pub struct Received {
 impl Received {
     /// `body` is at most as long as the profile allows; `arrived` is when the request head was read.
     pub const fn new(body: Bytes, lines: HeaderLines, peer: Peer, arrived: Instant) -> Self {
-        Self { body, lines, peer, arrived }
+        Self {
+            body,
+            lines,
+            peer,
+            arrived,
+        }
     }
 
     pub const fn lines(&self) -> &HeaderLines {
@@ -46,8 +51,10 @@ impl Received {
             Err(fault) if fault.is_not_a_frame() => Err(Setback::new(Origin::default(), Fault::NotAFrame(fault))),
             Err(fault) => {
                 let header = read_partial_header(&self.body, &rules.profile);
-                let origin = header.as_ref().map(PartialHeader::into).unwrap_or_default();
-                Err(Setback::new(origin, Fault::Frame(fault)))
+                Err(Setback::new(
+                    header.map(Origin::from).unwrap_or_default(),
+                    Fault::Frame(fault),
+                ))
             }
         }
     }

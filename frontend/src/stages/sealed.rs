@@ -24,7 +24,10 @@ pub enum Echo {
     Transfer(TransferEcho),
     /// In a 213: the groups of the request, their sensitive fields encrypted for the receiver, and the envelope that
     /// holds the key; no envelope where there is no such field.
-    Payout { request: Box<PayoutRequest>, envelope: Option<Envelope> },
+    Payout {
+        request: Box<PayoutRequest>,
+        envelope: Option<Envelope>,
+    },
 }
 
 #[derive(Debug)]
@@ -40,7 +43,12 @@ pub struct TransferEcho {
 
 impl SealedOrder {
     pub(super) const fn new(instruction: Instruction, evidence: Evidence, echo: Echo, origin: Origin) -> Self {
-        Self { instruction, evidence, echo, origin }
+        Self {
+            instruction,
+            evidence,
+            echo,
+            origin,
+        }
     }
 
     /// Returns when the ledger's commit is durable (invariant S2), or when it cannot be waited for any longer. A
@@ -49,7 +57,10 @@ impl SealedOrder {
         let kind = self.instruction.kind();
         let outcome = match books.post(self.instruction, self.evidence, deadline).await {
             PostReply::Decided { transfer, repeat: true } => Outcome::Repeat(transfer),
-            PostReply::Decided { transfer, repeat: false } => match transfer.decision {
+            PostReply::Decided {
+                transfer,
+                repeat: false,
+            } => match transfer.decision {
                 Decision::Posted => Outcome::Posted(transfer),
                 Decision::Refused(_) => Outcome::Refused(transfer),
             },
@@ -57,6 +68,11 @@ impl SealedOrder {
             PostReply::Unknown => Outcome::Unknown,
             PostReply::NothingPosted(cause) => return Err(Setback::new(self.origin, Fault::NothingPosted(cause))),
         };
-        Ok(Settled::Transfer { outcome, kind, echo: self.echo, origin: self.origin })
+        Ok(Settled::Transfer {
+            outcome,
+            kind,
+            echo: self.echo,
+            origin: self.origin,
+        })
     }
 }

@@ -15,15 +15,15 @@ pub struct Setback {
     fault: Fault,
 }
 
-/// As much as is known of the message that is to be answered. Unverified unless `suite` is known; good for addressing
-/// an answer and for a log line, nothing else.
+/// As much as is known of the message that is to be answered. It may be unverified: good for addressing an answer and
+/// for a log line, nothing else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Origin {
     pub message_type: Option<MessageType>,
     pub direction: Option<Direction>,
     /// `TrxId`, or of a query `OriTrxId`.
     pub transfer_id: Option<TransferId>,
-    /// Known once the signature held.
+    /// To answer in: by the look of the signature, and once it held, for certain.
     pub suite: Option<Suite>,
 }
 
@@ -49,8 +49,13 @@ pub enum Fault {
     NothingPosted(NothingPosted),
 }
 
+/// DER of two 256-bit numbers.
+const SM_SIGNATURE_BYTES_MAX: usize = 72;
+/// A modulus of 2048 bits.
+const RSA_SIGNATURE_BYTES_MIN: usize = 256;
+
 impl Setback {
-    pub(super) const fn new(origin: Origin, fault: Fault) -> Self {
+    pub(crate) const fn new(origin: Origin, fault: Fault) -> Self {
         Self { origin, fault }
     }
 
@@ -78,6 +83,16 @@ impl Origin {
         }
     }
 
+    /// An SM2 signature has at most 72 bytes, one of RSA at least 256.
+    pub(super) const fn looking_like(mut self, signature: &[u8]) -> Self {
+        self.suite = match signature.len() {
+            0..=SM_SIGNATURE_BYTES_MAX => Some(Suite::Sm),
+            RSA_SIGNATURE_BYTES_MIN.. => Some(Suite::Rsa),
+            _ => None,
+        };
+        self
+    }
+
     pub(super) const fn in_suite(mut self, suite: Suite) -> Self {
         self.suite = Some(suite);
         self
@@ -89,13 +104,18 @@ impl Origin {
     }
 }
 
-impl From<&PartialHeader> for Origin {
-    fn from(header: &PartialHeader) -> Self {
-        Self { message_type: header.message_type, direction: header.direction, ..Self::default() }
+impl From<PartialHeader> for Origin {
+    fn from(header: PartialHeader) -> Self {
+        Self {
+            message_type: header.message_type,
+            direction: header.direction,
+            ..Self::default()
+        }
     }
 }
 
-/// For the log: which rule, never which value.
+/// Which rule was broken or what failed, never which value: goes to the log, and where the fault is the sender's, into
+/// the answer.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -105,11 +125,23 @@ impl fmt::Display for Fault {
             Self::Untimely => f.write_str("root/MsgHeader/SndDt: too far from now"),
             Self::OtherBank(path) => write!(f, "{path}: not this bank"),
             Self::NotTheNetwork => f.write_str("the issuer is not the network"),
-            Self::Rejected(rejection) => write!(f, "{rejection:?}"),
+            Self::Rejected(rejection) => f.write_str(rule(*rejection)),
             Self::Untranslatable(reason) => reason.fmt(f),
             Self::Signer(fault) => fault.fmt(f),
             Self::SignerBrokeContract => f.write_str("the signer answered something else than it was asked"),
             Self::NothingPosted(cause) => write!(f, "nothing posted: {cause:?}"),
         }
+    }
+}
+
+const fn rule(rejection: Rejection) -> &'static str {
+    match rejection {
+        Rejection::SigningSerialUnknown => "SignSN names no certificate known here",
+        Rejection::SerialOfAnotherInstitution => "SignSN names a certificate of another institution",
+        Rejection::CertificateOutOfDate => "the signing certificate is out of date",
+        Rejection::CertificateRevoked => "the signing certificate is revoked",
+        Rejection::SignatureWrong => "the signature does not fit the signed bytes",
+        Rejection::EncryptionSerialUnknown => "NcrptnSN names no key of this bank",
+        Rejection::FieldDoesNotOpen => "an encrypted field does not open",
     }
 }

@@ -7,8 +7,16 @@ use super::setback::Origin;
 
 #[derive(Debug)]
 pub enum Settled {
-    Transfer { outcome: Outcome, kind: TransferKind, echo: Echo, origin: Origin },
-    Query { finding: Finding, origin: Origin },
+    Transfer {
+        outcome: Outcome,
+        kind: TransferKind,
+        echo: Echo,
+        origin: Origin,
+    },
+    Query {
+        finding: Finding,
+        origin: Origin,
+    },
 }
 
 #[derive(Debug)]
@@ -24,6 +32,7 @@ pub enum Outcome {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every finding is of the large kind")]
 pub enum Finding {
     Found(Transfer),
     NotFound,

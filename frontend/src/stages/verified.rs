@@ -29,7 +29,14 @@ impl Verified {
         tokens: Vec<FieldToken>,
         origin: Origin,
     ) -> Self {
-        Self { signed, signature, header, request, tokens, origin }
+        Self {
+            signed,
+            signature,
+            header,
+            request,
+            tokens,
+            origin,
+        }
     }
 
     /// The number of the message, for the counter.
@@ -46,12 +53,19 @@ impl Verified {
                 let instruction = Instruction::Payment(posting::payment(issuer, &request, details));
                 Ok((instruction, Repeated::Transfer(TransferEcho::from(request))))
             }
-            Request::Refund(request) => posting::refund(issuer, &request, details, profile)
-                .map(|refund| (Instruction::Refund(refund), Repeated::Transfer(TransferEcho::from(request)))),
+            Request::Refund(request) => posting::refund(issuer, &request, details, profile).map(|refund| {
+                (
+                    Instruction::Refund(refund),
+                    Repeated::Transfer(TransferEcho::from(request)),
+                )
+            }),
             Request::Payout(request) => posting::payout(issuer, &request, details, &self.tokens)
                 .map(|payout| (Instruction::Payout(payout), Repeated::Payout(Box::new(request)))),
             Request::Query(request) => {
-                return Ok(Order::LookUp(LookUpOrder::new(posting::query(issuer, &request), self.origin)));
+                return Ok(Order::LookUp(LookUpOrder::new(
+                    posting::query(issuer, &request),
+                    self.origin,
+                )));
             }
         };
         let (instruction, repeated) =
@@ -61,7 +75,13 @@ impl Verified {
             signature: self.signature,
             signing_serial: self.header.signing_serial,
         };
-        Ok(Order::Post(PostOrder::new(instruction, evidence, repeated, self.header.envelope, self.origin)))
+        Ok(Order::Post(PostOrder::new(
+            instruction,
+            evidence,
+            repeated,
+            self.header.envelope,
+            self.origin,
+        )))
     }
 }
 

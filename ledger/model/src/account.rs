@@ -12,10 +12,44 @@ pub enum AccountStatus {
     Closed,
 }
 
+impl AccountStatus {
+    pub const ALL: [Self; 4] = [Self::Open, Self::Frozen, Self::DebitBlocked, Self::Closed];
+
+    /// Stable name in files and between processes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Frozen => "frozen",
+            Self::DebitBlocked => "debit_blocked",
+            Self::Closed => "closed",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AgreementStatus {
     Normal,
     Rescinded,
+}
+
+impl AgreementStatus {
+    pub const ALL: [Self; 2] = [Self::Normal, Self::Rescinded];
+
+    /// Stable name in files and between processes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Rescinded => "rescinded",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
 }
 
 /// A customer's account. A liability of the bank: a credit raises `balance`, a debit lowers it.

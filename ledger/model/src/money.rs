@@ -119,24 +119,46 @@ impl FromStr for Amount {
     type Err = MoneyFault;
 
     fn from_str(text: &str) -> Result<Self, MoneyFault> {
-        let (code, decimal) = text.split_at_checked(3).ok_or(MoneyFault::Form)?;
-        let currency = code.parse().map_err(|_| MoneyFault::Form)?;
-        let (major, minor) = decimal.split_once('.').ok_or(MoneyFault::Form)?;
-        let digits_only = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        let leading_zero = major.len() > 1 && major.starts_with('0');
-        if !digits_only(major) || !digits_only(minor) || minor.len() != 2 || leading_zero {
-            return Err(MoneyFault::Form);
-        }
-        if major.len() > MAJOR_DIGITS_MAX {
-            return Err(MoneyFault::TooLong);
-        }
-        let parse = |part: &str| part.parse::<i64>().map_err(|_| MoneyFault::OutOfRange);
-        let whole = parse(major)?.checked_mul(100).ok_or(MoneyFault::OutOfRange)?;
-        Self::new(
-            whole.checked_add(parse(minor)?).ok_or(MoneyFault::OutOfRange)?,
-            currency,
-        )
+        let (currency, decimal) = split_currency(text)?;
+        Self::new(minor_units(decimal)?, currency)
     }
+}
+
+/// As an amount, and also zero or with a minus sign: `CNY0.00`, `CNY-0.05`.
+impl FromStr for Money {
+    type Err = MoneyFault;
+
+    fn from_str(text: &str) -> Result<Self, MoneyFault> {
+        let (currency, decimal) = split_currency(text)?;
+        let minor = match decimal.strip_prefix('-') {
+            None => minor_units(decimal)?,
+            Some(magnitude) => match minor_units(magnitude)? {
+                0 => return Err(MoneyFault::Form),
+                minor => -minor,
+            },
+        };
+        Ok(Self::new(minor, currency))
+    }
+}
+
+fn split_currency(text: &str) -> Result<(Currency, &str), MoneyFault> {
+    let (code, decimal) = text.split_at_checked(3).ok_or(MoneyFault::Form)?;
+    Ok((code.parse().map_err(|_| MoneyFault::Form)?, decimal))
+}
+
+fn minor_units(decimal: &str) -> Result<i64, MoneyFault> {
+    let (major, minor) = decimal.split_once('.').ok_or(MoneyFault::Form)?;
+    let digits_only = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let leading_zero = major.len() > 1 && major.starts_with('0');
+    if !digits_only(major) || !digits_only(minor) || minor.len() != 2 || leading_zero {
+        return Err(MoneyFault::Form);
+    }
+    if major.len() > MAJOR_DIGITS_MAX {
+        return Err(MoneyFault::TooLong);
+    }
+    let parse = |part: &str| part.parse::<i64>().map_err(|_| MoneyFault::OutOfRange);
+    let whole = parse(major)?.checked_mul(100).ok_or(MoneyFault::OutOfRange)?;
+    whole.checked_add(parse(minor)?).ok_or(MoneyFault::OutOfRange)
 }
 
 impl fmt::Display for Currency {
@@ -208,6 +230,20 @@ mod tests {
         check("元1.00", Err(MoneyFault::Form));
         check("CNY12345678901234567890.00", Err(MoneyFault::TooLong));
         check("", Err(MoneyFault::Form));
+    }
+
+    #[test]
+    fn money_of_files() {
+        for (text, expected) in [
+            ("CNY0.00", Ok(0)),
+            ("CNY-0.05", Ok(-5)),
+            ("USD12.34", Ok(1_234)),
+            ("CNY-0.00", Err(MoneyFault::Form)),
+            ("CNY--1.00", Err(MoneyFault::Form)),
+            ("CNY0", Err(MoneyFault::Form)),
+        ] {
+            assert_eq!(text.parse::<Money>().map(Money::minor), expected, "{text:?}");
+        }
     }
 
     proptest! {

@@ -30,37 +30,12 @@ pub struct RefusedItem {
     pub reason: String,
 }
 
-const ACCOUNT_STATUS: [(AccountStatus, &str); 4] = [
-    (AccountStatus::Open, "open"),
-    (AccountStatus::Frozen, "frozen"),
-    (AccountStatus::DebitBlocked, "debit_blocked"),
-    (AccountStatus::Closed, "closed"),
-];
-
-const AGREEMENT_STATUS: [(AgreementStatus, &str); 2] = [
-    (AgreementStatus::Normal, "normal"),
-    (AgreementStatus::Rescinded, "rescinded"),
-];
-
-fn name_of<T: PartialEq>(names: &[(T, &'static str)], value: &T) -> String {
-    let known = names.iter().find(|(known, _)| known == value);
-    known.map_or("", |(_, name)| *name).to_owned()
-}
-
-fn value_of<T: Copy>(names: &[(T, &str)], field: &'static str, name: &str) -> Result<T, Malformed> {
-    names
-        .iter()
-        .find(|(_, known)| *known == name)
-        .map(|(value, _)| *value)
-        .ok_or(Malformed { field })
-}
-
 impl From<&Account> for wire::NewAccount {
     fn from(account: &Account) -> Self {
         Self {
             token: account.token.bytes().to_vec(),
             name: account.name.bytes().to_vec(),
-            status: name_of(&ACCOUNT_STATUS, &account.status),
+            status: account.status.name().to_owned(),
             opening_balance: Some(account.balance.into()),
         }
     }
@@ -79,7 +54,7 @@ impl TryFrom<wire::NewAccount> for Account {
         Ok(Self {
             token: token("token", &account.token)?,
             name: token("name", &account.name)?,
-            status: value_of(&ACCOUNT_STATUS, "status", &account.status)?,
+            status: AccountStatus::from_name(&account.status).ok_or(Malformed { field: "status" })?,
             balance,
         })
     }
@@ -97,7 +72,7 @@ impl From<&Agreement> for wire::NewAgreement {
             number: agreement.number.to_string(),
             account: agreement.account.bytes().to_vec(),
             institution: agreement.institution.to_string(),
-            status: name_of(&AGREEMENT_STATUS, &agreement.status),
+            status: agreement.status.name().to_owned(),
             single_max: Some(single_max.into()),
             daily_max: Some(daily_max.into()),
             daily_count_max,
@@ -114,7 +89,7 @@ impl TryFrom<wire::NewAgreement> for Agreement {
             number: text("number", &agreement.number)?,
             account: token("account", &agreement.account)?,
             institution: text("institution", &agreement.institution)?,
-            status: value_of(&AGREEMENT_STATUS, "status", &agreement.status)?,
+            status: AgreementStatus::from_name(&agreement.status).ok_or(Malformed { field: "status" })?,
             terms: AgreementTerms {
                 single_max: number("single_max", agreement.single_max)?,
                 daily_max: number("daily_max", agreement.daily_max)?,

@@ -41,11 +41,20 @@ fn first_difference(transfer: &Transfer, said: &Said, instruction: &Instruction)
         (ContentField::Kind, transfer.kind == instruction.kind()),
         (ContentField::Amount, transfer.amount == instruction.amount()),
         (ContentField::Batch, transfer.batch == instruction.batch()),
-        (ContentField::Institution, transfer.institution == instruction.institution()),
-        (ContentField::Agreement, transfer.agreement == agreement_named(instruction)),
+        (
+            ContentField::Institution,
+            transfer.institution == instruction.institution(),
+        ),
+        (
+            ContentField::Agreement,
+            transfer.agreement == agreement_named(instruction),
+        ),
         (ContentField::Account, same_account && said.name == now.name),
         (ContentField::Original, same_original),
-        (ContentField::Details, transfer.details == instruction.details() && said.ordered_at == now.ordered_at),
+        (
+            ContentField::Details,
+            transfer.details == instruction.details() && said.ordered_at == now.ordered_at,
+        ),
     ];
     same.into_iter().find(|(_, same)| !same).map(|(field, _)| field)
 }

@@ -87,6 +87,11 @@ pub fn account_named(instruction: &Instruction) -> Option<AccountToken> {
 
 impl Verdict {
     fn refused(refusal: ledger_model::Refusal, account: Option<AccountToken>) -> Self {
-        Self { decision: Decision::Refused(refusal), account, entries: Vec::new(), changes: Changes::default() }
+        Self {
+            decision: Decision::Refused(refusal),
+            account,
+            entries: Vec::new(),
+            changes: Changes::default(),
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::{Changes, Defect};
 use crate::books::{Books, HeldAccount};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every one is new")]
 pub enum Opened {
     New { entries: Vec<Entry>, changes: Changes },
     Unchanged,
@@ -15,6 +16,7 @@ pub enum Opened {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every one is new")]
 pub enum Recorded {
     New(Changes),
     Unchanged,
@@ -24,28 +26,52 @@ pub enum Recorded {
 /// Opens an account with its opening balance, against the counter-account of opening balances.
 pub fn open_account(books: &impl Books, account: &Account) -> Result<Opened, Defect> {
     if let Some(known) = books.account(&account.token) {
-        let as_loaded = Account { balance: known.opened_with, ..known.account.clone() };
+        let as_loaded = Account {
+            balance: known.opened_with,
+            ..known.account.clone()
+        };
         let same = as_loaded == *account;
-        return Ok(if same { Opened::Unchanged } else { Opened::Refused("the account is there with other content") });
+        return Ok(if same {
+            Opened::Unchanged
+        } else {
+            Opened::Refused("the account is there with other content")
+        });
     }
     if account.balance.minor() < 0 {
         return Ok(Opened::Refused("an opening balance is not negative"));
     }
-    let held = HeldAccount { account: account.clone(), opened_with: account.balance };
+    let held = HeldAccount {
+        account: account.clone(),
+        opened_with: account.balance,
+    };
     let Ok(amount) = Amount::new(account.balance.minor(), account.balance.currency()) else {
         // opened with nothing: no entries
         return Ok(Opened::New {
             entries: Vec::new(),
-            changes: Changes { accounts: vec![held], ..Changes::default() },
+            changes: Changes {
+                accounts: vec![held],
+                ..Changes::default()
+            },
         });
     };
     let entries = vec![
-        Entry { account: LedgerAccount::OpeningBalances, side: Side::Debit, amount },
-        Entry { account: LedgerAccount::Customer(account.token), side: Side::Credit, amount },
+        Entry {
+            account: LedgerAccount::OpeningBalances,
+            side: Side::Debit,
+            amount,
+        },
+        Entry {
+            account: LedgerAccount::Customer(account.token),
+            side: Side::Credit,
+            amount,
+        },
     ];
     let mut empty = held;
     empty.account.balance = ledger_model::Money::zero(amount.currency());
-    let changes = Changes { accounts: vec![empty], ..Changes::default() };
+    let changes = Changes {
+        accounts: vec![empty],
+        ..Changes::default()
+    };
     Ok(match post(books, &entries, changes)? {
         Ok(changes) => Opened::New { entries, changes },
         Err(_) => Opened::Refused("the books cannot hold the sum"),
@@ -60,7 +86,11 @@ pub fn record_agreement(books: &impl Books, shards: ShardCount, agreement: &Agre
     }
     if let Some(known) = books.agreement(&agreement.number) {
         let same = known == agreement;
-        return if same { Recorded::Unchanged } else { Recorded::Refused("the number is there with other content") };
+        return if same {
+            Recorded::Unchanged
+        } else {
+            Recorded::Refused("the number is there with other content")
+        };
     }
     let Some(held) = books.account(&agreement.account) else {
         return Recorded::Refused("its account is not there");
@@ -70,5 +100,8 @@ pub fn record_agreement(books: &impl Books, shards: ShardCount, agreement: &Agre
     if terms.single_max.currency() != currency || terms.daily_max.currency() != currency {
         return Recorded::Refused("its limits are in another currency than its account");
     }
-    Recorded::New(Changes { agreements: vec![agreement.clone()], ..Changes::default() })
+    Recorded::New(Changes {
+        agreements: vec![agreement.clone()],
+        ..Changes::default()
+    })
 }

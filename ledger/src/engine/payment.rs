@@ -1,6 +1,8 @@
 //! Payments: debit a customer under an agreement.
 
-use ledger_model::{AccountStatus, Agreement, AgreementStatus, BatchId, ChinaTime, InstitutionId, Payment, Refusal, Side};
+use ledger_model::{
+    AccountStatus, Agreement, AgreementStatus, BatchId, ChinaTime, InstitutionId, Payment, Refusal, Side,
+};
 
 use super::posting::{against_clearing, posted};
 use super::{Changes, Defect, Verdict};
@@ -23,14 +25,21 @@ pub(super) fn decide(books: &impl Books, payment: &Payment) -> Result<Verdict, D
         AccountStatus::Frozen | AccountStatus::DebitBlocked => return refused(Refusal::AccountFrozen),
     }
     let terms = &agreement.terms;
-    let currencies = [held.account.balance.currency(), terms.single_max.currency(), terms.daily_max.currency()];
+    let currencies = [
+        held.account.balance.currency(),
+        terms.single_max.currency(),
+        terms.daily_max.currency(),
+    ];
     if currencies.iter().any(|currency| *currency != amount.currency()) {
         return refused(Refusal::CurrencyDiffers);
     }
     if amount.minor() > terms.single_max.minor() {
         return refused(Refusal::OverSingleAmount);
     }
-    let key = UsageKey { agreement: agreement.number, date: payment.ordered_at.date() };
+    let key = UsageKey {
+        agreement: agreement.number,
+        date: payment.ordered_at.date(),
+    };
     let used = books.usage(&key);
     let count = match used.count.checked_add(1) {
         Some(count) if count <= terms.daily_count_max => count,
@@ -45,7 +54,15 @@ pub(super) fn decide(books: &impl Books, payment: &Payment) -> Result<Verdict, D
     }
     let entries = against_clearing(held.account.token, Side::Debit, amount, payment.batch);
     let usage = Some((key, Usage { count, sum_minor }));
-    posted(books, &held.account, entries, Changes { usage, ..Changes::default() })
+    posted(
+        books,
+        &held.account,
+        entries,
+        Changes {
+            usage,
+            ..Changes::default()
+        },
+    )
 }
 
 /// The agreement, if it stands for an account: known, of this institution, neither rescinded nor expired on the day

@@ -15,8 +15,16 @@ pub(super) fn against_clearing(token: AccountToken, side: Side, amount: Amount, 
         Side::Credit => Side::Debit,
     };
     vec![
-        Entry { account: LedgerAccount::Customer(token), side, amount },
-        Entry { account: LedgerAccount::NetworkClearing(batch), side: other, amount },
+        Entry {
+            account: LedgerAccount::Customer(token),
+            side,
+            amount,
+        },
+        Entry {
+            account: LedgerAccount::NetworkClearing(batch),
+            side: other,
+            amount,
+        },
     ]
 }
 
@@ -29,7 +37,12 @@ pub(super) fn posted(
 ) -> Result<Verdict, Defect> {
     let account = Some(account.token);
     match post(books, &entries, changes)? {
-        Ok(changes) => Ok(Verdict { decision: Decision::Posted, account, entries, changes }),
+        Ok(changes) => Ok(Verdict {
+            decision: Decision::Posted,
+            account,
+            entries,
+            changes,
+        }),
         Err(refusal) => Ok(Verdict::refused(refusal, account)),
     }
 }
@@ -49,12 +62,21 @@ pub(super) fn post(
                     Some(place) => Some(changes.accounts.swap_remove(place)),
                     None => books.account(&token).cloned(),
                 };
-                let held = held.ok_or(Defect { invariant: Invariant::L1, what: "an entry names no account" })?;
+                let held = held.ok_or(Defect {
+                    invariant: Invariant::L1,
+                    what: "an entry names no account",
+                })?;
                 moved(held, entry)?.map(|held| changes.accounts.push(held))
             }
             LedgerAccount::NetworkClearing(batch) => {
-                let key = ClearingKey { batch, currency: money.currency() };
-                books.clearing(&key).plus(entry).map(|sums| changes.clearing.push((key, sums)))
+                let key = ClearingKey {
+                    batch,
+                    currency: money.currency(),
+                };
+                books
+                    .clearing(&key)
+                    .plus(entry)
+                    .map(|sums| changes.clearing.push((key, sums)))
             }
             LedgerAccount::OpeningBalances => Some(()),
         };
@@ -82,14 +104,20 @@ fn moved(mut held: HeldAccount, entry: &Entry) -> Result<Option<HeldAccount>, De
         return Ok(None);
     };
     if after.minor() < 0 {
-        return Err(Defect { invariant: Invariant::L3, what: "a balance would fall below zero" });
+        return Err(Defect {
+            invariant: Invariant::L3,
+            what: "a balance would fall below zero",
+        });
     }
     held.account.balance = after;
     Ok(Some(held))
 }
 
 fn check_balanced(entries: &[Entry]) -> Result<(), Defect> {
-    let broken = |what| Defect { invariant: Invariant::L1, what };
+    let broken = |what| Defect {
+        invariant: Invariant::L1,
+        what,
+    };
     let mut sums: Vec<(ledger_model::Currency, i128)> = Vec::new();
     for entry in entries {
         let currency = entry.amount.currency();
@@ -117,8 +145,14 @@ impl Sides {
     pub fn plus(self, entry: &Entry) -> Option<Self> {
         let minor = entry.amount.minor();
         match entry.side {
-            Side::Debit => Some(Self { debit_minor: self.debit_minor.checked_add(minor)?, ..self }),
-            Side::Credit => Some(Self { credit_minor: self.credit_minor.checked_add(minor)?, ..self }),
+            Side::Debit => Some(Self {
+                debit_minor: self.debit_minor.checked_add(minor)?,
+                ..self
+            }),
+            Side::Credit => Some(Self {
+                credit_minor: self.credit_minor.checked_add(minor)?,
+                ..self
+            }),
         }
     }
 }
@@ -131,18 +165,33 @@ mod tests {
 
     fn entry(side: Side, minor: i64, code: &str) -> Entry {
         let amount = Amount::new(minor, code.parse::<Currency>().unwrap()).unwrap();
-        Entry { account: LedgerAccount::OpeningBalances, side, amount }
+        Entry {
+            account: LedgerAccount::OpeningBalances,
+            side,
+            amount,
+        }
     }
 
     fn check(entries: &[Entry], balanced: bool) {
         let expected = if balanced { None } else { Some(Invariant::L1) };
-        assert_eq!(check_balanced(entries).err().map(|defect| defect.invariant), expected, "{entries:?}");
+        assert_eq!(
+            check_balanced(entries).err().map(|defect| defect.invariant),
+            expected,
+            "{entries:?}"
+        );
     }
 
     #[test]
     fn debits_and_credits_of_a_posting_are_the_same_money() {
         check(&[entry(Side::Debit, 5, "CNY"), entry(Side::Credit, 5, "CNY")], true);
-        check(&[entry(Side::Debit, 5, "CNY"), entry(Side::Credit, 2, "CNY"), entry(Side::Credit, 3, "CNY")], true);
+        check(
+            &[
+                entry(Side::Debit, 5, "CNY"),
+                entry(Side::Credit, 2, "CNY"),
+                entry(Side::Credit, 3, "CNY"),
+            ],
+            true,
+        );
         check(&[entry(Side::Debit, 5, "CNY"), entry(Side::Credit, 4, "CNY")], false);
         check(&[entry(Side::Debit, 5, "CNY"), entry(Side::Credit, 5, "USD")], false);
         check(&[entry(Side::Debit, 5, "CNY"), entry(Side::Debit, 5, "CNY")], false);

@@ -46,7 +46,15 @@ pub(super) fn decide(books: &impl Books, refund: &Refund) -> Result<Verdict, Def
     };
     let entries = against_clearing(held.account.token, Side::Credit, refund.amount, refund.batch);
     let refunded = Some((refund.original, refunded_minor));
-    posted(books, &held.account, entries, Changes { refunded, ..Changes::default() })
+    posted(
+        books,
+        &held.account,
+        entries,
+        Changes {
+            refunded,
+            ..Changes::default()
+        },
+    )
 }
 
 /// What the message says of the original is what the books say.

@@ -91,7 +91,11 @@ impl EmbeddedStore {
         tables.database.persist(PersistMode::SyncAll).map_err(&fault)?;
         let state = tables.check(shards, shard)?;
         let committed = Arc::new(AtomicU64::new(state.sequence));
-        Ok(Self { tables, state, committed })
+        Ok(Self {
+            tables,
+            state,
+            committed,
+        })
     }
 }
 
@@ -137,7 +141,12 @@ impl Tables {
                 return Err(StoreFault::Inconsistent("it does not say whose it is"));
             };
             let [wanted, wanted_of] = wanted;
-            return Err(StoreFault::OtherShard { found, found_of, wanted, wanted_of });
+            return Err(StoreFault::OtherShard {
+                found,
+                found_of,
+                wanted,
+                wanted_of,
+            });
         }
         let state = read(KEY_STATE)?.ok_or(StoreFault::Inconsistent("it has no state"))?;
         let state: ShardState = unpack("state", &state)?;
@@ -150,23 +159,36 @@ impl Tables {
         let last = match self.journal.last_key_value() {
             None => (0, ChainHash::START),
             Some(last) => {
-                let (key, record) = last.into_inner().map_err(StoreFault::engine("read its journal's end"))?;
+                let (key, record) = last
+                    .into_inner()
+                    .map_err(StoreFault::engine("read its journal's end"))?;
                 (unpack("journal number", &key)?, ChainHash::of(&record))
             }
         };
         if last == (state.sequence, state.head) {
             return Ok(());
         }
-        Err(StoreFault::Inconsistent("its state is not that of its journal's last record"))
+        Err(StoreFault::Inconsistent(
+            "its state is not that of its journal's last record",
+        ))
     }
 
     fn remembered(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
-        let Some(row) = self.transfers.get(key.bytes()).map_err(StoreFault::engine("look up a transfer"))? else {
+        let Some(row) = self
+            .transfers
+            .get(key.bytes())
+            .map_err(StoreFault::engine("look up a transfer"))?
+        else {
             return Ok(None);
         };
         let row: TransferRow = unpack("idempotency record", &row)?;
-        let record = self.journal.get(row.sequence.to_be_bytes()).map_err(StoreFault::engine("read its journal"))?;
-        let record = record.ok_or(StoreFault::Inconsistent("an idempotency record names no journal record"))?;
+        let record = self
+            .journal
+            .get(row.sequence.to_be_bytes())
+            .map_err(StoreFault::engine("read its journal"))?;
+        let record = record.ok_or(StoreFault::Inconsistent(
+            "an idempotency record names no journal record",
+        ))?;
         row.with_record(key, &record).map(Some)
     }
 }
@@ -192,7 +214,13 @@ impl Store for EmbeddedStore {
     }
 
     fn fetch(&self, wanted: &Wanted) -> Result<Rows, StoreFault> {
-        let Tables { accounts, agreements, usage, clearing, .. } = &self.tables;
+        let Tables {
+            accounts,
+            agreements,
+            usage,
+            clearing,
+            ..
+        } = &self.tables;
         let mut transfers = Vec::new();
         for key in &wanted.transfers {
             transfers.extend(self.tables.remembered(key)?);
@@ -223,7 +251,12 @@ impl Store for EmbeddedStore {
     }
 
     fn commit(&mut self, group: Group) -> Result<(), StoreFault> {
-        let Group { rows, records, evidence, state } = group;
+        let Group {
+            rows,
+            records,
+            evidence,
+            state,
+        } = group;
         let tables = &self.tables;
         let mut batch = tables.database.batch().durability(Some(PersistMode::SyncAll));
         for (number, record) in records {
@@ -255,7 +288,10 @@ impl Store for EmbeddedStore {
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        Arc::new(EmbeddedReader { tables: self.tables.clone(), committed: Arc::clone(&self.committed) })
+        Arc::new(EmbeddedReader {
+            tables: self.tables.clone(),
+            committed: Arc::clone(&self.committed),
+        })
     }
 }
 
@@ -289,6 +325,16 @@ impl Reader for EmbeddedReader {
             return Ok(None);
         }
         let sealed = self.tables.evidence.get(sequence.to_be_bytes());
-        Ok(sealed.map_err(StoreFault::engine("read evidence"))?.map(|sealed| sealed.to_vec()))
+        Ok(sealed
+            .map_err(StoreFault::engine("read evidence"))?
+            .map(|sealed| sealed.to_vec()))
+    }
+}
+
+impl std::fmt::Debug for EmbeddedStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EmbeddedStore")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }

@@ -39,7 +39,12 @@ pub enum StoreFault {
     #[error("the store is of format {found}; this program reads and writes format {known}")]
     Format { found: u32, known: u32 },
     #[error("the store was created for shard {found} of {found_of}, not for shard {wanted} of {wanted_of}")]
-    OtherShard { found: u8, found_of: u8, wanted: u8, wanted_of: u8 },
+    OtherShard {
+        found: u8,
+        found_of: u8,
+        wanted: u8,
+        wanted_of: u8,
+    },
     #[error("the store contradicts itself: {0}")]
     Inconsistent(&'static str),
 }
@@ -82,13 +87,17 @@ pub trait Reader: Send + Sync {
 }
 
 impl StoreFault {
-    pub(crate) fn engine(
-        doing: &'static str,
-    ) -> impl Fn(fjall::Error) -> Self {
-        move |source| Self::Engine { doing, source: Box::new(source) }
+    pub(crate) fn engine(doing: &'static str) -> impl Fn(fjall::Error) -> Self {
+        move |source| Self::Engine {
+            doing,
+            source: Box::new(source),
+        }
     }
 
     pub(crate) fn content<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -> impl Fn(E) -> Self {
-        move |source| Self::Content { what, source: Box::new(source) }
+        move |source| Self::Content {
+            what,
+            source: Box::new(source),
+        }
     }
 }

@@ -31,8 +31,17 @@ pub(super) fn unpack<T: Packed>(what: &'static str, bytes: &[u8]) -> Result<T, S
 
 impl TransferRow {
     pub(super) fn of(remembered: &Remembered) -> Self {
-        let Remembered { sequence, said, refunded_minor, .. } = *remembered;
-        Self { sequence, refunded_minor, said }
+        let Remembered {
+            sequence,
+            said,
+            refunded_minor,
+            ..
+        } = *remembered;
+        Self {
+            sequence,
+            refunded_minor,
+            said,
+        }
     }
 
     /// `record` is the journal record that the row names.
@@ -40,10 +49,21 @@ impl TransferRow {
         let record = JournalRecord::decode(record).map_err(StoreFault::content("journal record"))?;
         match record.event {
             Event::TransferDecided { transfer, .. } if transfer.key == *key => {
-                let Self { sequence, refunded_minor, said } = self;
-                Ok(Remembered { sequence, transfer, said, refunded_minor })
+                let Self {
+                    sequence,
+                    refunded_minor,
+                    said,
+                } = self;
+                Ok(Remembered {
+                    sequence,
+                    transfer,
+                    said,
+                    refunded_minor,
+                })
             }
-            _ => Err(StoreFault::Inconsistent("an idempotency record names a journal record of something else")),
+            _ => Err(StoreFault::Inconsistent(
+                "an idempotency record names a journal record of something else",
+            )),
         }
     }
 }
@@ -92,7 +112,9 @@ impl Packed for ShardState {
     fn unpack(input: &mut Unpacker<'_>) -> Result<Self, UnpackFault> {
         let every_shard = ledger_model::ShardCount::new(ledger_model::ShardCount::MAX);
         let number: u8 = input.take()?;
-        let shard = every_shard.and_then(|count| count.shard(number)).ok_or(UnpackFault::Form { what: "shard" })?;
+        let shard = every_shard
+            .and_then(|count| count.shard(number))
+            .ok_or(UnpackFault::Form { what: "shard" })?;
         let mut state = Self::empty(shard);
         state.sequence = input.take()?;
         let head = input.bytes(32)?.try_into().map_err(|_| UnpackFault::CutShort)?;

@@ -6,4 +6,3 @@ mod hostile;
 mod round_trip;
 mod samples;
 mod strategy;
-mod speed_tmp;

@@ -1,0 +1,113 @@
+//! `ledger positions`: how far every shard of the running ledger has come.
+#![expect(clippy::print_stdout, reason = "output of a command")]
+
+use ledger_protocol::{LedgerClient, LedgerFault, ShardPosition};
+use operations::endpoint::EndpointFault;
+use operations::exit;
+use serde::Serialize;
+
+use super::told;
+use crate::config::Config;
+
+#[derive(Debug, thiserror::Error)]
+enum PositionsFault {
+    #[error("the runtime could not start")]
+    Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Endpoint(#[from] EndpointFault),
+    #[error(transparent)]
+    Ledger(#[from] LedgerFault),
+    #[error("the positions cannot be written")]
+    Json(#[from] serde_json::Error),
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    shard: u8,
+    sequence: u64,
+    head: String,
+    shipped: u64,
+    transfers_posted: u64,
+    transfers_refused: u64,
+    sums: Vec<ShownSum>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownSum {
+    currency: String,
+    debit_minor: i64,
+    credit_minor: i64,
+}
+
+pub fn run(config: &Config, json: bool) -> u8 {
+    match show(config, json) {
+        Ok(text) => {
+            println!("{text}");
+            exit::DONE
+        }
+        Err(fault) => {
+            eprintln!("{}", told(&fault));
+            exit::FAILED
+        }
+    }
+}
+
+fn show(config: &Config, json: bool) -> Result<String, PositionsFault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let positions = runtime.map_err(PositionsFault::Runtime)?.block_on(async {
+        let client = LedgerClient::connect(&config.listen)?;
+        client.positions().await.map_err(PositionsFault::Ledger)
+    })?;
+    if json {
+        let shown: Vec<Shown> = positions.into_iter().map(Into::into).collect();
+        return Ok(serde_json::to_string_pretty(&shown)?);
+    }
+    Ok(table(&positions))
+}
+
+fn table(positions: &[ShardPosition]) -> String {
+    let head = format!(
+        "{:>5} {:>12} {:>12} {:>12} {:>12}  head",
+        "shard", "records", "shipped", "posted", "refused"
+    );
+    let mut lines = vec![head];
+    for position in positions {
+        let ShardPosition {
+            shard,
+            sequence,
+            shipped,
+            transfers_posted,
+            transfers_refused,
+            ..
+        } = position;
+        let head = hex::encode(position.head);
+        lines.push(format!(
+            "{shard:>5} {sequence:>12} {shipped:>12} {transfers_posted:>12} {transfers_refused:>12}  {head}"
+        ));
+        for sum in &position.sums {
+            let [debit, credit] = [sum.debit_minor, sum.credit_minor]
+                .map(|minor| ledger_model::Money::new(minor, sum.currency).to_string());
+            lines.push(format!("{:>5} debits {debit}, credits {credit}", ""));
+        }
+    }
+    lines.join("\n")
+}
+
+impl From<ShardPosition> for Shown {
+    fn from(position: ShardPosition) -> Self {
+        let sums = position.sums.into_iter().map(|sum| ShownSum {
+            currency: sum.currency.to_string(),
+            debit_minor: sum.debit_minor,
+            credit_minor: sum.credit_minor,
+        });
+        Self {
+            shard: position.shard,
+            sequence: position.sequence,
+            head: hex::encode(position.head),
+            shipped: position.shipped,
+            transfers_posted: position.transfers_posted,
+            transfers_refused: position.transfers_refused,
+            sums: sums.collect(),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! `ledger serve`: the process itself, from opening the stores to the last record shipped.
+//!
+//! Stopping, in order: take no more work, answer what was taken, ship what is committed (for a limited time), end the
+//! shards. A fault that leaves it open what is in the books ends the process at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use operations::endpoint::EndpointFault;
+use operations::exit;
+use operations::logs;
+use operations::port::{OperationsPort, PortFault};
+use operations::stop::Stop;
+use prometheus_client::registry::Registry;
+
+use super::told;
+use crate::clock::wall_clock;
+use crate::config::Config;
+use crate::meters::Meters;
+use crate::router::{Ledger, LedgerParts};
+use crate::service::Service;
+use crate::shard::{Fatal, FatalFault};
+use crate::shipping::{Shipping, kafka};
+use crate::store::embedded::EmbeddedStore;
+use crate::store::{Store, StoreFault};
+
+/// How long what is committed may take to reach Kafka once the stop is requested. The rest is shipped at the next start.
+const SHIP_LIMIT: Duration = Duration::from_secs(5);
+/// Threads that convert, compress and read for the executor.
+const BLOCKING_THREADS_MAX: usize = 16;
+
+#[derive(Debug, thiserror::Error)]
+enum ServeFault {
+    #[error("the runtime could not start")]
+    Runtime(#[source] std::io::Error),
+    #[error("a thread could not start")]
+    Thread(#[source] std::io::Error),
+    #[error("the directory of the store cannot be made")]
+    Directory(#[source] std::io::Error),
+    #[error("the store of shard {shard} cannot be opened")]
+    Store {
+        shard: u8,
+        #[source]
+        source: StoreFault,
+    },
+    #[error(transparent)]
+    Port(#[from] PortFault),
+    #[error(transparent)]
+    Endpoint(#[from] EndpointFault),
+}
+
+impl ServeFault {
+    const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Port(PortFault::Listen { .. }) => exit::ADDRESS_TAKEN,
+            Self::Port(PortFault::NotLoopback(_)) => exit::CONFIGURATION,
+            Self::Endpoint(fault) if fault.is_about_address() => exit::ADDRESS_TAKEN,
+            Self::Port(PortFault::Serve(_)) | Self::Endpoint(_) => exit::FAILED,
+            Self::Runtime(_) | Self::Thread(_) | Self::Directory(_) | Self::Store { .. } => exit::FAILED,
+        }
+    }
+}
+
+pub fn run(config: Config) -> u8 {
+    logs::start("ledger", &config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build()
+        .map_err(ServeFault::Runtime);
+    let served = runtime.and_then(|runtime| runtime.block_on(serve(config)));
+    match served {
+        Ok(()) => exit::DONE,
+        Err(fault) => {
+            tracing::error!(fault = told(&fault), "the ledger could not run");
+            fault.exit_code()
+        }
+    }
+}
+
+async fn serve(config: Config) -> Result<(), ServeFault> {
+    let stop = Stop::on_signals();
+    let mut registry = Registry::default();
+    let meters = Meters::registered(&mut registry);
+    let ready = Arc::new(AtomicBool::new(false));
+    let is_ready = Arc::clone(&ready);
+    let port = OperationsPort {
+        address: config.operations,
+        process: "ledger",
+        version: env!("CARGO_PKG_VERSION"),
+        registry: Arc::new(registry),
+        ready: Arc::new(move || {
+            if is_ready.load(Ordering::Acquire) {
+                Ok(())
+            } else {
+                Err("its stores are being opened".to_owned())
+            }
+        }),
+    };
+    let port = port.bind().await?;
+    let shown = tokio::spawn(port.serve(stop.clone()));
+
+    let ledger = start(&config, Arc::clone(&meters)).await?;
+    let shipping = match &config.kafka {
+        None => None,
+        Some(settings) => {
+            let connect = kafka(settings.clone(), tokio::runtime::Handle::current());
+            Some(Shipping::start(&ledger, connect, meters).map_err(ServeFault::Thread)?)
+        }
+    };
+    ready.store(true, Ordering::Release);
+    tracing::info!(shards = config.shards.count(), listen = %config.listen, "the ledger is ready");
+    let served = config
+        .listen
+        .serve(Service::routes(Arc::clone(&ledger), stop.clone()), stop)
+        .await;
+
+    ready.store(false, Ordering::Release);
+    let ended = tokio::task::spawn_blocking(move || {
+        if let Some(shipping) = shipping {
+            shipping.finish(SHIP_LIMIT);
+        }
+        ledger.stop();
+    });
+    if ended.await.is_err() {
+        tracing::error!("ending the shards panicked");
+    }
+    served?;
+    if let Ok(Err(fault)) = shown.await {
+        tracing::warn!(fault = told(&fault), "the operations port failed");
+    }
+    tracing::info!("the ledger has stopped");
+    Ok(())
+}
+
+async fn start(config: &Config, meters: Arc<Meters>) -> Result<Arc<Ledger>, ServeFault> {
+    let (directory, shards, limits) = (config.directory.clone(), config.shards, config.limits);
+    let opened = tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&directory).map_err(ServeFault::Directory)?;
+        let mut stores: Vec<Box<dyn Store>> = Vec::new();
+        for shard in shards.all() {
+            let fault = |source| ServeFault::Store {
+                shard: shard.number(),
+                source,
+            };
+            let store = EmbeddedStore::open(&directory, shards, shard).map_err(fault)?;
+            let state = store.state();
+            tracing::info!(%shard, sequence = state.sequence, head = %state.head, "opened a shard's store");
+            stores.push(Box::new(store));
+        }
+        let parts = LedgerParts {
+            stores,
+            shards,
+            limits,
+            clock: wall_clock(),
+            meters,
+            fatal: abort(),
+        };
+        Ledger::start(parts).map_err(ServeFault::Thread)
+    });
+    opened
+        .await
+        .unwrap_or_else(|panic| Err(ServeFault::Thread(std::io::Error::other(panic))))
+}
+
+/// Nobody is answered after this. The next start finds out what is in the books.
+fn abort() -> Fatal {
+    Arc::new(|fault: &FatalFault| {
+        tracing::error!(fault = told(fault), "the ledger ends at once");
+        std::process::abort();
+    })
+}

@@ -1,0 +1,189 @@
+//! The configuration file of the ledger.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use ledger_model::ShardCount;
+use operations::config::{ConfigFault, load, resolve};
+use operations::endpoint::{Endpoint, TlsAddress};
+use serde::Deserialize;
+
+use crate::shard::ShardLimits;
+use crate::shipping::KafkaSettings;
+
+/// Checked, with defaults filled in and paths resolved.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub listen: Endpoint,
+    pub directory: PathBuf,
+    pub shards: ShardCount,
+    pub limits: ShardLimits,
+    pub operations: SocketAddr,
+    /// Absent: nothing is shipped.
+    pub kafka: Option<KafkaSettings>,
+    pub log: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    listen: Endpoint,
+    directory: PathBuf,
+    #[serde(default = "shards")]
+    shards: u8,
+    #[serde(default = "queue_max")]
+    queue_max: usize,
+    #[serde(default = "commit_batch_max")]
+    commit_batch_max: usize,
+    #[serde(default = "log")]
+    log: String,
+    operations: WrittenOperations,
+    kafka: Option<WrittenKafka>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenOperations {
+    address: SocketAddr,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenKafka {
+    brokers: String,
+    topic: String,
+    #[serde(default = "replication")]
+    replication: u16,
+}
+
+const fn shards() -> u8 {
+    4
+}
+
+const fn queue_max() -> usize {
+    8192
+}
+
+const fn commit_batch_max() -> usize {
+    512
+}
+
+fn log() -> String {
+    "info".to_owned()
+}
+
+const fn replication() -> u16 {
+    1
+}
+
+/// Reads and checks a configuration file.
+pub fn read(path: &Path) -> Result<Config, ConfigFault> {
+    let written: Written = load(path)?;
+    let refused = |reason: &str| ConfigFault::Refused {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let Written {
+        listen,
+        directory,
+        shards,
+        queue_max,
+        commit_batch_max,
+        log,
+        operations,
+        kafka,
+    } = written;
+    let shards = ShardCount::new(shards).ok_or_else(|| refused("shards is from 1 to 64"))?;
+    if commit_batch_max == 0 || queue_max < commit_batch_max {
+        return Err(refused("commit_batch_max is at least 1 and queue_max not below it"));
+    }
+    if !operations.address.ip().is_loopback() {
+        return Err(refused("operations.address is a loopback address"));
+    }
+    let kafka = kafka.map(|kafka| {
+        let WrittenKafka {
+            brokers,
+            topic,
+            replication,
+        } = kafka;
+        KafkaSettings {
+            brokers,
+            topic,
+            replication,
+        }
+    });
+    if kafka
+        .as_ref()
+        .is_some_and(|kafka| kafka.brokers.is_empty() || kafka.topic.is_empty() || kafka.replication == 0)
+    {
+        return Err(refused(
+            "kafka.brokers and kafka.topic are not empty, kafka.replication is at least 1",
+        ));
+    }
+    Ok(Config {
+        listen: resolved(path, listen),
+        directory: resolve(path, &directory),
+        shards,
+        limits: ShardLimits {
+            queue_max,
+            commit_batch_max,
+        },
+        operations: operations.address,
+        kafka,
+        log,
+    })
+}
+
+fn resolved(path: &Path, endpoint: Endpoint) -> Endpoint {
+    match endpoint {
+        Endpoint::Unix(socket) => Endpoint::Unix(resolve(path, &socket)),
+        Endpoint::Tcp(tls) => Endpoint::Tcp(TlsAddress {
+            certificate: resolve(path, &tls.certificate),
+            private_key: resolve(path, &tls.private_key),
+            peer_ca: resolve(path, &tls.peer_ca),
+            ..tls
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str =
+        "listen = \"unix:run/ledger.sock\"\ndirectory = \"data\"\n[operations]\naddress = \"127.0.0.1:9103\"\n";
+
+    fn check(text: &str, expected: Result<(), &str>) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.toml");
+        std::fs::write(&path, text).unwrap();
+        match (read(&path), expected) {
+            (Ok(config), Ok(())) => assert_eq!(config.directory, directory.path().join("data")),
+            (Err(fault), Err(reason)) => assert!(fault.to_string().contains(reason), "{fault}"),
+            (read, _) => panic!("{text}: {read:?}"),
+        }
+    }
+
+    #[test]
+    fn files_are_read_strictly() {
+        check(WHOLE, Ok(()));
+        check(&format!("shards = 0\n{WHOLE}"), Err("shards is from 1 to 64"));
+        check(&format!("shards = 65\n{WHOLE}"), Err("shards is from 1 to 64"));
+        check(
+            &format!("commit_batch_max = 0\n{WHOLE}"),
+            Err("commit_batch_max is at least 1"),
+        );
+        check(&format!("queue_max = 9\n{WHOLE}"), Err("queue_max not below it"));
+        check(&format!("shard = 4\n{WHOLE}"), Err("unknown field `shard`"));
+        check(&WHOLE.replace("127.0.0.1", "0.0.0.0"), Err("loopback"));
+        check(
+            &format!("{WHOLE}[kafka]\nbrokers = \"127.0.0.1:19092\"\ntopic = \"ledger.journal\"\n"),
+            Ok(()),
+        );
+        check(
+            &format!("{WHOLE}[kafka]\nbrokers = \"\"\ntopic = \"t\"\n"),
+            Err("not empty"),
+        );
+        check("directory = \"data\"", Err("missing field"));
+    }
+}

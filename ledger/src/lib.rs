@@ -1,0 +1,25 @@
+//! The ledger: sharded double entry, idempotent, journalled.
+//!
+//! Reading order: [`engine`] decides (pure), [`books`] and [`view`] are what it reads, [`store`] is where that is kept,
+//! [`shard`] is the one thread that writes a store, [`router`] finds the shard and keeps a key to one post at a time,
+//! [`service`] is the gRPC face, [`shipping`] takes the journal to Kafka. What it must never do: know messages or
+//! signatures.
+#![forbid(unsafe_code)]
+
+pub mod books;
+pub mod claims;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod engine;
+pub mod evidence;
+pub mod feed;
+pub mod meters;
+pub mod outcome;
+pub mod router;
+pub mod service;
+pub mod shard;
+pub mod shipping;
+pub mod state;
+pub mod store;
+pub mod view;

@@ -1,0 +1,176 @@
+//! The figures the ledger shows. Counters count since the process began.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger_model::{Decision, Invariant, ShardId};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DecisionLabel {
+    decision: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RefusalLabel {
+    refusal: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ShardLabel {
+    shard: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct InvariantLabel {
+    invariant: String,
+}
+
+#[derive(Debug)]
+pub struct Meters {
+    decided: Family<DecisionLabel, Counter>,
+    refused: Family<RefusalLabel, Counter>,
+    other: Family<OutcomeLabel, Counter>,
+    loaded: Counter,
+    records: Counter,
+    shipped: Counter,
+    queue_depth: Family<ShardLabel, Gauge>,
+    ship_lag: Family<ShardLabel, Gauge>,
+    commit_seconds: Histogram,
+    group_size: Histogram,
+    defects: Family<InvariantLabel, Counter>,
+}
+
+impl Meters {
+    pub fn registered(registry: &mut Registry) -> Arc<Self> {
+        let meters = Self {
+            decided: Family::default(),
+            refused: Family::default(),
+            other: Family::default(),
+            loaded: Counter::default(),
+            records: Counter::default(),
+            shipped: Counter::default(),
+            queue_depth: Family::default(),
+            ship_lag: Family::default(),
+            commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
+            group_size: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
+            defects: Family::default(),
+        };
+        // shown from the start, so that a figure that is missing and one that is zero are two things
+        for decision in ["posted", "refused"] {
+            let _shown = meters.decided.get_or_create(&DecisionLabel { decision });
+        }
+        let ledger = registry.sub_registry_with_prefix("ledger");
+        ledger.register(
+            "transfers_decided",
+            "Transfers decided, by decision",
+            meters.decided.clone(),
+        );
+        ledger.register(
+            "transfers_refused",
+            "Transfers refused, by refusal",
+            meters.refused.clone(),
+        );
+        ledger.register(
+            "other_answers",
+            "Answers that decided nothing, by outcome",
+            meters.other.clone(),
+        );
+        ledger.register(
+            "loaded_items",
+            "Accounts and agreements brought in",
+            meters.loaded.clone(),
+        );
+        ledger.register("journal_records", "Journal records committed", meters.records.clone());
+        ledger.register(
+            "shipped_records",
+            "Journal records Kafka acknowledged",
+            meters.shipped.clone(),
+        );
+        ledger.register(
+            "queue_depth",
+            "Work that waits for its shard",
+            meters.queue_depth.clone(),
+        );
+        ledger.register(
+            "ship_lag_records",
+            "Records committed and not acknowledged",
+            meters.ship_lag.clone(),
+        );
+        ledger.register(
+            "commit_seconds",
+            "Time of one durable commit",
+            meters.commit_seconds.clone(),
+        );
+        ledger.register("group_size", "Pieces of work in one commit", meters.group_size.clone());
+        ledger.register("defects", "Broken invariants, by id", meters.defects.clone());
+        Arc::new(meters)
+    }
+
+    pub(crate) fn decided(&self, decision: Decision) {
+        let name = match decision {
+            Decision::Posted => "posted",
+            Decision::Refused(refusal) => {
+                self.refused
+                    .get_or_create(&RefusalLabel {
+                        refusal: refusal.name(),
+                    })
+                    .inc();
+                "refused"
+            }
+        };
+        self.decided.get_or_create(&DecisionLabel { decision: name }).inc();
+    }
+
+    pub(crate) fn other(&self, outcome: &'static str) {
+        self.other.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    pub(crate) fn loaded(&self, count: u64) {
+        self.loaded.inc_by(count);
+    }
+
+    pub(crate) fn committed(&self, records: u64, took: Duration) {
+        self.records.inc_by(records);
+        self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn group(&self, size: u32) {
+        self.group_size.observe(size.into());
+    }
+
+    pub(crate) fn shipped(&self, shard: ShardId, count: u64, lag: u64) {
+        self.shipped.inc_by(count);
+        self.ship_lag(shard).set(i64::try_from(lag).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn defect(&self, invariant: Invariant) {
+        self.defects
+            .get_or_create(&InvariantLabel {
+                invariant: format!("{invariant:?}"),
+            })
+            .inc();
+    }
+
+    pub(crate) fn queue_depth(&self, shard: ShardId) -> Gauge {
+        self.queue_depth
+            .get_or_create(&ShardLabel { shard: shard.number() })
+            .clone()
+    }
+
+    fn ship_lag(&self, shard: ShardId) -> Gauge {
+        self.ship_lag
+            .get_or_create(&ShardLabel { shard: shard.number() })
+            .clone()
+    }
+}

@@ -1,0 +1,297 @@
+//! The whole ledger: which shard a piece of work belongs to, and that a key is worked once at a time over all of them.
+//!
+//! Everything one instruction touches lies in its home shard: the account it names, or the one its agreement's number
+//! carries. What names neither goes to a shard chosen by its key, where its refusal is remembered.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use ledger_model::{Account, Agreement, Instruction, ShardCount, ShardId, TransferKey};
+use ledger_protocol::{Evidence, LoadReply, NothingPosted, ShardPosition};
+use tokio::sync::oneshot;
+
+use crate::claims::{Claim, Claims};
+use crate::clock::Clock;
+use crate::engine::{account_named, agreement_named};
+use crate::evidence::{self, SealedEvidence};
+use crate::feed::Feed;
+use crate::meters::Meters;
+use crate::outcome::{Outcome, ReplyTo};
+use crate::shard::{Fatal, Load, Post, Shard, ShardLimits, ShardParts};
+use crate::store::{Reader, Store};
+
+/// What a ledger is made of.
+pub struct LedgerParts {
+    /// One for each shard, in order.
+    pub stores: Vec<Box<dyn Store>>,
+    pub shards: ShardCount,
+    pub limits: ShardLimits,
+    pub clock: Clock,
+    pub meters: Arc<Meters>,
+    pub fatal: Fatal,
+}
+
+#[derive(Debug)]
+pub struct Ledger {
+    count: ShardCount,
+    shards: Vec<Shard>,
+    readers: Readers,
+    claims: Arc<Claims>,
+    halted: Arc<AtomicBool>,
+    meters: Arc<Meters>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct Readers(Vec<Arc<dyn Reader>>);
+
+/// A post before it has its key's claim.
+#[derive(Debug)]
+struct Unclaimed {
+    instruction: Instruction,
+    evidence: SealedEvidence,
+    deadline: Instant,
+    reply: ReplyTo,
+}
+
+impl Ledger {
+    /// Starts the shards.
+    pub fn start(parts: LedgerParts) -> std::io::Result<Arc<Self>> {
+        let LedgerParts {
+            stores,
+            shards: count,
+            limits,
+            clock,
+            meters,
+            fatal,
+        } = parts;
+        let readers: Vec<Arc<dyn Reader>> = stores.iter().map(|store| store.reader()).collect();
+        let halted = Arc::new(AtomicBool::new(false));
+        let mut shards = Vec::with_capacity(stores.len());
+        let mut threads = Vec::with_capacity(stores.len());
+        for (place, store) in stores.into_iter().enumerate() {
+            let others = readers.iter().enumerate().filter(|(other, _)| *other != place);
+            let (shard, thread) = Shard::start(ShardParts {
+                shards: count,
+                store,
+                neighbours: others.map(|(_, reader)| Arc::clone(reader)).collect(),
+                limits,
+                clock: Arc::clone(&clock),
+                meters: Arc::clone(&meters),
+                fatal: Arc::clone(&fatal),
+                halted: Arc::clone(&halted),
+            })?;
+            shards.push(shard);
+            threads.push(thread);
+        }
+        let threads = Mutex::new(threads);
+        Ok(Arc::new(Self {
+            count,
+            shards,
+            readers: Readers(readers),
+            claims: Claims::new(),
+            halted,
+            meters,
+            threads,
+        }))
+    }
+
+    /// Posts an instruction; the answer goes to `reply` when it is durable. Compresses evidence, so call it off the
+    /// executor, inside a tokio runtime.
+    pub fn post(self: &Arc<Self>, instruction: Instruction, evidence: &Evidence, deadline: Instant, reply: ReplyTo) {
+        if self.is_halted() {
+            return reply.answer(Outcome::InProcess);
+        }
+        if deadline <= Instant::now() {
+            self.meters.other("expired");
+            return reply.answer(Outcome::NothingPosted(NothingPosted::Expired));
+        }
+        let Ok(evidence) = evidence::seal(evidence) else {
+            self.meters.other("malformed");
+            return reply.answer(Outcome::NothingPosted(NothingPosted::MalformedWork));
+        };
+        let post = Unclaimed {
+            instruction,
+            evidence,
+            deadline,
+            reply,
+        };
+        match self.claims.claim(*post.instruction.key()) {
+            Ok(claim) => self.route(post, claim),
+            Err(released) => {
+                tokio::spawn(Arc::clone(self).post_after(post, released));
+            }
+        }
+    }
+
+    /// Waits for the post that has the key, then tries again.
+    async fn post_after(self: Arc<Self>, post: Unclaimed, mut released: oneshot::Receiver<()>) {
+        let claim = loop {
+            if tokio::time::timeout_at(post.deadline.into(), released).await.is_err() {
+                self.meters.other("in_process");
+                return post.reply.answer(Outcome::InProcess);
+            }
+            match self.claims.claim(*post.instruction.key()) {
+                Ok(claim) => break claim,
+                Err(next) => released = next,
+            }
+        };
+        self.route(post, claim);
+    }
+
+    fn route(&self, post: Unclaimed, claim: Claim) {
+        let Unclaimed {
+            instruction,
+            evidence,
+            deadline,
+            reply,
+        } = post;
+        let shard = self.shard(self.home(&instruction));
+        shard.post(Box::new(Post {
+            instruction,
+            evidence,
+            deadline,
+            reply,
+            claim,
+        }));
+    }
+
+    /// What is known of a key. Reads every shard, so call it off the executor.
+    pub fn query(&self, key: &TransferKey) -> Outcome {
+        // the claim first: once it is gone, whatever its post left behind can be read
+        if self.claims.is_held(key) || self.is_halted() {
+            return Outcome::InProcess;
+        }
+        for reader in &self.readers.0 {
+            match reader.transfer(key) {
+                Ok(None) => {}
+                Ok(Some(remembered)) => {
+                    return Outcome::Decided {
+                        transfer: remembered.transfer,
+                        repeat: true,
+                    };
+                }
+                Err(fault) => {
+                    tracing::error!(%fault, cause = ?fault, "a transfer could not be looked up");
+                    return Outcome::NothingPosted(NothingPosted::Store);
+                }
+            }
+        }
+        Outcome::NotFound
+    }
+
+    /// Brings in accounts and agreements, each with its place in the batch it came in; durable when it returns.
+    pub async fn load(
+        self: &Arc<Self>,
+        accounts: Vec<(u32, Account)>,
+        agreements: Vec<(u32, Agreement)>,
+    ) -> Result<LoadReply, NothingPosted> {
+        let mut homes: BTreeMap<ShardId, (Vec<_>, Vec<_>)> = BTreeMap::new();
+        for (place, account) in accounts {
+            homes
+                .entry(self.count.of_account(account.token))
+                .or_default()
+                .0
+                .push((place, account));
+        }
+        for (place, agreement) in agreements {
+            homes
+                .entry(self.count.of_account(agreement.account))
+                .or_default()
+                .1
+                .push((place, agreement));
+        }
+        let mut answers = Vec::with_capacity(homes.len());
+        for (home, (accounts, agreements)) in homes {
+            let (reply, answer) = oneshot::channel();
+            let load = Load {
+                accounts,
+                agreements,
+                reply,
+            };
+            let ledger = Arc::clone(self);
+            // waits for room in the shard's queue
+            let queued = tokio::task::spawn_blocking(move || ledger.shard(home).load(load)).await;
+            queued.map_err(|_| NothingPosted::Store)?;
+            answers.push(answer);
+        }
+        let mut all = LoadReply::default();
+        for answer in answers {
+            let reply = answer.await.unwrap_or(Err(NothingPosted::Store))?;
+            all.accounts += reply.accounts;
+            all.agreements += reply.agreements;
+            all.unchanged += reply.unchanged;
+            all.refused.extend(reply.refused);
+        }
+        all.refused.sort_by_key(|refused| refused.place);
+        Ok(all)
+    }
+
+    pub fn positions(&self) -> Vec<ShardPosition> {
+        self.shards.iter().map(|shard| shard.state().position()).collect()
+    }
+
+    pub fn count(&self) -> ShardCount {
+        self.count
+    }
+
+    pub fn shard(&self, shard: ShardId) -> &Shard {
+        self.shards
+            .get(shard.index())
+            .expect("a shard id is within the count it was made from")
+    }
+
+    pub fn feed(&self, shard: ShardId) -> Feed {
+        let reader = self
+            .readers
+            .0
+            .get(shard.index())
+            .expect("a shard id is within the count it was made from");
+        Feed {
+            shard,
+            reader: Arc::clone(reader),
+            committed: self.shard(shard).committed(),
+        }
+    }
+
+    /// Whether a fault ended a shard; the process is about to end.
+    pub fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::Acquire)
+    }
+
+    /// Ends the shards after what is queued, and waits for them.
+    pub fn stop(&self) {
+        for shard in &self.shards {
+            shard.stop();
+        }
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            let _told_by_the_thread_itself = thread.join();
+        }
+    }
+
+    fn home(&self, instruction: &Instruction) -> ShardId {
+        let by_account = account_named(instruction).map(|token| self.count.of_account(token));
+        let by_agreement = || agreement_named(instruction).and_then(|number| self.count.of_agreement(&number));
+        by_account
+            .or_else(by_agreement)
+            .unwrap_or_else(|| self.count.of_stray(instruction.key()))
+    }
+}
+
+impl std::fmt::Debug for Readers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "of {} shards", self.0.len())
+    }
+}
+
+impl std::fmt::Debug for LedgerParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LedgerParts")
+            .field("shards", &self.shards)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

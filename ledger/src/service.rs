@@ -1,0 +1,268 @@
+//! The gRPC face of the ledger: from the wire to work, and back.
+//!
+//! Work is read only as fast as there are places for its answers, so a client that does not read its answers stops being
+//! read. Conversion and compression are done off the executor, a batch at a time.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::Stream;
+use ledger_model::{Account, Agreement, Instruction, ShardId, TransferKey};
+use ledger_protocol::{Evidence, LoadReply, Malformed, NothingPosted, RefusedItem, wire};
+use operations::exchange::reply_batches;
+use operations::stop::Stop;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::feed::Feed;
+use crate::outcome::{Answer, Outcome, ReplyTo, pack};
+use crate::router::Ledger;
+
+/// Work of one stream that is not answered yet, at the most.
+const UNANSWERED_MAX: usize = 4096;
+const REPLY_BATCH_MAX: usize = 256;
+/// Work taken off the executor in one piece.
+const WORK_PIECE_MAX: usize = 256;
+/// Chunks of the journal between their reader and the socket.
+const CHUNKS_AHEAD_MAX: usize = 4;
+const LOAD_REPLIES_AHEAD_MAX: usize = 4;
+/// Largest gRPC message taken or sent.
+const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+const _: () = assert!(
+    WORK_PIECE_MAX <= UNANSWERED_MAX,
+    "a piece of work must fit into its places"
+);
+
+#[derive(Debug, Clone)]
+pub struct Service {
+    ledger: Arc<Ledger>,
+    stop: Stop,
+}
+
+type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// What one piece of work asks.
+#[expect(clippy::large_enum_variant, reason = "nearly every one is a post")]
+enum Asked {
+    Post(Instruction, Evidence),
+    Query(TransferKey),
+}
+
+impl Service {
+    pub fn routes(ledger: Arc<Ledger>, stop: Stop) -> Routes {
+        let server = wire::ledger_server::LedgerServer::new(Self { ledger, stop })
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        Routes::new(server)
+    }
+}
+
+#[tonic::async_trait]
+impl wire::ledger_server::Ledger for Service {
+    type WorkStream = Replies<wire::ReplyBatch>;
+    type LoadStream = Replies<wire::LoadReply>;
+    type JournalStream = Replies<wire::JournalChunk>;
+
+    async fn work(&self, request: Request<Streaming<wire::WorkBatch>>) -> Result<Response<Self::WorkStream>, Status> {
+        let (answers, replies) = reply_batches(UNANSWERED_MAX, REPLY_BATCH_MAX, pack);
+        tokio::spawn(read_work(
+            Arc::clone(&self.ledger),
+            self.stop.clone(),
+            request.into_inner(),
+            answers,
+        ));
+        Ok(Response::new(Box::pin(replies)))
+    }
+
+    async fn load(&self, request: Request<Streaming<wire::LoadBatch>>) -> Result<Response<Self::LoadStream>, Status> {
+        let (replies, stream) = mpsc::channel(LOAD_REPLIES_AHEAD_MAX);
+        tokio::spawn(read_load(
+            Arc::clone(&self.ledger),
+            self.stop.clone(),
+            request.into_inner(),
+            replies,
+        ));
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    async fn positions(
+        &self,
+        _request: Request<wire::PositionsRequest>,
+    ) -> Result<Response<wire::PositionsReply>, Status> {
+        let shards = self.ledger.positions().iter().map(Into::into).collect();
+        Ok(Response::new(wire::PositionsReply { shards }))
+    }
+
+    async fn journal(&self, request: Request<wire::JournalRequest>) -> Result<Response<Self::JournalStream>, Status> {
+        let wire::JournalRequest { shard, from } = request.into_inner();
+        let shard: Option<ShardId> = u8::try_from(shard)
+            .ok()
+            .and_then(|number| self.ledger.count().shard(number));
+        let shard = shard.ok_or_else(|| Status::invalid_argument("there is no such shard"))?;
+        if from == 0 {
+            return Err(Status::invalid_argument("the first record is number 1"));
+        }
+        let (chunks, stream) = mpsc::channel(CHUNKS_AHEAD_MAX);
+        tokio::spawn(follow_journal(self.ledger.feed(shard), from, self.stop.clone(), chunks));
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}
+
+/// Reads until the stream ends or the stop is requested. The replies end by themselves after the last answer.
+async fn read_work(
+    ledger: Arc<Ledger>,
+    stop: Stop,
+    mut batches: Streaming<wire::WorkBatch>,
+    answers: mpsc::Sender<Answer>,
+) {
+    loop {
+        let batch = tokio::select! {
+            () = stop.requested() => return,
+            batch = batches.message() => batch,
+        };
+        let Ok(Some(batch)) = batch else {
+            return;
+        };
+        let received = Instant::now();
+        let mut items = batch.items.into_iter();
+        loop {
+            let mut piece = Vec::new();
+            for work in items.by_ref().take(WORK_PIECE_MAX) {
+                let Ok(place) = answers.clone().reserve_owned().await else {
+                    return;
+                };
+                piece.push((
+                    ReplyTo {
+                        number: work.number,
+                        place,
+                    },
+                    work,
+                ));
+            }
+            if piece.is_empty() {
+                break;
+            }
+            let ledger = Arc::clone(&ledger);
+            tokio::task::spawn_blocking(move || take_piece(&ledger, received, piece));
+        }
+    }
+}
+
+fn take_piece(ledger: &Arc<Ledger>, received: Instant, piece: Vec<(ReplyTo, wire::Work)>) {
+    for (reply, work) in piece {
+        let deadline = received + Duration::from_millis(work.budget_ms.into());
+        match asked(work.what) {
+            Ok(Asked::Post(instruction, evidence)) => ledger.post(instruction, &evidence, deadline, reply),
+            Ok(Asked::Query(key)) => reply.answer(ledger.query(&key)),
+            Err(malformed) => {
+                tracing::warn!(field = malformed.field, "work is not as the contract says");
+                reply.answer(Outcome::NothingPosted(NothingPosted::MalformedWork));
+            }
+        }
+    }
+}
+
+fn asked(what: Option<wire::work::What>) -> Result<Asked, Malformed> {
+    match what {
+        Some(wire::work::What::Post(post)) => post
+            .try_into()
+            .map(|(instruction, evidence)| Asked::Post(instruction, evidence)),
+        Some(wire::work::What::Query(query)) => query
+            .key
+            .ok_or(Malformed { field: "key" })?
+            .try_into()
+            .map(Asked::Query),
+        None => Err(Malformed { field: "what" }),
+    }
+}
+
+async fn read_load(
+    ledger: Arc<Ledger>,
+    stop: Stop,
+    mut batches: Streaming<wire::LoadBatch>,
+    replies: mpsc::Sender<Result<wire::LoadReply, Status>>,
+) {
+    loop {
+        let batch = tokio::select! {
+            () = stop.requested() => return,
+            batch = batches.message() => batch,
+        };
+        let Ok(Some(batch)) = batch else {
+            return;
+        };
+        let reply = load_batch(&ledger, batch).await;
+        let reply = reply
+            .map(Into::into)
+            .map_err(|_| Status::unavailable("the batch could not be loaded"));
+        if replies.send(reply).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What does not read is refused by its place, the rest is loaded.
+async fn load_batch(ledger: &Arc<Ledger>, batch: wire::LoadBatch) -> Result<LoadReply, NothingPosted> {
+    let mut refused = Vec::new();
+    let mut accounts: Vec<(u32, Account)> = Vec::with_capacity(batch.accounts.len());
+    let mut agreements: Vec<(u32, Agreement)> = Vec::with_capacity(batch.agreements.len());
+    // the place is taken after the item, so that none is lost where the accounts end
+    let mut places = 0_u32..;
+    for (account, place) in batch.accounts.into_iter().zip(places.by_ref()) {
+        match account.try_into() {
+            Ok(account) => accounts.push((place, account)),
+            Err(malformed) => refused.push(refusal(place, malformed)),
+        }
+    }
+    for (agreement, place) in batch.agreements.into_iter().zip(places) {
+        match agreement.try_into() {
+            Ok(agreement) => agreements.push((place, agreement)),
+            Err(malformed) => refused.push(refusal(place, malformed)),
+        }
+    }
+    let mut reply = ledger.load(accounts, agreements).await?;
+    reply.refused.extend(refused);
+    reply.refused.sort_by_key(|refused| refused.place);
+    Ok(reply)
+}
+
+fn refusal(place: u32, malformed: Malformed) -> RefusedItem {
+    RefusedItem {
+        place,
+        reason: malformed.to_string(),
+    }
+}
+
+async fn follow_journal(
+    mut feed: Feed,
+    from: u64,
+    stop: Stop,
+    chunks: mpsc::Sender<Result<wire::JournalChunk, Status>>,
+) {
+    let mut next = from;
+    loop {
+        let read = tokio::select! {
+            () = stop.requested() => return,
+            () = chunks.closed() => return,
+            read = feed.read(next) => read,
+        };
+        let chunk = match read {
+            Ok(records) if records.is_empty() => return,
+            Ok(records) => {
+                next = next.saturating_add(u64::try_from(records.len()).unwrap_or(u64::MAX));
+                Ok(wire::JournalChunk { records })
+            }
+            Err(fault) => {
+                tracing::error!(shard = %feed.shard, %fault, cause = ?fault, "the journal could not be read");
+                Err(Status::unavailable("the journal could not be read"))
+            }
+        };
+        let failed = chunk.is_err();
+        if chunks.send(chunk).await.is_err() || failed {
+            return;
+        }
+    }
+}

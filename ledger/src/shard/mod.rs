@@ -1,0 +1,217 @@
+//! A shard: one thread that alone writes one store.
+//!
+//! ```text
+//!   queue (bounded) ──▶ take what is there ──▶ decide in order ──▶ one durable commit ──▶ answers
+//!                       (bounded, expired          over one view        (group commit)
+//!                        ones dropped)
+//! ```
+//!
+//! What a refusal, a repeat or a read fault of one instruction comes to never touches its neighbours. A commit that
+//! fails, a broken invariant or a panic ends the process through [`Fatal`], with nothing answered: what may have posted
+//! is never called failed.
+
+pub mod group;
+mod thread;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use ledger_model::{Account, Agreement, Instruction, ShardCount, ShardId};
+use ledger_protocol::{LoadReply, NothingPosted};
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::{oneshot, watch};
+
+use self::thread::ShardThread;
+use crate::claims::Claim;
+use crate::clock::Clock;
+use crate::engine::Defect;
+use crate::evidence::SealedEvidence;
+use crate::meters::Meters;
+use crate::outcome::{Outcome, ReplyTo};
+use crate::state::ShardState;
+use crate::store::{Reader, Store, StoreFault};
+
+/// A post that is on its way. Its claim is dropped after it was answered.
+#[derive(Debug)]
+pub struct Post {
+    pub instruction: Instruction,
+    pub evidence: SealedEvidence,
+    pub deadline: Instant,
+    pub reply: ReplyTo,
+    pub claim: Claim,
+}
+
+/// Accounts and agreements of one shard, each with its place in the batch it came in.
+#[derive(Debug)]
+pub struct Load {
+    pub accounts: Vec<(u32, Account)>,
+    pub agreements: Vec<(u32, Agreement)>,
+    pub reply: oneshot::Sender<Result<LoadReply, NothingPosted>>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Post(Box<Post>),
+    Load(Load),
+    Stop,
+}
+
+/// Why the process must end.
+#[derive(Debug, thiserror::Error)]
+pub enum FatalFault {
+    #[error("shard {shard} could not commit; whether the group is there is not known")]
+    Commit {
+        shard: ShardId,
+        #[source]
+        source: StoreFault,
+    },
+    #[error("shard {shard} holds a broken invariant")]
+    Defect {
+        shard: ShardId,
+        #[source]
+        source: Defect,
+    },
+    #[error("shard {shard} panicked: {text}")]
+    Panic { shard: ShardId, text: String },
+}
+
+/// Ends the process; in tests, only notes that it would have.
+pub type Fatal = Arc<dyn Fn(&FatalFault) + Send + Sync>;
+
+#[derive(Debug, Clone, Copy)]
+pub struct ShardLimits {
+    /// Work that waits, at the most; more is refused as busy.
+    pub queue_max: usize,
+    /// Work in one commit, at the most.
+    pub commit_batch_max: usize,
+}
+
+/// What a shard's thread works with.
+pub struct ShardParts {
+    pub shards: ShardCount,
+    pub store: Box<dyn Store>,
+    /// Of every other shard.
+    pub neighbours: Vec<Arc<dyn Reader>>,
+    pub limits: ShardLimits,
+    pub clock: Clock,
+    pub meters: Arc<Meters>,
+    pub fatal: Fatal,
+    /// Set before a fatal fault is told, by any shard.
+    pub halted: Arc<AtomicBool>,
+}
+
+/// The outside of a running shard.
+#[derive(Debug)]
+pub struct Shard {
+    queue: SyncSender<Job>,
+    depth: Gauge,
+    committed: watch::Receiver<ShardState>,
+    shipped: Arc<AtomicU64>,
+}
+
+impl Shard {
+    pub fn start(parts: ShardParts) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let state = parts.store.state().clone();
+        let shard = state.shard;
+        let (queue, jobs) = sync_channel(parts.limits.queue_max);
+        let shipped = Arc::new(AtomicU64::new(state.shipped));
+        let (publish, committed) = watch::channel(state);
+        let depth = parts.meters.queue_depth(shard);
+        let thread = ShardThread {
+            parts,
+            shard,
+            queue: jobs,
+            depth: depth.clone(),
+            committed: publish,
+            shipped: Arc::clone(&shipped),
+        };
+        let handle = std::thread::Builder::new()
+            .name(format!("shard-{shard}"))
+            .spawn(move || thread.run())?;
+        Ok((
+            Self {
+                queue,
+                depth,
+                committed,
+                shipped,
+            },
+            handle,
+        ))
+    }
+
+    /// Every post is answered, here if not by the shard's thread.
+    pub fn post(&self, post: Box<Post>) {
+        self.depth.inc();
+        let Err(refused) = self.queue.try_send(Job::Post(post)) else {
+            return;
+        };
+        self.depth.dec();
+        match refused {
+            TrySendError::Full(job) => job.nothing_posted(NothingPosted::Busy),
+            // it ended, perhaps over a fault, and then nothing definite is said any more
+            TrySendError::Disconnected(job) => job.answer(Outcome::InProcess),
+        }
+    }
+
+    /// Waits for room in the queue. A shard that has ended drops the load, and so ends the wait for its reply.
+    pub fn load(&self, load: Load) {
+        self.depth.inc();
+        if self.queue.send(Job::Load(load)).is_err() {
+            self.depth.dec();
+        }
+    }
+
+    /// As of the last commit, with what Kafka acknowledged since.
+    pub fn state(&self) -> ShardState {
+        let mut state = self.committed.borrow().clone();
+        state.shipped = self.shipped.load(Ordering::Acquire).max(state.shipped);
+        state
+    }
+
+    /// Changes with every commit.
+    pub fn committed(&self) -> watch::Receiver<ShardState> {
+        self.committed.clone()
+    }
+
+    /// Where whoever ships notes how far it has come.
+    pub fn shipped(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.shipped)
+    }
+
+    /// The shard ends after what is queued now. Waits for room in the queue.
+    pub fn stop(&self) {
+        let _ended_already = self.queue.send(Job::Stop);
+    }
+}
+
+impl Job {
+    /// Answers work that was not begun.
+    fn nothing_posted(self, reason: NothingPosted) {
+        match self {
+            Self::Load(load) => {
+                let _loader_has_gone = load.reply.send(Err(reason));
+            }
+            Self::Post(_) | Self::Stop => self.answer(Outcome::NothingPosted(reason)),
+        }
+    }
+
+    fn answer(self, outcome: Outcome) {
+        if let Self::Post(post) = self {
+            let Post { reply, claim, .. } = *post;
+            reply.answer(outcome);
+            drop(claim);
+        }
+    }
+}
+
+impl std::fmt::Debug for ShardParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShardParts")
+            .field("shards", &self.shards)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

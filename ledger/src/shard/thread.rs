@@ -1,0 +1,322 @@
+//! The thread of a shard: take, fetch, decide, commit, answer.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use ledger_model::{Instruction, ShardId};
+use ledger_protocol::{LoadReply, NothingPosted, RefusedItem};
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::{oneshot, watch};
+
+use super::group::{Loaded, Working, wanted_first, wanted_second};
+use super::{FatalFault, Job, Load, Post, ShardParts};
+use crate::books::{Books, Remembered};
+use crate::engine::Defect;
+use crate::outcome::Outcome;
+use crate::state::ShardState;
+use crate::store::StoreFault;
+use crate::view::Wanted;
+
+/// How often an idle shard writes down how far Kafka has come.
+const IDLE: Duration = Duration::from_secs(1);
+
+pub(super) struct ShardThread {
+    pub(super) parts: ShardParts,
+    pub(super) shard: ShardId,
+    pub(super) queue: Receiver<Job>,
+    pub(super) depth: Gauge,
+    pub(super) committed: watch::Sender<ShardState>,
+    pub(super) shipped: Arc<AtomicU64>,
+}
+
+enum Next {
+    Go,
+    Stop,
+}
+
+/// Halts the ledger unless told that all went well, before any claim of the group is let go: a query must not take a
+/// group that may be there for one that is not.
+struct HaltUnlessDone<'a>(Option<&'a AtomicBool>);
+
+impl Drop for HaltUnlessDone<'_> {
+    fn drop(&mut self) {
+        if let Some(halted) = self.0 {
+            halted.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl ShardThread {
+    pub(super) fn run(mut self) {
+        let worked = std::panic::catch_unwind(AssertUnwindSafe(|| self.work()));
+        let fault = match worked {
+            Ok(Ok(())) => return,
+            Ok(Err(fault)) => fault,
+            Err(panic) => FatalFault::Panic {
+                shard: self.shard,
+                text: panic_text(panic.as_ref()).to_owned(),
+            },
+        };
+        self.parts.halted.store(true, Ordering::Release);
+        if let FatalFault::Defect { source, .. } = &fault {
+            self.parts.meters.defect(source.invariant);
+        }
+        (self.parts.fatal)(&fault);
+    }
+
+    fn work(&mut self) -> Result<(), FatalFault> {
+        loop {
+            let first = match self.queue.recv_timeout(IDLE) {
+                Ok(job) => job,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.note_shipped()?;
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return self.note_shipped(),
+            };
+            let (jobs, next) = self.take(first);
+            self.work_group(jobs)?;
+            if matches!(next, Next::Stop) {
+                return self.note_shipped();
+            }
+        }
+    }
+
+    /// What is queued now, up to the size of a group.
+    fn take(&self, first: Job) -> (Vec<Job>, Next) {
+        let mut jobs = Vec::new();
+        let mut size = 0;
+        let mut job = Some(first);
+        while let Some(taken) = job {
+            size += match &taken {
+                Job::Stop => return (jobs, Next::Stop),
+                Job::Post(_) => 1,
+                Job::Load(load) => load.accounts.len() + load.agreements.len(),
+            };
+            self.depth.dec();
+            jobs.push(taken);
+            job = if size < self.parts.limits.commit_batch_max {
+                self.queue.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        self.parts.meters.group(u32::try_from(size).unwrap_or(u32::MAX));
+        (jobs, Next::Go)
+    }
+
+    fn work_group(&mut self, jobs: Vec<Job>) -> Result<(), FatalFault> {
+        let jobs = self.without_expired(jobs);
+        let mut working = Working::over(
+            self.parts.shards,
+            self.parts.store.state().clone(),
+            (self.parts.clock)(),
+        );
+        if let Err(fault) = self.fetch_all(&jobs, &mut working) {
+            tracing::error!(shard = %self.shard, %fault, cause = ?fault, "rows could not be read; nothing was posted");
+            for job in jobs {
+                job.nothing_posted(NothingPosted::Store);
+            }
+            return Ok(());
+        }
+        let shard = self.shard;
+        let defect = |source| FatalFault::Defect { shard, source };
+        let mut answers = Vec::with_capacity(jobs.len());
+        let mut loads = Vec::new();
+        for job in jobs {
+            match job {
+                Job::Post(post) => {
+                    let Post {
+                        instruction,
+                        evidence,
+                        reply,
+                        claim,
+                        ..
+                    } = *post;
+                    let outcome = match self.elsewhere(&working, &instruction) {
+                        Ok(known) => working.post(&instruction, evidence, known.as_ref()).map_err(defect)?,
+                        Err(fault) => {
+                            tracing::error!(shard = %self.shard, %fault, cause = ?fault, "another shard could not be read");
+                            Outcome::NothingPosted(NothingPosted::Store)
+                        }
+                    };
+                    answers.push((reply, claim, outcome));
+                }
+                Job::Load(load) => loads.push(load_all(&mut working, load).map_err(defect)?),
+                Job::Stop => {}
+            }
+        }
+        self.commit(working)?;
+        for (reply, claim, outcome) in answers {
+            self.count(&outcome);
+            reply.answer(outcome);
+            drop(claim);
+        }
+        for (reply, loaded) in loads {
+            self.parts.meters.loaded(loaded.accounts + loaded.agreements);
+            let _loader_has_gone = reply.send(Ok(loaded));
+        }
+        Ok(())
+    }
+
+    fn without_expired(&self, jobs: Vec<Job>) -> Vec<Job> {
+        let now = Instant::now();
+        let mut left = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            match job {
+                Job::Post(post) if post.deadline <= now => {
+                    self.parts.meters.other("expired");
+                    Job::Post(post).nothing_posted(NothingPosted::Expired);
+                }
+                Job::Post(_) | Job::Load(_) => left.push(job),
+                Job::Stop => {}
+            }
+        }
+        left
+    }
+
+    /// Brings in every row the group may touch, in two steps: rows that are named, then rows that those name.
+    fn fetch_all(&self, jobs: &[Job], working: &mut Working) -> Result<(), StoreFault> {
+        let mut first = Wanted::default();
+        for job in jobs {
+            match job {
+                Job::Post(post) => wanted_first(&post.instruction, &mut first),
+                Job::Load(load) => {
+                    first
+                        .accounts
+                        .extend(load.accounts.iter().map(|(_, account)| account.token));
+                    first
+                        .accounts
+                        .extend(load.agreements.iter().map(|(_, agreement)| agreement.account));
+                    first
+                        .agreements
+                        .extend(load.agreements.iter().map(|(_, agreement)| agreement.number));
+                }
+                Job::Stop => {}
+            }
+        }
+        self.fetch(first, working)?;
+        let mut second = Wanted::default();
+        for job in jobs {
+            if let Job::Post(post) = job {
+                wanted_second(&post.instruction, working.view(), &mut second);
+            }
+        }
+        self.fetch(second, working)
+    }
+
+    fn fetch(&self, wanted: Wanted, working: &mut Working) -> Result<(), StoreFault> {
+        let missing = working.view().missing(wanted);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let rows = self.parts.store.fetch(&missing)?;
+        working.view_mut().admit(missing, rows);
+        Ok(())
+    }
+
+    /// What another shard holds under the key, where this one holds nothing. The claim keeps it from changing.
+    fn elsewhere(&self, working: &Working, instruction: &Instruction) -> Result<Option<Remembered>, StoreFault> {
+        let key = instruction.key();
+        if working.view().transfer(key).is_some() {
+            return Ok(None);
+        }
+        for neighbour in &self.parts.neighbours {
+            if let Some(remembered) = neighbour.transfer(key)? {
+                return Ok(Some(remembered));
+            }
+        }
+        Ok(None)
+    }
+
+    fn commit(&mut self, working: Working) -> Result<(), FatalFault> {
+        if working.is_unchanged() {
+            return Ok(());
+        }
+        let shard = self.shard;
+        let group = working.into_group(self.shipped.load(Ordering::Acquire));
+        let group = group.map_err(|source| FatalFault::Defect { shard, source })?;
+        let records = u64::try_from(group.records.len()).unwrap_or(u64::MAX);
+        let began = Instant::now();
+        let mut halting = HaltUnlessDone(Some(&self.parts.halted));
+        self.parts
+            .store
+            .commit(group)
+            .map_err(|source| FatalFault::Commit { shard, source })?;
+        halting.0 = None;
+        self.parts.meters.committed(records, began.elapsed());
+        self.committed.send_replace(self.parts.store.state().clone());
+        Ok(())
+    }
+
+    /// Writes down how far Kafka has come, where that has changed and no posting has taken it along.
+    fn note_shipped(&mut self) -> Result<(), FatalFault> {
+        let shipped = self.shipped.load(Ordering::Acquire);
+        let state = self.parts.store.state();
+        if shipped <= state.shipped {
+            return Ok(());
+        }
+        let shard = self.shard;
+        let working = Working::over(self.parts.shards, state.clone(), (self.parts.clock)());
+        let group = working
+            .into_group(shipped)
+            .map_err(|source| FatalFault::Defect { shard, source })?;
+        self.parts
+            .store
+            .commit(group)
+            .map_err(|source| FatalFault::Commit { shard, source })?;
+        self.committed.send_replace(self.parts.store.state().clone());
+        Ok(())
+    }
+
+    fn count(&self, outcome: &Outcome) {
+        let meters = &self.parts.meters;
+        match outcome {
+            Outcome::Decided {
+                transfer,
+                repeat: false,
+            } => meters.decided(transfer.decision),
+            Outcome::Decided { repeat: true, .. } => meters.other("repeat"),
+            Outcome::Conflict(_) => meters.other("conflict"),
+            Outcome::NothingPosted(_) => meters.other("nothing_posted"),
+            Outcome::NotFound | Outcome::InProcess => {}
+        }
+    }
+}
+
+type Loading = (oneshot::Sender<Result<LoadReply, NothingPosted>>, LoadReply);
+
+fn load_all(working: &mut Working, load: Load) -> Result<Loading, Defect> {
+    let mut reply = LoadReply::default();
+    for (place, account) in &load.accounts {
+        match working.open_account(account)? {
+            Loaded::New => reply.accounts += 1,
+            Loaded::Unchanged => reply.unchanged += 1,
+            Loaded::Refused(reason) => reply.refused.push(RefusedItem {
+                place: *place,
+                reason: reason.to_owned(),
+            }),
+        }
+    }
+    for (place, agreement) in &load.agreements {
+        match working.record_agreement(agreement) {
+            Loaded::New => reply.agreements += 1,
+            Loaded::Unchanged => reply.unchanged += 1,
+            Loaded::Refused(reason) => reply.refused.push(RefusedItem {
+                place: *place,
+                reason: reason.to_owned(),
+            }),
+        }
+    }
+    Ok((load.reply, reply))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a text")
+}
