@@ -17,7 +17,10 @@ pub struct Violation {
 pub fn check_nets(stored: &Nets, recomputed: &Nets) -> Result<Vec<Violation>, NetFault> {
     let unbalanced = stored.balance()?.into_iter().filter(|(_, sum)| sum.minor() != 0);
     let mut violations: Vec<_> = unbalanced
-        .map(|((batch, _), sum)| Violation { invariant: Invariant::C1, place: format!("batch {batch} sums to {sum}") })
+        .map(|((batch, _), sum)| Violation {
+            invariant: Invariant::C1,
+            place: format!("batch {batch} sums to {sum}"),
+        })
         .collect();
     let keys: BTreeSet<NetKey> = stored.iter().chain(recomputed.iter()).map(|(key, _)| *key).collect();
     for key in keys {
@@ -35,7 +38,10 @@ pub fn check_nets(stored: &Nets, recomputed: &Nets) -> Result<Vec<Violation>, Ne
             money(counted.net_minor())?,
             counted.posted,
         );
-        violations.push(Violation { invariant: Invariant::C3, place });
+        violations.push(Violation {
+            invariant: Invariant::C3,
+            place,
+        });
     }
     Ok(violations)
 }
@@ -59,7 +65,10 @@ mod tests {
 
     fn check(stored: &Nets, recomputed: &Nets, expected: &[&str]) {
         let violations = check_nets(stored, recomputed).unwrap();
-        let said: Vec<_> = violations.iter().map(|found| format!("{:?} {}", found.invariant, found.place)).collect();
+        let said: Vec<_> = violations
+            .iter()
+            .map(|found| format!("{:?} {}", found.invariant, found.place))
+            .collect();
         assert_eq!(said, expected);
     }
 
@@ -81,8 +90,20 @@ mod tests {
     #[test]
     fn a_batch_that_does_not_balance_is_named() {
         let mut bent = nets(&[(TransferKind::Payment, 500)]);
-        let key = NetKey { batch: sample::batch(2), institution: sample::bank(), currency: ledger_model::Currency::CNY };
-        bent.add(key, NetSums { posted: 0, debit_minor: 0, credit_minor: 1 }).unwrap();
+        let key = NetKey {
+            batch: sample::batch(2),
+            institution: sample::bank(),
+            currency: ledger_model::Currency::CNY,
+        };
+        bent.add(
+            key,
+            NetSums {
+                posted: 0,
+                debit_minor: 0,
+                credit_minor: 1,
+            },
+        )
+        .unwrap();
         check(&bent, &bent, &["C1 batch B202603020002 sums to CNY0.01"]);
     }
 }

@@ -37,7 +37,12 @@ pub enum CatchUpFault {
 
 impl Wanted {
     pub fn of_ledger(positions: &[ShardPosition]) -> Self {
-        Self::Sequences(positions.iter().map(|position| (position.shard, position.sequence)).collect())
+        Self::Sequences(
+            positions
+                .iter()
+                .map(|position| (position.shard, position.sequence))
+                .collect(),
+        )
     }
 
     /// How many records are still missing.
@@ -84,7 +89,11 @@ mod tests {
     use super::*;
 
     fn check(wanted: &Wanted, copied: &[(u8, u64)], missing: u64) {
-        assert_eq!(wanted.missing(&copied.iter().copied().collect()), missing, "{wanted:?} of {copied:?}");
+        assert_eq!(
+            wanted.missing(&copied.iter().copied().collect()),
+            missing,
+            "{wanted:?} of {copied:?}"
+        );
     }
 
     #[test]

@@ -83,8 +83,8 @@ impl Chunk {
 
     fn take(&mut self, one: &Incoming, bank: InstitutionId) -> Result<(), ChunkFault> {
         let (shard, after) = (self.after.shard.number(), self.after.sequence);
-        let record = JournalRecord::decode(&one.encoded)
-            .map_err(|source| ChunkFault::Unreadable { shard, after, source })?;
+        let record =
+            JournalRecord::decode(&one.encoded).map_err(|source| ChunkFault::Unreadable { shard, after, source })?;
         if record.shard == self.after.shard && record.sequence <= after {
             self.duplicates += 1;
             return Ok(());
@@ -118,7 +118,12 @@ mod tests {
 
     fn incoming(records: &[Vec<u8>]) -> Vec<Incoming> {
         let numbered = (1..).zip(records);
-        numbered.map(|(next, encoded)| Incoming { encoded: encoded.clone(), next_offset: Some(next) }).collect()
+        numbered
+            .map(|(next, encoded)| Incoming {
+                encoded: encoded.clone(),
+                next_offset: Some(next),
+            })
+            .collect()
     }
 
     /// `places` of a journal of eight records, in the order delivered.
@@ -145,13 +150,21 @@ mod tests {
     fn other_shards_other_chains_and_other_bytes_are_refused() {
         let other = sample::journal(sample::shard(1), 1);
         let refused = |records: &[Vec<u8>]| {
-            Chunk::prepare(start(), &incoming(records), sample::bank()).unwrap_err().to_string()
+            Chunk::prepare(start(), &incoming(records), sample::bank())
+                .unwrap_err()
+                .to_string()
         };
         assert_eq!(refused(&other), "a record of shard 1 among those of shard 0");
         assert_eq!(refused(&[vec![99]]), "shard 0: a record after number 0 cannot be read");
-        let (mine, stranger) = (sample::journal(sample::shard(0), 2), sample::journal_of_amount(sample::shard(0), 2, 7));
+        let (mine, stranger) = (
+            sample::journal(sample::shard(0), 2),
+            sample::journal_of_amount(sample::shard(0), 2, 7),
+        );
         let forked = [mine[0].clone(), stranger[1].clone()];
-        assert_eq!(refused(&forked), "shard 0: record 2 does not follow from the one before it");
+        assert_eq!(
+            refused(&forked),
+            "shard 0: record 2 does not follow from the one before it"
+        );
     }
 
     #[test]

@@ -30,32 +30,39 @@ pub enum ClosingFault {
 }
 
 /// `today`: a later date is refused.
-pub async fn close(
-    client: &mut Client,
-    day: BusinessDate,
-    today: BusinessDate,
-) -> Result<ClosingReport, ClosingFault> {
+pub async fn close(client: &mut Client, day: BusinessDate, today: BusinessDate) -> Result<ClosingReport, ClosingFault> {
     if day > today {
         return Err(ClosingFault::NotBegun(day));
     }
     let date = day.compact();
     let transaction = client.transaction().await.doing("beginning to close")?;
     // waits for chunks that hold rows of the date; those after it find the marker
-    let locked = transaction.execute("SELECT pg_advisory_xact_lock($1, $2)", &[&lock::DAY, &day_number(day)]);
-    locked.await.doing("locking the business date")?;
+    transaction
+        .execute("SELECT pg_advisory_xact_lock($1, $2)", &[&lock::DAY, &day_number(day)])
+        .await
+        .doing("locking the business date")?;
     let mark = "INSERT INTO closing (business_date) VALUES (to_date($1, 'YYYYMMDD')) ON CONFLICT DO NOTHING";
     let closed_now = transaction.execute(mark, &[&date]).await.doing("closing the date")? == 1;
     if closed_now {
         let positions = "INSERT INTO closing_position (business_date, shard, sequence, head) \
              SELECT to_date($1, 'YYYYMMDD'), shard, sequence, head FROM replication_position";
-        transaction.execute(positions, &[&date]).await.doing("marking the positions")?;
+        transaction
+            .execute(positions, &[&date])
+            .await
+            .doing("marking the positions")?;
         let batches = "UPDATE batch SET state = 'closed', closed_at = now() \
              WHERE business_date = to_date($1, 'YYYYMMDD') AND state = 'open'";
-        transaction.execute(batches, &[&date]).await.doing("closing the batches")?;
+        transaction
+            .execute(batches, &[&date])
+            .await
+            .doing("closing the batches")?;
     }
     let counts = "SELECT (SELECT count(*) FROM batch WHERE business_date = to_date($1, 'YYYYMMDD')), \
          (SELECT count(*) FROM late_transfer WHERE business_date = to_date($1, 'YYYYMMDD'))";
-    let counts = transaction.query_one(counts, &[&date]).await.doing("counting batches")?;
+    let counts = transaction
+        .query_one(counts, &[&date])
+        .await
+        .doing("counting batches")?;
     let report = ClosingReport {
         business_date: day.to_string(),
         closed_now,

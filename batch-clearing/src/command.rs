@@ -103,7 +103,11 @@ pub async fn run(line: CommandLine) -> Result<u8, CommandFault> {
     }
     match line.command.ok_or(CommandFault::NoCommand)? {
         Command::Replicate { from } => {
-            let usual = if config.kafka.is_some() { Origin::Kafka } else { Origin::Ledger };
+            let usual = if config.kafka.is_some() {
+                Origin::Kafka
+            } else {
+                Origin::Ledger
+            };
             replicate::run(config, from.unwrap_or(usual), Stop::on_signals()).await?;
             Ok(exit::DONE)
         }
@@ -113,7 +117,12 @@ pub async fn run(line: CommandLine) -> Result<u8, CommandFault> {
             println!("tables are up to date; steps applied: {steps}");
             Ok(exit::DONE)
         }
-        Command::Close { date, patience, without_ledger, json } => {
+        Command::Close {
+            date,
+            patience,
+            without_ledger,
+            json,
+        } => {
             let patience = (!without_ledger).then_some(&patience);
             close(&config, date.date, patience, &json).await
         }
@@ -129,14 +138,33 @@ pub async fn run(line: CommandLine) -> Result<u8, CommandFault> {
             Ok(code_of(Outcome::of(report.agrees)))
         }
         Command::Reconcile { date, statements, json } => {
-            let place = DayPlace { root: statements, bank: config.bank, day: date.date };
+            let place = DayPlace {
+                root: statements,
+                bank: config.bank,
+                day: date.date,
+            };
             let report = reconcile::run(&mut open(&config).await?, place, &config.statement, |_| {}).await?;
             show(&json, &report, || shown::reconcile(&report))?;
             Ok(code_of(Outcome::of(report.is_clean())))
         }
-        Command::Night { date, statements, again, patience, json } => {
-            let place = DayPlace { root: statements, bank: config.bank, day: date.date };
-            let plan = NightPlan { place, today: today()?, patience: limit(&patience), again };
+        Command::Night {
+            date,
+            statements,
+            again,
+            patience,
+            json,
+        } => {
+            let place = DayPlace {
+                root: statements,
+                bank: config.bank,
+                day: date.date,
+            };
+            let plan = NightPlan {
+                place,
+                today: today()?,
+                patience: limit(&patience),
+                again,
+            };
             night(&config, &plan, &json).await
         }
         Command::Report { date, json } => {
@@ -234,7 +262,10 @@ fn show<T: Serialize>(json: &Json, report: &T, text: impl FnOnce() -> Vec<String
     let encode = || serde_json::to_string_pretty(report).map_err(io::Error::from);
     match json.json.as_deref() {
         Some(path) if path == Path::new("-") => {
-            println!("{}", encode().map_err(|fault| CommandFault::Write("JSON".to_owned(), fault))?);
+            println!(
+                "{}",
+                encode().map_err(|fault| CommandFault::Write("JSON".to_owned(), fault))?
+            );
             return Ok(());
         }
         Some(path) => {

@@ -154,7 +154,10 @@ mod tests {
         check("--config a.toml net --date 2026-03-02 --json", true);
         check("--config a.toml net --date 2026-03-02 --json out.json", true);
         check("--config a.toml night --date 2026-03-02", false);
-        check("--config a.toml night --date 2026-03-02 --statements d --again --json f", true);
+        check(
+            "--config a.toml night --date 2026-03-02 --statements d --again --json f",
+            true,
+        );
         check("--config a.toml wait", false);
         check("--config a.toml wait --records 5 --deadline 3", true);
         check("--config a.toml wait --records 5 --caught-up", false);

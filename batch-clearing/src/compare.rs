@@ -63,15 +63,24 @@ pub async fn run(
     patience: Duration,
 ) -> Result<CompareReport, CompareFault> {
     let positions = by_shard(ledger_positions::ask(ledger).await?)?;
-    let targets: BTreeMap<ShardId, u64> =
-        positions.iter().map(|(shard, position)| (*shard, position.sequence)).collect();
-    let of_ledger: Figures =
-        positions.iter().map(|(shard, position)| (*shard, ShardFigures::of_ledger(*shard, position))).collect();
+    let targets: BTreeMap<ShardId, u64> = positions
+        .iter()
+        .map(|(shard, position)| (*shard, position.sequence))
+        .collect();
+    let of_ledger: Figures = positions
+        .iter()
+        .map(|(shard, position)| (*shard, ShardFigures::of_ledger(*shard, position)))
+        .collect();
     let of_kafka = match kafka {
         Some(kafka) => Some(kafka_copy::read(kafka, &targets, patience).await?),
         None => None,
     };
-    let wanted = Wanted::Sequences(targets.iter().map(|(shard, sequence)| (shard.number(), *sequence)).collect());
+    let wanted = Wanted::Sequences(
+        targets
+            .iter()
+            .map(|(shard, sequence)| (shard.number(), *sequence))
+            .collect(),
+    );
     match catch_up::wait(client, &wanted, Instant::now() + patience).await {
         // what is still missing then shows in the figures
         Ok(()) | Err(CatchUpFault::Behind(_)) => {}
@@ -99,7 +108,9 @@ fn ahead(copied: &BTreeMap<u8, u64>, positions: &BTreeMap<ShardId, ShardPosition
         let found = positions.values().find(|position| position.shard == shard);
         found.map_or(0, |position| position.sequence)
     };
-    let beyond = copied.iter().filter(|(shard, sequence)| **sequence > of_ledger(**shard));
+    let beyond = copied
+        .iter()
+        .filter(|(shard, sequence)| **sequence > of_ledger(**shard));
     let line = |(shard, sequence): (&u8, &u64)| FigureLine {
         shard: *shard,
         figure: "last record".to_owned(),

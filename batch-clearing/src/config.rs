@@ -91,7 +91,10 @@ pub struct Columns {
 impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigFault> {
         let config: Self = operations::config::load(path)?;
-        let refused = |reason: &str| ConfigFault::Refused { path: path.to_owned(), reason: reason.to_owned() };
+        let refused = |reason: &str| ConfigFault::Refused {
+            path: path.to_owned(),
+            reason: reason.to_owned(),
+        };
         if config.postgres.parse::<tokio_postgres::Config>().is_err() {
             return Err(refused("postgres is not a connection string"));
         }
@@ -104,7 +107,10 @@ impl Config {
 
 impl Default for Replicate {
     fn default() -> Self {
-        Self { chunk_records_max: 4096, commit_every_ms: 50 }
+        Self {
+            chunk_records_max: 4096,
+            commit_every_ms: 50,
+        }
     }
 }
 
@@ -145,7 +151,10 @@ impl Default for Columns {
 
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config").field("bank", &self.bank).field("ledger", &self.ledger).finish_non_exhaustive()
+        f.debug_struct("Config")
+            .field("bank", &self.bank)
+            .field("ledger", &self.ledger)
+            .finish_non_exhaustive()
     }
 }
 
@@ -178,7 +187,10 @@ mod tests {
     #[test]
     fn what_is_taken_and_what_is_refused() {
         check("", Ok(()));
-        check("[kafka]\nbrokers = \"127.0.0.1:19092\"\ntopic = \"ledger.journal\"", Ok(()));
+        check(
+            "[kafka]\nbrokers = \"127.0.0.1:19092\"\ntopic = \"ledger.journal\"",
+            Ok(()),
+        );
         check("[statement.columns]\namount = \"Amount\"", Ok(()));
         check("[statement]\nseperator = \";\"", Err("unknown field `seperator`"));
         check("[replicate]\nchunk_records_max = 0", Err("at least 1"));

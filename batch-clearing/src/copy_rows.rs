@@ -38,13 +38,21 @@ impl CopyRows {
         bytes.extend_from_slice(&NO_FLAGS.to_be_bytes());
         bytes.extend_from_slice(&NO_EXTENSION.to_be_bytes());
         let epoch = BusinessDate::from_number(EPOCH).expect("the first of January is a day");
-        Self { bytes, columns, rows: 0, epoch }
+        Self {
+            bytes,
+            columns,
+            rows: 0,
+            epoch,
+        }
     }
 
     pub(crate) fn row(&mut self) -> Row<'_> {
         self.rows += 1;
         self.bytes.extend_from_slice(&self.columns.to_be_bytes());
-        Row { bytes: &mut self.bytes, epoch: self.epoch }
+        Row {
+            bytes: &mut self.bytes,
+            epoch: self.epoch,
+        }
     }
 
     pub(crate) const fn rows(&self) -> u64 {
@@ -124,9 +132,13 @@ mod tests {
             .time("2000-01-01T00:00:02".parse().unwrap());
         assert_eq!(rows.rows(), 2);
         let header = [&SIGNATURE[..], &[0; 8]].concat();
-        let first = [0, 4, 0, 0, 0, 2, 0, 3, 0, 0, 0, 2, b'a', b'b', 255, 255, 255, 255, 0, 0, 0, 4, 0, 0, 0, 2];
+        let first = [
+            0, 4, 0, 0, 0, 2, 0, 3, 0, 0, 0, 2, b'a', b'b', 255, 255, 255, 255, 0, 0, 0, 4, 0, 0, 0, 2,
+        ];
         let minus_one = [0, 4, 0, 0, 0, 8, 255, 255, 255, 255, 255, 255, 255, 255];
-        let rest = [255, 255, 255, 255, 0, 0, 0, 1, b'x', 0, 0, 0, 8, 0, 0, 0, 0, 0, 0x1e, 0x84, 0x80, 255, 255];
+        let rest = [
+            255, 255, 255, 255, 0, 0, 0, 1, b'x', 0, 0, 0, 8, 0, 0, 0, 0, 0, 0x1e, 0x84, 0x80, 255, 255,
+        ];
         assert_eq!(rows.finish(), [&header[..], &first, &minus_one, &rest].concat());
     }
 }

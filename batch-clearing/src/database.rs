@@ -84,14 +84,20 @@ fn is_passing_state(state: &SqlState) -> bool {
 /// Connects and drives the connection in a task that ends with it.
 pub async fn connect(postgres: &str, purpose: Purpose) -> Result<Client, DatabaseFault> {
     let mut config: tokio_postgres::Config = postgres.parse().map_err(|_| DatabaseFault::ConnectionString)?;
-    config.application_name("batch-clearing").connect_timeout(CONNECT_LIMIT).tcp_user_timeout(SILENCE_LIMIT);
+    config
+        .application_name("batch-clearing")
+        .connect_timeout(CONNECT_LIMIT)
+        .tcp_user_timeout(SILENCE_LIMIT);
     let (client, connection) = config.connect(NoTls).await.map_err(DatabaseFault::Connect)?;
     tokio::spawn(async move {
         if let Err(fault) = connection.await {
             tracing::warn!(%fault, "connection to PostgreSQL ended");
         }
     });
-    client.batch_execute(purpose.settings()).await.doing("setting up the connection")?;
+    client
+        .batch_execute(purpose.settings())
+        .await
+        .doing("setting up the connection")?;
     Ok(client)
 }
 
@@ -99,16 +105,6 @@ pub async fn connect(postgres: &str, purpose: Purpose) -> Result<Client, Databas
 pub(crate) fn parsed<T: std::str::FromStr>(row: &Row, place: usize, what: &'static str) -> Result<T, DatabaseFault> {
     let text: &str = row.try_get(place).doing(what)?;
     text.trim_end().parse().map_err(|_| DatabaseFault::Content(what))
-}
-
-/// As [`parsed`], of a column that may be null.
-pub(crate) fn parsed_or_null<T: std::str::FromStr>(
-    row: &Row,
-    place: usize,
-    what: &'static str,
-) -> Result<Option<T>, DatabaseFault> {
-    let text: Option<&str> = row.try_get(place).doing(what)?;
-    text.map(|text| text.trim_end().parse().map_err(|_| DatabaseFault::Content(what))).transpose()
 }
 
 /// A count or number that PostgreSQL holds as `bigint` and that is never negative.

@@ -90,10 +90,20 @@ impl ShardFigures {
     /// What the ledger says of a shard of its own.
     pub fn of_ledger(shard: ShardId, position: &ShardPosition) -> Self {
         let sums = position.sums.iter().map(|sum| {
-            (sum.currency, Sums { debit_minor: sum.debit_minor, credit_minor: sum.credit_minor })
+            (
+                sum.currency,
+                Sums {
+                    debit_minor: sum.debit_minor,
+                    credit_minor: sum.credit_minor,
+                },
+            )
         });
         Self {
-            chain: ChainPosition { shard, sequence: position.sequence, head: ChainHash(position.head) },
+            chain: ChainPosition {
+                shard,
+                sequence: position.sequence,
+                head: ChainHash(position.head),
+            },
             records: position.sequence,
             posted: position.transfers_posted,
             refused: position.transfers_refused,
@@ -115,7 +125,10 @@ impl ShardFigures {
             lines.push((format!("debit {currency}"), sums.debit_minor.to_string()));
             lines.push((format!("credit {currency}"), sums.credit_minor.to_string()));
         }
-        lines.push(("read".to_owned(), self.fault.clone().unwrap_or_else(|| "to the end".to_owned())));
+        lines.push((
+            "read".to_owned(),
+            self.fault.clone().unwrap_or_else(|| "to the end".to_owned()),
+        ));
         lines
     }
 }
@@ -133,7 +146,14 @@ pub fn compare(ledger: &Figures, kafka: Option<&Figures>, postgres: &Figures) ->
         for ((figure, ledger), (_, postgres)) in of_shard(ledger).shown(&currencies).into_iter().zip(postgres_shown) {
             let kafka = kafka_shown.as_mut().and_then(Iterator::next).map(|(_, value)| value);
             let agrees = ledger == postgres && kafka.as_ref().is_none_or(|kafka| *kafka == ledger);
-            lines.push(FigureLine { shard: shard.number(), figure, ledger, kafka, postgres, agrees });
+            lines.push(FigureLine {
+                shard: shard.number(),
+                figure,
+                ledger,
+                kafka,
+                postgres,
+                agrees,
+            });
         }
     }
     lines
@@ -159,7 +179,11 @@ mod tests {
 
     fn check(ledger: &Figures, kafka: Option<&Figures>, postgres: &Figures, expected: &[&str]) {
         let lines = compare(ledger, kafka, postgres);
-        let differing: Vec<_> = lines.iter().filter(|line| !line.agrees).map(|line| line.figure.as_str()).collect();
+        let differing: Vec<_> = lines
+            .iter()
+            .filter(|line| !line.agrees)
+            .map(|line| line.figure.as_str())
+            .collect();
         assert_eq!(differing, expected);
     }
 
@@ -169,7 +193,10 @@ mod tests {
         let whole = figures(0, &journal);
         check(&whole, Some(&whole), &whole, &[]);
         check(&whole, None, &whole, &[]);
-        let doubled: Vec<_> = journal.iter().flat_map(|record| [record.clone(), record.clone()]).collect();
+        let doubled: Vec<_> = journal
+            .iter()
+            .flat_map(|record| [record.clone(), record.clone()])
+            .collect();
         check(&whole, Some(&figures(0, &doubled)), &whole, &[]);
         let short = ["records", "sequence", "chain head", "posted", "debit CNY", "credit CNY"];
         check(&whole, Some(&whole), &figures(0, &journal[..8]), &short);

@@ -16,5 +16,7 @@ pub enum PositionsFault {
 
 pub async fn ask(ledger: &LedgerClient) -> Result<Vec<ShardPosition>, PositionsFault> {
     let answer = tokio::time::timeout(ANSWER_LIMIT, ledger.positions()).await;
-    answer.map_err(|_| PositionsFault::TimedOut)?.map_err(PositionsFault::Ledger)
+    answer
+        .map_err(|_| PositionsFault::TimedOut)?
+        .map_err(PositionsFault::Ledger)
 }

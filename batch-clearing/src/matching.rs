@@ -120,7 +120,12 @@ impl DifferenceClass {
 impl OwnTransfer {
     fn seen(&self) -> Seen {
         let (batch, amount) = (self.batch, self.amount.money());
-        Seen { batch, amount, institution: Some(self.institution), status: Some(self.status) }
+        Seen {
+            batch,
+            amount,
+            institution: Some(self.institution),
+            status: Some(self.status),
+        }
     }
 
     /// What it does to this bank's net.
@@ -132,7 +137,12 @@ impl OwnTransfer {
 impl StatementLine {
     fn seen(&self) -> Seen {
         let (batch, amount) = (self.batch, self.amount.money());
-        Seen { batch, amount, institution: Some(self.institution), status: Some(self.status) }
+        Seen {
+            batch,
+            amount,
+            institution: Some(self.institution),
+            status: Some(self.status),
+        }
     }
 }
 
@@ -152,18 +162,34 @@ pub fn match_lines(
     read: &BTreeSet<BatchId>,
 ) -> Result<Matching, MoneyFault> {
     own.sort_by_key(|own| (own.name, own.batch, own.amount, own.status, own.institution, own.serial));
-    lines.sort_by_key(|line| (line.name, line.batch, line.amount, line.status, line.institution, line.serial));
+    lines.sort_by_key(|line| {
+        (
+            line.name,
+            line.batch,
+            line.amount,
+            line.status,
+            line.institution,
+            line.serial,
+        )
+    });
     let mut matching = Matching::default();
     let (mut own, mut lines) = (own.as_slice(), lines.as_slice());
     loop {
-        let names = [own.first().map(|first| first.name), lines.first().map(|first| first.name)];
-        let Some(name) = names.into_iter().flatten().min() else { break };
+        let names = [
+            own.first().map(|first| first.name),
+            lines.first().map(|first| first.name),
+        ];
+        let Some(name) = names.into_iter().flatten().min() else {
+            break;
+        };
         let (ours, own_rest) = own.split_at(own.partition_point(|transfer| transfer.name <= name));
         let (theirs, lines_rest) = lines.split_at(lines.partition_point(|line| line.name <= name));
         matching.take_group(ours, theirs, read)?;
         (own, lines) = (own_rest, lines_rest);
     }
-    matching.differences.sort_by_key(|difference| (difference.class, difference.name));
+    matching
+        .differences
+        .sort_by_key(|difference| (difference.class, difference.name));
     Ok(matching)
 }
 
@@ -204,9 +230,17 @@ impl Matching {
                 self.not_compared += 1;
             }
         }
-        let unclaimed = if ours.is_empty() { DifferenceClass::MissingHere } else { DifferenceClass::DuplicateInStatement };
+        let unclaimed = if ours.is_empty() {
+            DifferenceClass::MissingHere
+        } else {
+            DifferenceClass::DuplicateInStatement
+        };
         let mut class = unclaimed;
-        for (_, line) in theirs.iter().enumerate().filter(|(line, _)| !line_claimed.contains(line)) {
+        for (_, line) in theirs
+            .iter()
+            .enumerate()
+            .filter(|(line, _)| !line_claimed.contains(line))
+        {
             self.differ(class, None, Some(line))?;
             // what is missing here is missing once; stated again it is a duplicate
             class = DifferenceClass::DuplicateInStatement;
@@ -222,17 +256,28 @@ impl Matching {
     ) -> Result<(), MoneyFault> {
         if let Some(own) = own {
             let less = own.effect()?;
-            let held = self.explained.entry((own.batch, less.currency())).or_insert(Money::zero(less.currency()));
+            let held = self
+                .explained
+                .entry((own.batch, less.currency()))
+                .or_insert(Money::zero(less.currency()));
             *held = held.minus(less)?;
         }
         if let Some(line) = line {
             let more = effect(line.amount, line.direction, line.status)?;
-            let held = self.explained.entry((line.batch, more.currency())).or_insert(Money::zero(more.currency()));
+            let held = self
+                .explained
+                .entry((line.batch, more.currency()))
+                .or_insert(Money::zero(more.currency()));
             *held = held.plus(more)?;
         }
         let name = own.map(|own| own.name).or(line.map(|line| line.name));
         let (ours, theirs) = (own.map(OwnTransfer::seen), line.map(StatementLine::seen));
-        self.differences.push(Difference { class, name, ours, theirs });
+        self.differences.push(Difference {
+            class,
+            name,
+            ours,
+            theirs,
+        });
         Ok(())
     }
 }

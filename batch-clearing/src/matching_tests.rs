@@ -11,7 +11,10 @@ const FAILED: TransferStatus = TransferStatus::Failed;
 fn own(number: u64) -> OwnTransfer {
     let (transfer, _) = sample::transfer(TransferKind::Payment, number, 500);
     OwnTransfer {
-        name: TransferName { id: transfer.key.id, category: transfer.key.category },
+        name: TransferName {
+            id: transfer.key.id,
+            category: transfer.key.category,
+        },
         batch: sample::batch(1),
         amount: transfer.amount,
         kind: transfer.kind,
@@ -39,7 +42,11 @@ fn matched(own: Vec<OwnTransfer>, lines: Vec<StatementLine>) -> Matching {
 }
 
 fn classes(matching: &Matching) -> Vec<&'static str> {
-    matching.differences.iter().map(|difference| difference.class.name()).collect()
+    matching
+        .differences
+        .iter()
+        .map(|difference| difference.class.name())
+        .collect()
 }
 
 fn check(own: Vec<OwnTransfer>, lines: Vec<StatementLine>, agreed: u64, expected: &[&str]) {
@@ -53,22 +60,87 @@ fn every_class_of_difference() {
     check(vec![], vec![line(1)], 0, &["missing_here"]);
     check(vec![own(1)], vec![], 0, &["missing_there"]);
     check(vec![own(1)], vec![line(1), line(1)], 1, &["duplicate_in_statement"]);
-    check(vec![own(1)], vec![StatementLine { batch: sample::batch(2), ..line(1) }], 0, &["batch_differs"]);
-    check(vec![own(1)], vec![StatementLine { amount: sample::amount(501), ..line(1) }], 0, &["amount_differs"]);
-    check(vec![own(1)], vec![StatementLine { status: FAILED, ..line(1) }], 0, &["status_differs"]);
-    check(vec![OwnTransfer { status: FAILED, ..own(1) }], vec![line(1)], 0, &["status_differs"]);
-    check(vec![own(1)], vec![StatementLine { direction: Side::Credit, ..line(1) }], 0, &["direction_differs"]);
-    let other = StatementLine { institution: sample::institution(2), ..line(1) };
+    check(
+        vec![own(1)],
+        vec![StatementLine {
+            batch: sample::batch(2),
+            ..line(1)
+        }],
+        0,
+        &["batch_differs"],
+    );
+    check(
+        vec![own(1)],
+        vec![StatementLine {
+            amount: sample::amount(501),
+            ..line(1)
+        }],
+        0,
+        &["amount_differs"],
+    );
+    check(
+        vec![own(1)],
+        vec![StatementLine {
+            status: FAILED,
+            ..line(1)
+        }],
+        0,
+        &["status_differs"],
+    );
+    check(
+        vec![OwnTransfer {
+            status: FAILED,
+            ..own(1)
+        }],
+        vec![line(1)],
+        0,
+        &["status_differs"],
+    );
+    check(
+        vec![own(1)],
+        vec![StatementLine {
+            direction: Side::Credit,
+            ..line(1)
+        }],
+        0,
+        &["direction_differs"],
+    );
+    let other = StatementLine {
+        institution: sample::institution(2),
+        ..line(1)
+    };
     check(vec![own(1)], vec![other], 0, &["institution_differs"]);
-    check(vec![own(1)], vec![StatementLine { serial: Some(own(2).serial), ..line(1) }], 0, &["serial_differs"]);
-    check(vec![own(1)], vec![StatementLine { serial: None, ..line(1) }], 1, &[]);
+    check(
+        vec![own(1)],
+        vec![StatementLine {
+            serial: Some(own(2).serial),
+            ..line(1)
+        }],
+        0,
+        &["serial_differs"],
+    );
+    check(
+        vec![own(1)],
+        vec![StatementLine {
+            serial: None,
+            ..line(1)
+        }],
+        1,
+        &[],
+    );
 }
 
 #[test]
 fn a_pair_is_one_difference_and_shows_both_sides() {
-    let theirs = StatementLine { amount: sample::amount(700), status: FAILED, ..line(1) };
+    let theirs = StatementLine {
+        amount: sample::amount(700),
+        status: FAILED,
+        ..line(1)
+    };
     let matching = matched(vec![own(1)], vec![theirs]);
-    let [difference] = matching.differences.as_slice() else { panic!("{matching:?}") };
+    let [difference] = matching.differences.as_slice() else {
+        panic!("{matching:?}")
+    };
     assert_eq!(difference.class, DifferenceClass::AmountDiffers);
     assert_eq!(difference.ours.unwrap().amount.minor(), 500);
     assert_eq!(difference.theirs.unwrap().amount.minor(), 700);
@@ -77,32 +149,85 @@ fn a_pair_is_one_difference_and_shows_both_sides() {
 
 #[test]
 fn the_line_that_agrees_best_claims() {
-    let elsewhere = StatementLine { batch: sample::batch(2), ..line(1) };
-    let dearer = StatementLine { amount: sample::amount(700), ..line(1) };
-    check(vec![own(1)], vec![elsewhere.clone(), line(1)], 1, &["duplicate_in_statement"]);
-    check(vec![own(1)], vec![elsewhere, dearer], 0, &["duplicate_in_statement", "amount_differs"]);
-    check(vec![], vec![line(1), line(1)], 0, &["missing_here", "duplicate_in_statement"]);
+    let elsewhere = StatementLine {
+        batch: sample::batch(2),
+        ..line(1)
+    };
+    let dearer = StatementLine {
+        amount: sample::amount(700),
+        ..line(1)
+    };
+    check(
+        vec![own(1)],
+        vec![elsewhere.clone(), line(1)],
+        1,
+        &["duplicate_in_statement"],
+    );
+    check(
+        vec![own(1)],
+        vec![elsewhere, dearer],
+        0,
+        &["duplicate_in_statement", "amount_differs"],
+    );
+    check(
+        vec![],
+        vec![line(1), line(1)],
+        0,
+        &["missing_here", "duplicate_in_statement"],
+    );
     check(vec![own(1), own(1)], vec![line(1)], 1, &["missing_there"]);
 }
 
 #[test]
 fn what_could_not_be_read_is_not_held_against_anyone() {
-    let unread = OwnTransfer { batch: sample::batch(3), ..own(1) };
+    let unread = OwnTransfer {
+        batch: sample::batch(3),
+        ..own(1)
+    };
     let matching = matched(vec![unread.clone(), own(2)], vec![line(2)]);
-    assert_eq!((matching.matched, matching.not_compared, classes(&matching)), (1, 1, vec![]));
+    assert_eq!(
+        (matching.matched, matching.not_compared, classes(&matching)),
+        (1, 1, vec![])
+    );
     // but a line for it in a file that was read is a difference
     check(vec![unread], vec![line(1)], 0, &["batch_differs"]);
 }
 
 #[test]
 fn differences_explain_the_net() {
-    let moved = StatementLine { batch: sample::batch(2), ..line(1) };
+    let moved = StatementLine {
+        batch: sample::batch(2),
+        ..line(1)
+    };
     let explained = matched(vec![own(1)], vec![moved]).explained;
     let sums: Vec<_> = explained.values().map(|sum| sum.minor()).collect();
-    assert_eq!(sums, [500, -500], "taken from what we owe in one batch, added in the other");
-    let failed = StatementLine { status: FAILED, ..line(1) };
-    assert_eq!(matched(vec![own(1)], vec![failed]).explained.values().next().unwrap().minor(), 500);
-    assert_eq!(matched(vec![], vec![line(1)]).explained.values().next().unwrap().minor(), -500);
+    assert_eq!(
+        sums,
+        [500, -500],
+        "taken from what we owe in one batch, added in the other"
+    );
+    let failed = StatementLine {
+        status: FAILED,
+        ..line(1)
+    };
+    assert_eq!(
+        matched(vec![own(1)], vec![failed])
+            .explained
+            .values()
+            .next()
+            .unwrap()
+            .minor(),
+        500
+    );
+    assert_eq!(
+        matched(vec![], vec![line(1)])
+            .explained
+            .values()
+            .next()
+            .unwrap()
+            .minor(),
+        -500
+    );
     assert!(matched(vec![own(1)], vec![line(1)]).explained.is_empty());
 }
 

@@ -81,18 +81,19 @@ const COUNTS: &str = "SELECT (SELECT count(*) FROM batch WHERE business_date = d
      (SELECT count(*) FROM closing WHERE business_date = day) FROM to_date($1, 'YYYYMMDD') day";
 
 fn violated(violations: &[Violation]) -> String {
-    let lines = violations.iter().map(|found| format!("invariant {} is broken: {}", found.invariant, found.place));
+    let lines = violations
+        .iter()
+        .map(|found| format!("invariant {} is broken: {}", found.invariant, found.place));
     lines.collect::<Vec<_>>().join("; ")
 }
 
 /// Reads, recomputes and checks. A broken invariant is a fault.
-pub async fn audited(
-    client: &mut Client,
-    day: BusinessDate,
-    bank: InstitutionId,
-) -> Result<NetReport, NetReportFault> {
+pub async fn audited(client: &mut Client, day: BusinessDate, bank: InstitutionId) -> Result<NetReport, NetReportFault> {
     let date = day.compact();
-    let snapshot = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+    let snapshot = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true);
     let transaction = snapshot.start().await.doing("beginning the audit")?;
     let stored = read_stored(&transaction, &date).await?;
     let recomputed = recompute(&transaction, &date, bank).await?;
@@ -102,11 +103,18 @@ pub async fn audited(
     if !violations.is_empty() {
         return Err(NetReportFault::Violated(violations));
     }
-    let counts = transaction.query_one(COUNTS, &[&date]).await.doing("counting transfers")?;
+    let counts = transaction
+        .query_one(COUNTS, &[&date])
+        .await
+        .doing("counting transfers")?;
     let count = |place| database::unsigned(&counts, place, "counting transfers");
     let report = NetReport {
         business_date: day.to_string(),
-        state: if count(4)? > 0 { "closed".to_owned() } else { "open".to_owned() },
+        state: if count(4)? > 0 {
+            "closed".to_owned()
+        } else {
+            "open".to_owned()
+        },
         batches: count(0)?,
         transfers_posted: count(1)?,
         transfers_refused: count(2)?,
@@ -122,7 +130,11 @@ fn lines(nets: &Nets, bank: InstitutionId) -> Result<Vec<NetLine>, NetFault> {
         Ok(NetLine {
             batch_id: key.batch.to_string(),
             institution: key.institution.to_string(),
-            role: if key.institution == bank { "bank".to_owned() } else { "institution".to_owned() },
+            role: if key.institution == bank {
+                "bank".to_owned()
+            } else {
+                "institution".to_owned()
+            },
             currency: key.currency.to_string(),
             posted: sums.posted,
             debit_minor: sums.debit_minor,
@@ -135,7 +147,11 @@ fn lines(nets: &Nets, bank: InstitutionId) -> Result<Vec<NetLine>, NetFault> {
 
 async fn read_stored(transaction: &Transaction<'_>, date: &str) -> Result<Nets, NetReportFault> {
     let mut nets = Nets::default();
-    for row in transaction.query(STORED, &[&date]).await.doing("reading net positions")? {
+    for row in transaction
+        .query(STORED, &[&date])
+        .await
+        .doing("reading net positions")?
+    {
         let what = "reading net positions";
         let sum = |place| row.try_get::<_, i64>(place).doing(what);
         let key = NetKey {
@@ -143,7 +159,14 @@ async fn read_stored(transaction: &Transaction<'_>, date: &str) -> Result<Nets, 
             institution: database::parsed(&row, 1, what)?,
             currency: database::parsed(&row, 2, what)?,
         };
-        nets.add(key, NetSums { posted: sum(3)?, debit_minor: sum(4)?, credit_minor: sum(5)? })?;
+        nets.add(
+            key,
+            NetSums {
+                posted: sum(3)?,
+                debit_minor: sum(4)?,
+                credit_minor: sum(5)?,
+            },
+        )?;
     }
     Ok(nets)
 }
@@ -151,17 +174,43 @@ async fn read_stored(transaction: &Transaction<'_>, date: &str) -> Result<Nets, 
 /// What the network's account was credited, the bank owes and the institution is owed.
 async fn recompute(transaction: &Transaction<'_>, date: &str, bank: InstitutionId) -> Result<Nets, NetReportFault> {
     let mut nets = Nets::default();
-    for row in transaction.query(RECOMPUTED, &[&date]).await.doing("recomputing net positions")? {
+    for row in transaction
+        .query(RECOMPUTED, &[&date])
+        .await
+        .doing("recomputing net positions")?
+    {
         let what = "recomputing net positions";
         let sum = |place| row.try_get::<_, i64>(place).doing(what);
         let (posted, clearing_debit, clearing_credit) = (sum(3)?, sum(4)?, sum(5)?);
         let batch = database::parsed(&row, 0, what)?;
         let institution = database::parsed(&row, 1, what)?;
         let currency = database::parsed(&row, 2, what)?;
-        let theirs = NetSums { posted, debit_minor: clearing_debit, credit_minor: clearing_credit };
-        let ours = NetSums { posted, debit_minor: clearing_credit, credit_minor: clearing_debit };
-        nets.add(NetKey { batch, institution, currency }, theirs)?;
-        nets.add(NetKey { batch, institution: bank, currency }, ours)?;
+        let theirs = NetSums {
+            posted,
+            debit_minor: clearing_debit,
+            credit_minor: clearing_credit,
+        };
+        let ours = NetSums {
+            posted,
+            debit_minor: clearing_credit,
+            credit_minor: clearing_debit,
+        };
+        nets.add(
+            NetKey {
+                batch,
+                institution,
+                currency,
+            },
+            theirs,
+        )?;
+        nets.add(
+            NetKey {
+                batch,
+                institution: bank,
+                currency,
+            },
+            ours,
+        )?;
     }
     Ok(nets)
 }
@@ -173,17 +222,29 @@ async fn misplaced(transaction: &Transaction<'_>, date: &str) -> Result<Vec<Viol
         let sequence: i64 = row.try_get(1).doing("checking entries")?;
         let lopsided: bool = row.try_get(2).doing("checking entries")?;
         let invariant = if lopsided { Invariant::L1 } else { Invariant::C2 };
-        Ok(Violation { invariant, place: format!("record {sequence} of shard {shard}") })
+        Ok(Violation {
+            invariant,
+            place: format!("record {sequence} of shard {shard}"),
+        })
     };
     rows.iter().map(violation).collect()
 }
 
 async fn posted_twice(transaction: &Transaction<'_>, date: &str) -> Result<Vec<Violation>, DatabaseFault> {
-    let rows = transaction.query(POSTED_TWICE, &[&date]).await.doing("looking for transfers posted twice")?;
+    let rows = transaction
+        .query(POSTED_TWICE, &[&date])
+        .await
+        .doing("looking for transfers posted twice")?;
     let violation = |row: &tokio_postgres::Row| {
-        let part = |place| row.try_get::<_, &str>(place).doing("looking for transfers posted twice");
+        let part = |place| {
+            row.try_get::<_, &str>(place)
+                .doing("looking for transfers posted twice")
+        };
         let place = format!("transfer {} of category {}, issuer {}", part(2)?, part(1)?, part(0)?);
-        Ok(Violation { invariant: Invariant::L4, place })
+        Ok(Violation {
+            invariant: Invariant::L4,
+            place,
+        })
     };
     rows.iter().map(violation).collect()
 }

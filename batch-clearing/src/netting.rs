@@ -49,8 +49,16 @@ impl NetSums {
 
     const fn one(side: Side, minor: i64) -> Self {
         match side {
-            Side::Debit => Self { posted: 1, debit_minor: minor, credit_minor: 0 },
-            Side::Credit => Self { posted: 1, debit_minor: 0, credit_minor: minor },
+            Side::Debit => Self {
+                posted: 1,
+                debit_minor: minor,
+                credit_minor: 0,
+            },
+            Side::Credit => Self {
+                posted: 1,
+                debit_minor: 0,
+                credit_minor: minor,
+            },
         }
     }
 }
@@ -78,14 +86,22 @@ impl Nets {
             Decision::Refused(_) => {}
             Decision::Posted => {
                 let (batch, institution, amount) = (transfer.batch, transfer.institution, transfer.amount);
-                let key = NetKey { batch, institution, currency: amount.currency() };
+                let key = NetKey {
+                    batch,
+                    institution,
+                    currency: amount.currency(),
+                };
                 self.add(key, NetSums::one(institution_side(transfer.kind), amount.minor()))?;
             }
         }
         for entry in entries {
             match entry.account {
                 LedgerAccount::NetworkClearing(batch) => {
-                    let key = NetKey { batch, institution: bank, currency: entry.amount.currency() };
+                    let key = NetKey {
+                        batch,
+                        institution: bank,
+                        currency: entry.amount.currency(),
+                    };
                     // what is credited to the network's account, the bank owes
                     let side = match entry.side {
                         Side::Credit => Side::Debit,
@@ -106,6 +122,7 @@ impl Nets {
     }
 
     /// Leaves out the batches of these days.
+    #[must_use]
     pub fn without_days(&self, days: &BTreeSet<BusinessDate>) -> Self {
         let kept = self.iter().filter(|(key, _)| !days.contains(&key.batch.date()));
         Self(kept.map(|(key, sums)| (*key, *sums)).collect())
@@ -123,7 +140,9 @@ impl Nets {
     pub fn balance(&self) -> Result<BTreeMap<(BatchId, Currency), Money>, NetFault> {
         let mut sums = BTreeMap::new();
         for (key, sum) in self.iter() {
-            let held = sums.entry((key.batch, key.currency)).or_insert(Money::zero(key.currency));
+            let held = sums
+                .entry((key.batch, key.currency))
+                .or_insert(Money::zero(key.currency));
             let net = Money::new(sum.net_minor().ok_or(NetFault(*key))?, key.currency);
             *held = held.plus(net).map_err(|_| NetFault(*key))?;
         }
@@ -179,7 +198,10 @@ mod tests {
         let mut nets = Nets::default();
         nets.take(sample::bank(), &transfer, &entries).unwrap();
         assert_eq!(nets.without_days(&BTreeSet::new()), nets);
-        assert_eq!(nets.without_days(&BTreeSet::from([transfer.batch.date()])), Nets::default());
+        assert_eq!(
+            nets.without_days(&BTreeSet::from([transfer.batch.date()])),
+            Nets::default()
+        );
     }
 
     proptest! {

@@ -76,11 +76,23 @@ pub async fn run(
     progress: &Progress,
 ) -> Result<DayReport, NightFault> {
     let day = plan.place.day;
-    let lock = client.query_one("SELECT pg_try_advisory_lock($1, $2)", &[&lock::NIGHT, &day_number(day)]);
-    if !lock.await.and_then(|row| row.try_get::<_, bool>(0)).doing("locking the night")? {
+    let number = day_number(day);
+    let lock = client
+        .query_one("SELECT pg_try_advisory_lock($1, $2)", &[&lock::NIGHT, &number])
+        .await;
+    if !lock
+        .and_then(|row| row.try_get::<_, bool>(0))
+        .doing("locking the night")?
+    {
         return Err(NightFault::UnderWay(day));
     }
-    let mut night = Night { client, ledger, config, plan, progress };
+    let mut night = Night {
+        client,
+        ledger,
+        config,
+        plan,
+        progress,
+    };
     for step in Step::ALL {
         progress.begin(step.name());
         let outcome = match step {
@@ -92,8 +104,10 @@ pub async fn run(
         progress.end(step.name(), &outcome);
     }
     let report = report::read(client, day).await?;
-    let unlock = client.execute("SELECT pg_advisory_unlock($1, $2)", &[&lock::NIGHT, &day_number(day)]);
-    unlock.await.doing("unlocking the night")?;
+    let unlock = client
+        .execute("SELECT pg_advisory_unlock($1, $2)", &[&lock::NIGHT, &number])
+        .await;
+    unlock.doing("unlocking the night")?;
     Ok(report)
 }
 
@@ -104,7 +118,10 @@ impl Night<'_> {
 
     /// Whether the step is left out because it is finished.
     async fn skips<T: DeserializeOwned>(&self, step: Step) -> Result<bool, DatabaseFault> {
-        Ok(!self.plan.again && night_step::finished::<T>(self.client, self.day(), step).await?.is_some())
+        Ok(!self.plan.again
+            && night_step::finished::<T>(self.client, self.day(), step)
+                .await?
+                .is_some())
     }
 
     async fn keep<T: Serialize>(&mut self, step: Step, outcome: Outcome, report: &T) -> Result<String, DatabaseFault> {
@@ -149,7 +166,9 @@ impl Night<'_> {
         let (place, progress) = (self.plan.place.clone(), self.progress.clone());
         let heard = move |file: &str| progress.say(file);
         let report = reconcile::run(self.client, place, &self.config.statement, heard).await?;
-        Ok(self.keep(Step::Reconcile, Outcome::of(report.is_clean()), &report).await?)
+        Ok(self
+            .keep(Step::Reconcile, Outcome::of(report.is_clean()), &report)
+            .await?)
     }
 }
 

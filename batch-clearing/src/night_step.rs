@@ -55,10 +55,15 @@ pub(crate) async fn finished<T: DeserializeOwned>(
     step: Step,
 ) -> Result<Option<T>, DatabaseFault> {
     let read = "SELECT figures::text FROM night_step WHERE business_date = to_date($1, 'YYYYMMDD') AND step = $2";
-    let row = client.query_opt(read, &[&day.compact(), &step.name()]).await.doing("reading a finished step")?;
+    let row = client
+        .query_opt(read, &[&day.compact(), &step.name()])
+        .await
+        .doing("reading a finished step")?;
     let Some(row) = row else { return Ok(None) };
     let figures: &str = row.try_get(0).doing("reading a finished step")?;
-    serde_json::from_str(figures).map(Some).map_err(|_| DatabaseFault::Content("the figures of a finished step"))
+    serde_json::from_str(figures)
+        .map(Some)
+        .map_err(|_| DatabaseFault::Content("the figures of a finished step"))
 }
 
 /// Keeps the report of a step and forgets the steps after it, which were about something older.
@@ -71,13 +76,22 @@ pub(crate) async fn keep<T: Serialize>(
 ) -> Result<(), DatabaseFault> {
     let figures = serde_json::to_string(report).map_err(|_| DatabaseFault::Content("the figures of a step"))?;
     let transaction = client.transaction().await.doing("beginning to keep a step")?;
-    let after: Vec<_> = Step::ALL.into_iter().filter(|other| *other > step).map(Step::name).collect();
+    let after: Vec<_> = Step::ALL
+        .into_iter()
+        .filter(|other| *other > step)
+        .map(Step::name)
+        .collect();
     let forget = "DELETE FROM night_step WHERE business_date = to_date($1, 'YYYYMMDD') AND step = ANY($2)";
-    transaction.execute(forget, &[&day.compact(), &after]).await.doing("forgetting older steps")?;
+    transaction
+        .execute(forget, &[&day.compact(), &after])
+        .await
+        .doing("forgetting older steps")?;
     let keep = "INSERT INTO night_step (business_date, step, outcome, figures) \
          VALUES (to_date($1, 'YYYYMMDD'), $2, $3, $4::text::jsonb) ON CONFLICT (business_date, step) \
          DO UPDATE SET outcome = EXCLUDED.outcome, figures = EXCLUDED.figures, finished_at = now()";
-    let kept = transaction.execute(keep, &[&day.compact(), &step.name(), &outcome.name(), &figures]);
-    kept.await.doing("keeping a step")?;
+    transaction
+        .execute(keep, &[&day.compact(), &step.name(), &outcome.name(), &figures])
+        .await
+        .doing("keeping a step")?;
     transaction.commit().await.doing("committing a step")
 }

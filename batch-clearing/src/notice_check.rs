@@ -31,7 +31,9 @@ pub fn own_nets(own: &[OwnTransfer]) -> Result<Nets, MoneyFault> {
     let mut nets = Nets::new();
     for transfer in own {
         let effect = transfer.effect()?;
-        let held = nets.entry((transfer.batch, effect.currency())).or_insert(Money::zero(effect.currency()));
+        let held = nets
+            .entry((transfer.batch, effect.currency()))
+            .or_insert(Money::zero(effect.currency()));
         *held = held.plus(effect)?;
     }
     Ok(nets)
@@ -52,9 +54,21 @@ pub fn check(own: &Nets, notice: &Notice, explained: &Nets) -> Result<(Vec<Notic
         } else if remainder == zero {
             "explained"
         } else {
-            let seen = |amount| Some(Seen { batch, amount, institution: None, status: None });
+            let seen = |amount| {
+                Some(Seen {
+                    batch,
+                    amount,
+                    institution: None,
+                    status: None,
+                })
+            };
             let (ours, theirs) = (seen(ours), seen(theirs));
-            differences.push(Difference { class: DifferenceClass::NoticeDiffers, name: None, ours, theirs });
+            differences.push(Difference {
+                class: DifferenceClass::NoticeDiffers,
+                name: None,
+                ours,
+                theirs,
+            });
             "differs"
         };
         lines.push(NoticeLine {
@@ -78,7 +92,10 @@ mod tests {
     fn nets(minor: &[i64]) -> Nets {
         let numbered = (1..).zip(minor);
         let net = |(number, minor): (u64, &i64)| {
-            ((sample::batch(number), Currency::CNY), Money::new(*minor, Currency::CNY))
+            (
+                (sample::batch(number), Currency::CNY),
+                Money::new(*minor, Currency::CNY),
+            )
         };
         numbered.map(net).collect()
     }
@@ -88,7 +105,10 @@ mod tests {
         let (lines, differences) = check(&nets(ours), &notice, &nets(explained)).unwrap();
         let said: Vec<_> = lines.iter().map(|line| line.verdict.as_str()).collect();
         assert_eq!(said, verdicts);
-        assert_eq!(differences.len(), said.iter().filter(|verdict| **verdict == "differs").count());
+        assert_eq!(
+            differences.len(),
+            said.iter().filter(|verdict| **verdict == "differs").count()
+        );
     }
 
     #[test]

@@ -18,7 +18,9 @@ pub(crate) async fn ensure(client: &mut Client, day: BusinessDate) -> Result<(),
     locked.await.doing("locking the partitions")?;
     for table in PARTITIONED {
         let partition = format!("{table}_{}", day.compact());
-        let row = transaction.query_one("SELECT to_regclass($1) IS NOT NULL", &[&partition]).await;
+        let row = transaction
+            .query_one("SELECT to_regclass($1) IS NOT NULL", &[&partition])
+            .await;
         if row.and_then(|row| row.try_get(0)).doing("looking for a partition")? {
             continue;
         }

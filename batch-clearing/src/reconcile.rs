@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use futures::TryStreamExt;
 use ledger_model::{Amount, BatchId, BusinessDate, MoneyFault, TransferKind, TransferStatus};
 use serde::{Deserialize, Serialize};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Transaction};
 
 use crate::config::StatementLayout;
@@ -77,8 +78,7 @@ pub async fn run(
     let own = own_transfers(client, day).await?;
     let expected: BTreeSet<BatchId> = own.iter().map(|transfer| transfer.batch).collect();
     let layout = layout.clone();
-    let reading =
-        tokio::task::spawn_blocking(move || statement::read_day(&place, &layout, &expected, &mut progress));
+    let reading = tokio::task::spawn_blocking(move || statement::read_day(&place, &layout, &expected, &mut progress));
     let files = reading.await.expect("reading files does not panic");
     let comparing = tokio::task::spawn_blocking(move || compare(day, own, files));
     let report = comparing.await.expect("matching does not panic")?;
@@ -125,7 +125,8 @@ impl DifferenceLine {
     fn of(difference: &Difference) -> Self {
         let text = |seen: Option<Seen>, part: fn(Seen) -> Option<String>| seen.and_then(part);
         let batch: fn(Seen) -> Option<String> = |seen| Some(seen.batch.to_string());
-        let institution: fn(Seen) -> Option<String> = |seen| seen.institution.map(|institution| institution.to_string());
+        let institution: fn(Seen) -> Option<String> =
+            |seen| seen.institution.map(|institution| institution.to_string());
         let amount: fn(Seen) -> Option<String> = |seen| Some(seen.amount.to_string());
         let status: fn(Seen) -> Option<String> = |seen| seen.status.map(|status| status.code().to_owned());
         let (ours, theirs) = (difference.ours, difference.theirs);
@@ -160,17 +161,28 @@ fn own_transfer(row: &Row) -> Result<OwnTransfer, DatabaseFault> {
     let what = "reading our transfers";
     let unreadable = DatabaseFault::Content("a transfer");
     let minor = row.try_get(4).doing(what)?;
-    let Ok(amount) = Amount::new(minor, database::parsed(row, 5, what)?) else { return Err(unreadable) };
+    let Ok(amount) = Amount::new(minor, database::parsed(row, 5, what)?) else {
+        return Err(unreadable);
+    };
     let kind: &str = row.try_get(6).doing(what)?;
-    let Some(kind) = TransferKind::from_name(kind) else { return Err(unreadable) };
+    let Some(kind) = TransferKind::from_name(kind) else {
+        return Err(unreadable);
+    };
     let posted: bool = row.try_get(7).doing(what)?;
     Ok(OwnTransfer {
-        name: TransferName { category: database::parsed(row, 0, what)?, id: database::parsed(row, 1, what)? },
+        name: TransferName {
+            category: database::parsed(row, 0, what)?,
+            id: database::parsed(row, 1, what)?,
+        },
         batch: database::parsed(row, 2, what)?,
         institution: database::parsed(row, 3, what)?,
         amount,
         kind,
-        status: if posted { TransferStatus::Success } else { TransferStatus::Failed },
+        status: if posted {
+            TransferStatus::Success
+        } else {
+            TransferStatus::Failed
+        },
         serial: database::parsed(row, 8, what)?,
     })
 }
@@ -183,13 +195,17 @@ async fn keep(client: &mut Client, report: &ReconcileReport) -> Result<(), Datab
     let column = |count: u64| i64::try_from(count).map_err(|_| DatabaseFault::Content("a count"));
     let (own, lines) = (column(report.own_transfers)?, column(report.statement_lines)?);
     let (matched, not_compared) = (column(report.matched)?, column(report.not_compared)?);
-    let row = transaction.query_one(run, &[&report.business_date, &own, &lines, &matched, &not_compared]).await;
+    let row = transaction
+        .query_one(run, &[&report.business_date, &own, &lines, &matched, &not_compared])
+        .await;
     let run_id: i64 = row.and_then(|row| row.try_get(0)).doing("keeping a reconciliation")?;
     keep_differences(&transaction, run_id, &report.differences).await?;
     let fault = "INSERT INTO reconciliation_file_fault (run_id, line, file, reason) VALUES ($1, $2, $3, $4)";
     for (line, found) in (1_i64..).zip(&report.file_faults) {
-        let kept = transaction.execute(fault, &[&run_id, &line, &found.file, &found.reason]);
-        kept.await.doing("keeping a file fault")?;
+        transaction
+            .execute(fault, &[&run_id, &line, &found.file, &found.reason])
+            .await
+            .doing("keeping a file fault")?;
     }
     transaction.commit().await.doing("committing a reconciliation")
 }
@@ -202,31 +218,50 @@ async fn keep_differences(
     let insert = "INSERT INTO reconciliation_difference (run_id, line, class, category, transfer_id, our_batch, \
          their_batch, our_institution, their_institution, our_amount, their_amount, our_status, their_status) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-    let insert = transaction.prepare(insert).await.doing("preparing to keep differences")?;
+    let insert = transaction
+        .prepare(insert)
+        .await
+        .doing("preparing to keep differences")?;
     for (line, found) in (1_i64..).zip(differences) {
-        let DifferenceLine { class, trx_id, category, our_batch, their_batch, .. } = found;
-        let DifferenceLine { our_institution, their_institution, our_amount, their_amount, .. } = found;
-        let DifferenceLine { our_status, their_status, .. } = found;
-        let (run, line): (&i64, &i64) = (&run_id, &line);
-        let kept = transaction.execute(
-            &insert,
-            &[
-                run,
-                line,
-                class,
-                category,
-                trx_id,
-                our_batch,
-                their_batch,
-                our_institution,
-                their_institution,
-                our_amount,
-                their_amount,
-                our_status,
-                their_status,
-            ],
-        );
-        kept.await.doing("keeping a difference")?;
+        let DifferenceLine {
+            class,
+            trx_id,
+            category,
+            our_batch,
+            their_batch,
+            ..
+        } = found;
+        let DifferenceLine {
+            our_institution,
+            their_institution,
+            our_amount,
+            their_amount,
+            ..
+        } = found;
+        let DifferenceLine {
+            our_status,
+            their_status,
+            ..
+        } = found;
+        let columns: [&(dyn ToSql + Sync); 13] = [
+            &run_id,
+            &line,
+            class,
+            category,
+            trx_id,
+            our_batch,
+            their_batch,
+            our_institution,
+            their_institution,
+            our_amount,
+            their_amount,
+            our_status,
+            their_status,
+        ];
+        transaction
+            .execute(&insert, &columns)
+            .await
+            .doing("keeping a difference")?;
     }
     Ok(())
 }

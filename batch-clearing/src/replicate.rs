@@ -4,8 +4,8 @@
 //! the session, and the next one reads on from what PostgreSQL says is there; nothing is remembered across sessions, so
 //! there is nothing to get wrong. Faults that no retry can mend (a gap, an unreadable record) end the process.
 
-mod lane;
 mod lag;
+mod lane;
 mod metrics;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -71,9 +71,13 @@ impl From<DatabaseFault> for ReplicateFault {
 impl ReplicateFault {
     fn is_passing(&self) -> bool {
         match self {
-            Self::NoKafka | Self::Port(_) | Self::Endpoint(_) | Self::Chunk(_) | Self::ShardCount(_) => false,
+            Self::NoKafka
+            | Self::Port(_)
+            | Self::Endpoint(_)
+            | Self::Schema(SchemaFault::TooNew { .. } | SchemaFault::TooOld { .. })
+            | Self::Chunk(_)
+            | Self::ShardCount(_) => false,
             Self::Schema(SchemaFault::Database(fault)) => fault.is_passing(),
-            Self::Schema(SchemaFault::TooNew { .. } | SchemaFault::TooOld { .. }) => false,
             Self::Source(fault) => fault.is_passing(),
             Self::Commit(fault) => fault.is_passing(),
             Self::Shards(_) => true,
@@ -130,7 +134,13 @@ pub async fn run(config: Config, origin: Origin, stop: Stop) -> Result<(), Repli
         }
     });
     beside.spawn(lag::watch(ledger.clone(), metrics.clone(), stop.clone()));
-    let replicator = Replicator { config, origin, ledger, metrics, condition };
+    let replicator = Replicator {
+        config,
+        origin,
+        ledger,
+        metrics,
+        condition,
+    };
     let ended = replicator.sessions(&stop).await;
     beside.abort_all();
     while beside.join_next().await.is_some() {}
@@ -150,7 +160,11 @@ impl Replicator {
                 return Err(fault);
             }
             let reason = with_sources(&fault);
-            tracing::warn!(fault = reason, backoff_ms = backoff.as_millis(), "replication was interrupted");
+            tracing::warn!(
+                fault = reason,
+                backoff_ms = backoff.as_millis(),
+                "replication was interrupted"
+            );
             self.condition.set(Err(reason));
             self.metrics.interruptions.inc();
             if begun.elapsed() > GOOD_SESSION {
@@ -174,7 +188,11 @@ impl Replicator {
         let mut positions = Vec::new();
         for shard in self.shards().await? {
             let (writer, position) = ShardWriter::open(&self.config.postgres, shard).await?;
-            tracing::info!(shard = shard.number(), sequence = position.chain.sequence, "replication goes on");
+            tracing::info!(
+                shard = shard.number(),
+                sequence = position.chain.sequence,
+                "replication goes on"
+            );
             self.metrics.stands_at(shard, position.chain.sequence);
             writers.push(writer);
             positions.push(position);

@@ -69,7 +69,10 @@ impl DayReport {
             (self.compare.is_some(), Step::Compare),
             (self.reconcile.is_some(), Step::Reconcile),
         ];
-        finished.into_iter().filter_map(|(is_finished, step)| is_finished.then_some(step)).collect()
+        finished
+            .into_iter()
+            .filter_map(|(is_finished, step)| is_finished.then_some(step))
+            .collect()
     }
 
     /// Nothing while a step is unfinished.

@@ -7,8 +7,6 @@ use ledger_model::{
     NameToken, Refusal, ShardCount, ShardId, Side, Transfer, TransferKey, TransferKind,
 };
 
-pub(crate) const DAY: &str = "2026-03-02";
-
 pub(crate) fn bank() -> InstitutionId {
     "C1030131001234".parse().unwrap()
 }
@@ -69,19 +67,34 @@ pub(crate) fn transfer(kind: TransferKind, number: u64, minor: i64) -> (Transfer
     };
     let amount = transfer.amount;
     let entries = vec![
-        Entry { account: LedgerAccount::Customer(account), side: customer, amount },
-        Entry { account: LedgerAccount::NetworkClearing(transfer.batch), side: clearing, amount },
+        Entry {
+            account: LedgerAccount::Customer(account),
+            side: customer,
+            amount,
+        },
+        Entry {
+            account: LedgerAccount::NetworkClearing(transfer.batch),
+            side: clearing,
+            amount,
+        },
     ];
     (transfer, entries)
 }
 
 pub(crate) fn refused(number: u64, minor: i64) -> Transfer {
     let (transfer, _) = transfer(TransferKind::Payment, number, minor);
-    Transfer { decision: Decision::Refused(Refusal::BalanceShort), ..transfer }
+    Transfer {
+        decision: Decision::Refused(Refusal::BalanceShort),
+        ..transfer
+    }
 }
 
 pub(crate) fn decided(transfer: Transfer, entries: Vec<Entry>) -> Event {
-    Event::TransferDecided { transfer, entries, evidence: EvidenceDigest([5; 32]) }
+    Event::TransferDecided {
+        transfer,
+        entries,
+        evidence: EvidenceDigest([5; 32]),
+    }
 }
 
 /// An account with an opening balance, its agreement, then payments, refunds, payouts and a refusal in turn, all of one
@@ -97,7 +110,15 @@ pub(crate) fn journal_of_amount(shard: ShardId, length: usize, minor: i64) -> Ve
             0 => TransferKind::Payment,
             1 => TransferKind::Refund,
             2 => TransferKind::Payout,
-            _ => return decided(Transfer { batch: batch(1), ..refused(distinct, minor) }, Vec::new()),
+            _ => {
+                return decided(
+                    Transfer {
+                        batch: batch(1),
+                        ..refused(distinct, minor)
+                    },
+                    Vec::new(),
+                );
+            }
         };
         let (mut transfer, mut entries) = transfer(kind, distinct, minor);
         transfer.batch = batch(1);
@@ -113,7 +134,13 @@ pub(crate) fn chain(shard: ShardId, events: impl IntoIterator<Item = Event>) -> 
     let numbered = (1..).zip(events);
     numbered
         .map(|(sequence, event)| {
-            let record = JournalRecord { shard, sequence, previous, committed_at: time(), event };
+            let record = JournalRecord {
+                shard,
+                sequence,
+                previous,
+                committed_at: time(),
+                event,
+            };
             let encoded = record.encode();
             previous = ChainHash::of(&encoded);
             encoded
@@ -130,8 +157,16 @@ fn account_opened(minor: i64) -> Event {
         balance: Money::new(minor, Currency::CNY),
     };
     let entries = vec![
-        Entry { account: LedgerAccount::OpeningBalances, side: Side::Debit, amount: amount(minor) },
-        Entry { account: LedgerAccount::Customer(token), side: Side::Credit, amount: amount(minor) },
+        Entry {
+            account: LedgerAccount::OpeningBalances,
+            side: Side::Debit,
+            amount: amount(minor),
+        },
+        Entry {
+            account: LedgerAccount::Customer(token),
+            side: Side::Credit,
+            amount: amount(minor),
+        },
     ];
     Event::AccountOpened { account, entries }
 }

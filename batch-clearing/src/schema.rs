@@ -41,16 +41,24 @@ pub async fn migrate(client: &mut Client) -> Result<usize, SchemaFault> {
     locked.await.doing("locking the tables' version")?;
     let versions = "CREATE TABLE IF NOT EXISTS schema_version \
                     (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())";
-    transaction.batch_execute(versions).await.doing("creating the table of versions")?;
+    transaction
+        .batch_execute(versions)
+        .await
+        .doing("creating the table of versions")?;
     let found = version(transaction.client()).await?;
     if found > known_version() {
-        return Err(SchemaFault::TooNew { found, known: known_version() });
+        return Err(SchemaFault::TooNew {
+            found,
+            known: known_version(),
+        });
     }
     let due: Vec<_> = (1..).zip(STEPS).filter(|(number, _)| *number > found).collect();
     for (number, step) in &due {
         transaction.batch_execute(step).await.doing("applying a migration")?;
-        let recorded = transaction.execute("INSERT INTO schema_version (version) VALUES ($1)", &[number]);
-        recorded.await.doing("recording a migration")?;
+        transaction
+            .execute("INSERT INTO schema_version (version) VALUES ($1)", &[number])
+            .await
+            .doing("recording a migration")?;
     }
     transaction.commit().await.doing("committing the migration")?;
     Ok(due.len())
@@ -59,7 +67,10 @@ pub async fn migrate(client: &mut Client) -> Result<usize, SchemaFault> {
 /// Refuses a database whose tables are not exactly those of this program.
 pub async fn check(client: &Client) -> Result<(), SchemaFault> {
     let exists = client.query_one("SELECT to_regclass('schema_version') IS NOT NULL", &[]);
-    let exists: bool = exists.await.and_then(|row| row.try_get(0)).doing("looking for the table of versions")?;
+    let exists: bool = exists
+        .await
+        .and_then(|row| row.try_get(0))
+        .doing("looking for the table of versions")?;
     let found = if exists { version(client).await? } else { 0 };
     let known = known_version();
     match found.cmp(&known) {
@@ -71,5 +82,7 @@ pub async fn check(client: &Client) -> Result<(), SchemaFault> {
 
 async fn version(client: &Client) -> Result<i32, DatabaseFault> {
     let row = client.query_one("SELECT COALESCE(max(version), 0) FROM schema_version", &[]);
-    row.await.and_then(|row| row.try_get(0)).doing("reading the tables' version")
+    row.await
+        .and_then(|row| row.try_get(0))
+        .doing("reading the tables' version")
 }

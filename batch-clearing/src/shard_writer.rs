@@ -9,7 +9,7 @@ use std::io::Cursor;
 
 use futures::SinkExt;
 use ledger_journal::{ChainHash, ChainPosition};
-use ledger_model::{BusinessDate, ShardId};
+use ledger_model::{BatchId, BusinessDate, ShardId};
 use tokio_postgres::{Client, Row, Statement, Transaction};
 
 use crate::chunk::Chunk;
@@ -75,8 +75,7 @@ struct Statements {
     copies: BTreeMap<&'static str, Statement>,
 }
 
-const LOCK_POSITION: &str =
-    "SELECT sequence, head, kafka_offset FROM replication_position WHERE shard = $1 FOR UPDATE";
+const LOCK_POSITION: &str = "SELECT sequence, head, kafka_offset FROM replication_position WHERE shard = $1 FOR UPDATE";
 const LOCK_DAYS: &str =
     "SELECT pg_advisory_xact_lock_shared($1, day) FROM (SELECT day FROM unnest($2::integer[]) day ORDER BY day) days";
 const CLOSED_DAYS: &str = "SELECT to_char(business_date, 'YYYYMMDD')::integer FROM closing \
@@ -98,39 +97,73 @@ impl ShardWriter {
     pub async fn open(postgres: &str, shard: ShardId) -> Result<(Self, StoredPosition), CommitFault> {
         let client = database::connect(postgres, Purpose::Replication).await?;
         let number = i16::from(shard.number());
-        let lock = client.query_one("SELECT pg_try_advisory_lock($1, $2)", &[&lock::REPLICATOR, &i32::from(number)]);
-        let held: bool = lock.await.and_then(|row| row.try_get(0)).doing("locking a shard's replication")?;
+        let row = client
+            .query_one(
+                "SELECT pg_try_advisory_lock($1, $2)",
+                &[&lock::REPLICATOR, &i32::from(number)],
+            )
+            .await;
+        let held: bool = row
+            .and_then(|row| row.try_get(0))
+            .doing("locking a shard's replication")?;
         if !held {
             return Err(CommitFault::HeldElsewhere { shard });
         }
-        let start = "INSERT INTO replication_position (shard, sequence, head) VALUES ($1, 0, $2) ON CONFLICT DO NOTHING";
-        let started = client.execute(start, &[&number, &ChainHash::START.0.as_slice()]);
-        started.await.doing("starting a shard's position")?;
+        let start =
+            "INSERT INTO replication_position (shard, sequence, head) VALUES ($1, 0, $2) ON CONFLICT DO NOTHING";
+        client
+            .execute(start, &[&number, &ChainHash::START.0.as_slice()])
+            .await
+            .doing("starting a shard's position")?;
         let statements = Statements::prepare(&client).await?;
-        let row = client.query_one(&statements.lock_position, &[&number]).await.doing("reading a shard's position")?;
+        let row = client
+            .query_one(&statements.lock_position, &[&number])
+            .await
+            .doing("reading a shard's position")?;
         let position = stored_position(shard, &row)?;
-        Ok((Self { client, shard, statements, days_known: BTreeSet::new() }, position))
+        Ok((
+            Self {
+                client,
+                shard,
+                statements,
+                days_known: BTreeSet::new(),
+            },
+            position,
+        ))
     }
 
     pub async fn commit(&mut self, chunk: Chunk) -> Result<Committed, CommitFault> {
         self.make_partitions(&chunk).await?;
         let transaction = self.client.transaction().await.doing("beginning a chunk")?;
         let closed = lock_and_check(&transaction, &self.statements, &chunk).await?;
-        let late = chunk.days.iter().filter(|(day, _)| closed.contains(day)).map(|(_, transfers)| transfers).sum();
+        let late = chunk
+            .days
+            .iter()
+            .filter(|(day, _)| closed.contains(day))
+            .map(|(_, transfers)| transfers)
+            .sum();
         let nets = chunk.nets.without_days(&closed);
         for copy in chunk.rows.into_copies() {
             send(&transaction, &self.statements, copy).await?;
         }
-        let batches: Vec<&str> = chunk.batches.iter().map(|batch| batch.as_str()).collect();
+        let batches: Vec<&str> = chunk.batches.iter().map(BatchId::as_str).collect();
         if !batches.is_empty() {
-            transaction.execute(&self.statements.batches, &[&batches]).await.doing("recording batches")?;
+            transaction
+                .execute(&self.statements.batches, &[&batches])
+                .await
+                .doing("recording batches")?;
         }
         add_nets(&transaction, &self.statements, self.shard, &nets).await?;
         let sequence = sequence_column(chunk.after.sequence)?;
         let head = chunk.after.head.0.as_slice();
         let shard = i16::from(self.shard.number());
-        let moved = transaction.execute(&self.statements.position, &[&shard, &sequence, &head, &chunk.next_offset]);
-        moved.await.doing("moving a shard's position")?;
+        transaction
+            .execute(
+                &self.statements.position,
+                &[&shard, &sequence, &head, &chunk.next_offset],
+            )
+            .await
+            .doing("moving a shard's position")?;
         transaction.commit().await.doing("committing a chunk")?;
         Ok(Committed { late })
     }
@@ -174,14 +207,27 @@ async fn lock_and_check(
     let shard = chunk.before.shard;
     let number = i16::from(shard.number());
     let days: Vec<i32> = chunk.days.keys().map(|day| day_number(*day)).collect();
-    let row = transaction.query_one(&statements.lock_position, &[&number]).await.doing("locking a shard's position")?;
+    let row = transaction
+        .query_one(&statements.lock_position, &[&number])
+        .await
+        .doing("locking a shard's position")?;
     let found = stored_position(shard, &row)?.chain;
     if found != chunk.before {
-        return Err(CommitFault::PositionMoved { shard, expected: chunk.before.sequence, found: found.sequence });
+        return Err(CommitFault::PositionMoved {
+            shard,
+            expected: chunk.before.sequence,
+            found: found.sequence,
+        });
     }
     // the lock comes first and on its own: what is read after it must not be older than it
-    transaction.execute(&statements.lock_days, &[&lock::DAY, &days]).await.doing("locking business dates")?;
-    let closed = transaction.query(&statements.closed_days, &[&days]).await.doing("reading closed dates")?;
+    transaction
+        .execute(&statements.lock_days, &[&lock::DAY, &days])
+        .await
+        .doing("locking business dates")?;
+    let closed = transaction
+        .query(&statements.closed_days, &[&days])
+        .await
+        .doing("reading closed dates")?;
     let mut dates = BTreeSet::new();
     for row in &closed {
         let day: i32 = row.try_get(0).doing("reading closed dates")?;
@@ -191,17 +237,23 @@ async fn lock_and_check(
     Ok(dates)
 }
 
-async fn send(
-    transaction: &Transaction<'_>,
-    statements: &Statements,
-    copy: TableCopy,
-) -> Result<(), DatabaseFault> {
-    let statement = statements.copies.get(copy.statement).expect("every COPY statement was prepared");
-    let sink = transaction.copy_in::<_, Cursor<Vec<u8>>>(statement).await.doing("beginning to copy rows")?;
+async fn send(transaction: &Transaction<'_>, statements: &Statements, copy: TableCopy) -> Result<(), DatabaseFault> {
+    let statement = statements
+        .copies
+        .get(copy.statement)
+        .expect("every COPY statement was prepared");
+    let sink = transaction
+        .copy_in::<_, Cursor<Vec<u8>>>(statement)
+        .await
+        .doing("beginning to copy rows")?;
     let mut sink = std::pin::pin!(sink);
     sink.send(Cursor::new(copy.bytes)).await.doing("copying rows")?;
     let copied = sink.as_mut().finish().await.doing("copying rows")?;
-    if copied == copy.rows { Ok(()) } else { Err(DatabaseFault::Content("the number of copied rows")) }
+    if copied == copy.rows {
+        Ok(())
+    } else {
+        Err(DatabaseFault::Content("the number of copied rows"))
+    }
 }
 
 async fn add_nets(
@@ -210,8 +262,10 @@ async fn add_nets(
     shard: ShardId,
     nets: &Nets,
 ) -> Result<(), DatabaseFault> {
-    let text = |part: fn(&crate::netting::NetKey) -> &str| -> Vec<&str> { nets.iter().map(|(key, _)| part(key)).collect() };
-    let number = |part: fn(&crate::netting::NetSums) -> i64| -> Vec<i64> { nets.iter().map(|(_, sums)| part(sums)).collect() };
+    let text =
+        |part: fn(&crate::netting::NetKey) -> &str| -> Vec<&str> { nets.iter().map(|(key, _)| part(key)).collect() };
+    let number =
+        |part: fn(&crate::netting::NetSums) -> i64| -> Vec<i64> { nets.iter().map(|(_, sums)| part(sums)).collect() };
     let (batches, institutions) = (text(|key| key.batch.as_str()), text(|key| key.institution.as_str()));
     let currencies = text(|key| key.currency.as_str());
     let (posted, debits) = (number(|sums| sums.posted), number(|sums| sums.debit_minor));
@@ -220,17 +274,28 @@ async fn add_nets(
         return Ok(());
     }
     let shard = i16::from(shard.number());
-    let added = transaction
-        .execute(&statements.nets, &[&shard, &batches, &institutions, &currencies, &posted, &debits, &credits]);
-    added.await.doing("adding to net positions").map(|_| ())
+    transaction
+        .execute(
+            &statements.nets,
+            &[&shard, &batches, &institutions, &currencies, &posted, &debits, &credits],
+        )
+        .await
+        .doing("adding to net positions")?;
+    Ok(())
 }
 
 fn stored_position(shard: ShardId, row: &Row) -> Result<StoredPosition, DatabaseFault> {
     let sequence = database::unsigned(row, 0, "a shard's position")?;
     let head: &[u8] = row.try_get(1).doing("reading a chain head")?;
-    let head = head.try_into().map(ChainHash).map_err(|_| DatabaseFault::Content("a chain head"))?;
+    let head = head
+        .try_into()
+        .map(ChainHash)
+        .map_err(|_| DatabaseFault::Content("a chain head"))?;
     let kafka_offset = row.try_get(2).doing("reading an offset")?;
-    Ok(StoredPosition { chain: ChainPosition { shard, sequence, head }, kafka_offset })
+    Ok(StoredPosition {
+        chain: ChainPosition { shard, sequence, head },
+        kafka_offset,
+    })
 }
 
 fn sequence_column(sequence: u64) -> Result<i64, DatabaseFault> {

@@ -11,7 +11,12 @@ use crate::report::DayReport;
 use crate::text_table::{Set, TextTable};
 
 pub fn closing(report: &ClosingReport) -> Vec<String> {
-    let ClosingReport { business_date, closed_now, batches, late_transfers } = report;
+    let ClosingReport {
+        business_date,
+        closed_now,
+        batches,
+        late_transfers,
+    } = report;
     let done = if *closed_now { "closed" } else { "was closed before" };
     let mut lines = vec![format!("{business_date} {done}: {batches} batches")];
     lines.extend(late(*late_transfers));
@@ -19,8 +24,15 @@ pub fn closing(report: &ClosingReport) -> Vec<String> {
 }
 
 pub fn net(report: &NetReport) -> Vec<String> {
-    let NetReport { business_date, state, batches, transfers_posted, transfers_refused, late_transfers, positions } =
-        report;
+    let NetReport {
+        business_date,
+        state,
+        batches,
+        transfers_posted,
+        transfers_refused,
+        late_transfers,
+        positions,
+    } = report;
     let mut lines = vec![format!(
         "Net positions of {business_date} ({state}): {batches} batches, {transfers_posted} transfers posted, \
          {transfers_refused} refused"
@@ -50,7 +62,10 @@ pub fn net(report: &NetReport) -> Vec<String> {
     if !table.is_empty() {
         lines.extend(table.lines());
     }
-    lines.push("Audited: every batch nets to zero (C1), every entry is in one batch (C2), stored is recomputed (C3)".to_owned());
+    lines.push(
+        "Audited: every batch nets to zero (C1), every entry is in one batch (C2), stored is recomputed (C3)"
+            .to_owned(),
+    );
     lines.extend(late(*late_transfers));
     lines
 }
@@ -61,12 +76,19 @@ fn late(transfers: u64) -> Option<String> {
 }
 
 fn money(minor: i64, currency: &str) -> String {
-    currency.parse::<Currency>().map_or_else(|_| minor.to_string(), |currency| Money::new(minor, currency).to_string())
+    currency.parse::<Currency>().map_or_else(
+        |_| minor.to_string(),
+        |currency| Money::new(minor, currency).to_string(),
+    )
 }
 
 pub fn compare(report: &CompareReport) -> Vec<String> {
     let three = report.copies == 3;
-    let copies = if three { "ledger shards, Kafka, PostgreSQL" } else { "ledger shards, PostgreSQL" };
+    let copies = if three {
+        "ledger shards, Kafka, PostgreSQL"
+    } else {
+        "ledger shards, PostgreSQL"
+    };
     let verdict = if report.agrees { "agree" } else { "DO NOT AGREE" };
     let mut lines = vec![format!(
         "Copies ({copies}) {verdict}: {} records, {} transfers posted, {} refused",
@@ -89,9 +111,15 @@ pub fn compare(report: &CompareReport) -> Vec<String> {
             line.shard.to_string(),
             line.figure.clone(),
             shortened(&line.ledger, line.agrees),
-            line.kafka.as_ref().map_or_else(|| "-".to_owned(), |kafka| shortened(kafka, line.agrees)),
+            line.kafka
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |kafka| shortened(kafka, line.agrees)),
             shortened(&line.postgres, line.agrees),
-            if line.agrees { String::new() } else { "DIFFERS".to_owned() },
+            if line.agrees {
+                String::new()
+            } else {
+                "DIFFERS".to_owned()
+            },
         ]);
     }
     lines.extend(table.lines());
@@ -120,7 +148,12 @@ pub fn reconcile(report: &ReconcileReport) -> Vec<String> {
     lines.extend(differences(&report.differences));
     if report.file_faults_count > 0 {
         lines.push(format!("Files that could not be used: {}", report.file_faults_count));
-        lines.extend(report.file_faults.iter().map(|fault| format!("  {}: {}", fault.file, fault.reason)));
+        lines.extend(
+            report
+                .file_faults
+                .iter()
+                .map(|fault| format!("  {}: {}", fault.file, fault.reason)),
+        );
     }
     for line in report.notice.iter().filter(|line| line.verdict != "equal") {
         lines.push(format!(
@@ -171,7 +204,11 @@ pub fn day(report: &DayReport) -> Vec<String> {
     lines.extend(report.net.iter().flat_map(net));
     lines.extend(report.compare.iter().flat_map(compare));
     lines.extend(report.reconcile.iter().flat_map(reconcile));
-    let missing: Vec<_> = Step::ALL.into_iter().filter(|step| !finished.contains(step)).map(Step::name).collect();
+    let missing: Vec<_> = Step::ALL
+        .into_iter()
+        .filter(|step| !finished.contains(step))
+        .map(Step::name)
+        .collect();
     lines.push(match report.outcome() {
         Some(Outcome::Clean) => format!("{}: clean", report.day),
         Some(Outcome::Differences) => format!("{}: finished with differences", report.day),

@@ -5,7 +5,8 @@
 
 use ledger_journal::{ChainHash, Event, EvidenceDigest, JournalRecord};
 use ledger_model::{
-    Account, AccountStatus, Agreement, AgreementStatus, BusinessDate, Decision, Entry, LedgerAccount, Side, Transfer,
+    Account, AccountStatus, AccountToken, Agreement, AgreementNumber, AgreementStatus, BusinessDate, Decision, Entry,
+    LedgerAccount, Side, Transfer,
 };
 
 use crate::copy_rows::CopyRows;
@@ -24,8 +25,13 @@ const COPY_AGREEMENTS: &str = "COPY agreement_version (shard, sequence, number, 
      FROM STDIN BINARY";
 
 /// Every COPY statement there is, for preparing them once.
-pub(crate) const STATEMENTS: [&str; 5] =
-    [COPY_RECORDS, COPY_TRANSFERS, COPY_ENTRIES, COPY_ACCOUNTS, COPY_AGREEMENTS];
+pub(crate) const STATEMENTS: [&str; 5] = [
+    COPY_RECORDS,
+    COPY_TRANSFERS,
+    COPY_ENTRIES,
+    COPY_ACCOUNTS,
+    COPY_AGREEMENTS,
+];
 
 /// One table's rows, ready to be sent.
 #[derive(Debug)]
@@ -77,7 +83,12 @@ impl TableRows {
             shard: record.shard.number().into(),
             sequence: i64::try_from(record.sequence).expect("a shard does not live to write 2^63 records"),
         };
-        let row = self.records.row().date(place.day).small(place.shard).big(place.sequence);
+        let row = self
+            .records
+            .row()
+            .date(place.day)
+            .small(place.shard)
+            .big(place.sequence);
         row.bytes(&hash.0).time(record.committed_at).bytes(encoded);
         match &record.event {
             Event::AccountOpened { account, .. } => self.push_account(place, account),
@@ -99,7 +110,11 @@ impl TableRows {
             (COPY_AGREEMENTS, self.agreements),
         ];
         let filled = tables.into_iter().filter(|(_, rows)| rows.rows() > 0);
-        filled.map(|(statement, rows)| TableCopy { statement, rows: rows.rows(), bytes: rows.finish() })
+        filled.map(|(statement, rows)| TableCopy {
+            statement,
+            rows: rows.rows(),
+            bytes: rows.finish(),
+        })
     }
 
     fn push_transfer(&mut self, place: Place, transfer: &Transfer, evidence: EvidenceDigest) {
@@ -107,13 +122,22 @@ impl TableRows {
             Decision::Posted => None,
             Decision::Refused(refusal) => Some(refusal.name()),
         };
-        let account = transfer.account.map(|token| token.bytes());
-        let row = self.transfers.row().date(place.day).small(place.shard).big(place.sequence);
-        let row = row.text(transfer.key.issuer.as_str()).text(transfer.key.category.as_str());
+        let account = transfer.account.map(AccountToken::bytes);
+        let row = self
+            .transfers
+            .row()
+            .date(place.day)
+            .small(place.shard)
+            .big(place.sequence);
+        let row = row
+            .text(transfer.key.issuer.as_str())
+            .text(transfer.key.category.as_str());
         let row = row.text(transfer.key.id.as_str()).text(transfer.kind.name());
-        let row = row.big(transfer.amount.minor()).text(transfer.amount.currency().as_str());
+        let row = row
+            .big(transfer.amount.minor())
+            .text(transfer.amount.currency().as_str());
         let row = row.text(transfer.batch.as_str()).text(transfer.institution.as_str());
-        let row = row.text_or_null(transfer.agreement.as_ref().map(|number| number.as_str()));
+        let row = row.text_or_null(transfer.agreement.as_ref().map(AgreementNumber::as_str));
         let row = row.bytes_or_null(account.as_ref().map(<[u8; 32]>::as_slice));
         let row = row.text_or_null(transfer.original.as_ref().map(|original| original.category.as_str()));
         let row = row.text_or_null(transfer.original.as_ref().map(|original| original.id.as_str()));
@@ -122,7 +146,13 @@ impl TableRows {
     }
 
     fn push_entry(&mut self, place: Place, line: i16, entry: &Entry) {
-        let row = self.entries.row().date(place.day).small(place.shard).big(place.sequence).small(line);
+        let row = self
+            .entries
+            .row()
+            .date(place.day)
+            .small(place.shard)
+            .big(place.sequence)
+            .small(line);
         let row = match entry.account {
             LedgerAccount::Customer(token) => row.text("customer").bytes(&token.bytes()).null(),
             LedgerAccount::NetworkClearing(batch) => row.text("network_clearing").null().text(batch.as_str()),
@@ -132,7 +162,9 @@ impl TableRows {
             Side::Debit => "D",
             Side::Credit => "C",
         };
-        row.text(side).big(entry.amount.minor()).text(entry.amount.currency().as_str());
+        row.text(side)
+            .big(entry.amount.minor())
+            .text(entry.amount.currency().as_str());
     }
 
     fn push_account(&mut self, place: Place, account: &Account) {
@@ -143,8 +175,12 @@ impl TableRows {
             AccountStatus::Closed => "closed",
         };
         let row = self.accounts.row().small(place.shard).big(place.sequence);
-        let row = row.bytes(&account.token.bytes()).bytes(&account.name.bytes()).text(status);
-        row.big(account.balance.minor()).text(account.balance.currency().as_str());
+        let row = row
+            .bytes(&account.token.bytes())
+            .bytes(&account.name.bytes())
+            .text(status);
+        row.big(account.balance.minor())
+            .text(account.balance.currency().as_str());
     }
 
     fn push_agreement(&mut self, place: Place, agreement: &Agreement) {
@@ -156,8 +192,12 @@ impl TableRows {
         let row = self.agreements.row().small(place.shard).big(place.sequence);
         let row = row.text(agreement.number.as_str()).bytes(&agreement.account.bytes());
         let row = row.text(agreement.institution.as_str()).text(status);
-        let row = row.big(terms.single_max.minor()).text(terms.single_max.currency().as_str());
-        let row = row.big(terms.daily_max.minor()).text(terms.daily_max.currency().as_str());
+        let row = row
+            .big(terms.single_max.minor())
+            .text(terms.single_max.currency().as_str());
+        let row = row
+            .big(terms.daily_max.minor())
+            .text(terms.daily_max.currency().as_str());
         row.big(terms.daily_count_max.into()).date(terms.expires);
     }
 }

@@ -16,7 +16,10 @@ pub(crate) struct TextTable {
 impl TextTable {
     pub(crate) fn new(columns: &[(&str, Set)]) -> Self {
         let header = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
-        Self { set: columns.iter().map(|(_, set)| *set).collect(), rows: vec![header] }
+        Self {
+            set: columns.iter().map(|(_, set)| *set).collect(),
+            rows: vec![header],
+        }
     }
 
     pub(crate) fn row(&mut self, cells: Vec<String>) {
@@ -35,10 +38,14 @@ impl TextTable {
         };
         let widths: Vec<usize> = (0..self.set.len()).map(width).collect();
         let set_row = |row: &Vec<String>| {
-            let cells = row.iter().zip(&widths).zip(&self.set).map(|((cell, width), set)| match set {
-                Set::Left => format!("{cell:<width$}"),
-                Set::Right => format!("{cell:>width$}"),
-            });
+            let cells = row
+                .iter()
+                .zip(&widths)
+                .zip(&self.set)
+                .map(|((cell, width), set)| match set {
+                    Set::Left => format!("{cell:<width$}"),
+                    Set::Right => format!("{cell:>width$}"),
+                });
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         };
         self.rows.iter().map(set_row).collect()
@@ -55,6 +62,9 @@ mod tests {
         assert!(table.is_empty());
         table.row(vec!["B1".to_owned(), "CNY-10.00".to_owned()]);
         table.row(vec!["B20000".to_owned(), "CNY1.00".to_owned()]);
-        assert_eq!(table.lines(), ["batch         net", "B1      CNY-10.00", "B20000    CNY1.00"]);
+        assert_eq!(
+            table.lines(),
+            ["batch         net", "B1      CNY-10.00", "B20000    CNY1.00"]
+        );
     }
 }

@@ -109,6 +109,12 @@ impl Installation {
         Ok(installation)
     }
 
+    /// Which times the frontend accepts from its next start on.
+    pub fn set_clock(&mut self, clock: Clock) -> Result<(), LayoutFault> {
+        self.plan.clock = clock;
+        self.write_settings()
+    }
+
     fn write_settings(&self) -> Result<(), LayoutFault> {
         let database = self.database();
         let settings = Settings {

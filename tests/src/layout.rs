@@ -75,12 +75,8 @@ impl Layout {
         self.root.join("etc").join(name)
     }
 
-    pub fn keys(&self) -> PathBuf {
-        self.root.join("keys")
-    }
-
     pub fn key(&self, name: &str) -> PathBuf {
-        self.keys().join(name)
+        self.root.join("keys").join(name)
     }
 
     pub fn tls(&self, name: &str) -> PathBuf {
@@ -160,15 +156,17 @@ pub fn write_file(path: &Path, content: &str) -> Result<(), LayoutFault> {
     fs::write(path, content).map_err(file_fault(path, "written"))
 }
 
-/// Copies the test keys out of the repository, so that the processes read private keys nobody else may read.
+/// Copies what the signer needs out of the repository's test keys, so that it reads files nobody else may read. The
+/// private keys of others are left where they are.
 pub fn copy_keys(from: &Path, layout: &Layout) -> Result<(), LayoutFault> {
     for entry in fs::read_dir(from).map_err(file_fault(from, "read"))? {
         let path = entry.map_err(file_fault(from, "read"))?.path();
-        let Some(name) = path.file_name().filter(|_| path.is_file()) else {
-            continue;
-        };
-        let content = fs::read(&path).map_err(file_fault(&path, "read"))?;
-        write_secret(&layout.keys().join(name), &content)?;
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let of_somebody_else = name.ends_with(".key.pem") && !name.starts_with("bank-");
+        if path.is_file() && !of_somebody_else {
+            let content = fs::read(&path).map_err(file_fault(&path, "read"))?;
+            write_secret(&layout.key(name), &content)?;
+        }
     }
     Ok(())
 }
@@ -182,12 +180,17 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let from = directory.path().join("from");
         fs::create_dir(&from).unwrap();
-        fs::write(from.join("a.key.pem"), "a").unwrap();
+        fs::write(from.join("bank-sign.key.pem"), "a").unwrap();
+        fs::write(from.join("network-sign.key.pem"), "a").unwrap();
         let layout = Layout::create(&directory.path().join("to")).unwrap();
         copy_keys(&from, &layout).unwrap();
         copy_keys(&from, &layout).unwrap();
-        let mode = fs::metadata(layout.key("a.key.pem")).unwrap().permissions().mode();
+        let mode = fs::metadata(layout.key("bank-sign.key.pem"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, SECRET_MODE);
+        assert!(!layout.key("network-sign.key.pem").exists());
     }
 
     #[test]

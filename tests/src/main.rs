@@ -22,16 +22,18 @@ use thiserror::Error;
 
 /// Choices of ports, separated by commas; flags win over it.
 const PORTS_VARIABLE: &str = "CLEARING_PORTS";
-const DIRECTORY: &str = ".local";
 const ACCOUNTS: u64 = 10_000;
 
 /// The clearing front end on one machine: PostgreSQL, Kafka, signer, ledger, frontend and batch-clearing.
 ///
-/// Everything listens on 127.0.0.1 and keeps its files under .local. Exit codes: 0 done, 1 failed, 2 wrong arguments,
+/// Everything listens on 127.0.0.1 and keeps its files under one directory. Exit codes: 0 done, 1 failed, 2 wrong arguments,
 /// 4 a port is taken, 5 something differs.
 #[derive(Debug, Parser)]
 #[command(name = "installation", version)]
 struct CommandLine {
+    /// Where the files go.
+    #[arg(long, global = true, default_value = ".local", value_name = "DIRECTORY")]
+    directory: PathBuf,
     #[command(subcommand)]
     command: Command,
 }
@@ -133,7 +135,7 @@ fn main() -> ExitCode {
     let command_line = CommandLine::parse();
     let now = Timestamp::now();
     let variable = std::env::var(PORTS_VARIABLE).unwrap_or_default();
-    match run(command_line.command, &variable, now) {
+    match run(command_line, &variable, now) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             // the reason is the last line, whatever was said before
@@ -143,9 +145,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, variable: &str, now: Timestamp) -> Result<(), Fault> {
-    let root = Path::new(DIRECTORY);
-    match command {
+fn run(command_line: CommandLine, variable: &str, now: Timestamp) -> Result<(), Fault> {
+    let root = command_line.directory.as_path();
+    match command_line.command {
         Command::Up(place) => {
             let plan = plan(&place, variable, root, Clock::AlsoFixtureTime, Lifetime::ItsOwn)?;
             Ok(up::up(plan, ACCOUNTS, now)?)

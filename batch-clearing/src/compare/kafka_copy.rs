@@ -32,7 +32,9 @@ fn read_blocking(
     patience: Duration,
 ) -> Result<Figures, SourceFault> {
     let fault = |doing| move |source| SourceFault::Kafka { doing, source };
-    let consumer: BaseConsumer = source::consumer_config(kafka).create().map_err(fault("creating a consumer"))?;
+    let consumer: BaseConsumer = source::consumer_config(kafka)
+        .create()
+        .map_err(fault("creating a consumer"))?;
     let partitions = source::partition_count(&consumer, &kafka.topic)?;
     let mut assignment = TopicPartitionList::new();
     for shard in targets.keys().filter(|shard| shard.number() < partitions) {
@@ -40,7 +42,10 @@ fn read_blocking(
         added.map_err(fault("choosing a partition"))?;
     }
     consumer.assign(&assignment).map_err(fault("assigning partitions"))?;
-    let mut figures: Figures = targets.keys().map(|shard| (*shard, ShardFigures::start(*shard))).collect();
+    let mut figures: Figures = targets
+        .keys()
+        .map(|shard| (*shard, ShardFigures::start(*shard)))
+        .collect();
     let mut last_progress = Instant::now();
     while last_progress.elapsed() < patience && !is_complete(&figures, targets) {
         let Some(polled) = consumer.poll(POLL) else { continue };
@@ -52,7 +57,9 @@ fn read_blocking(
                 continue;
             }
         };
-        let of_partition = figures.values_mut().find(|held| i32::from(held.chain.shard.number()) == message.partition());
+        let of_partition = figures
+            .values_mut()
+            .find(|held| i32::from(held.chain.shard.number()) == message.partition());
         let Some(held) = of_partition else { continue };
         if take(held, targets, message.payload().unwrap_or_default()) {
             last_progress = Instant::now();
@@ -77,6 +84,8 @@ fn take(held: &mut ShardFigures, targets: &BTreeMap<ShardId, u64>, encoded: &[u8
 
 fn is_complete(figures: &Figures, targets: &BTreeMap<ShardId, u64>) -> bool {
     targets.iter().all(|(shard, wanted)| {
-        figures.get(shard).is_some_and(|held| held.fault.is_some() || held.chain.sequence >= *wanted)
+        figures
+            .get(shard)
+            .is_some_and(|held| held.fault.is_some() || held.chain.sequence >= *wanted)
     })
 }

@@ -19,7 +19,10 @@ const ENTRIES: &str = "SELECT currency, COALESCE(sum(minor) FILTER (WHERE side =
      FROM entry WHERE shard = $1 AND sequence <= $2 GROUP BY currency";
 
 pub(super) async fn read(client: &mut Client, targets: &BTreeMap<ShardId, u64>) -> Result<Figures, DatabaseFault> {
-    let snapshot = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+    let snapshot = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true);
     let transaction = snapshot.start().await.doing("beginning the comparison")?;
     let mut figures = Figures::new();
     for (shard, wanted) in targets {
@@ -29,31 +32,51 @@ pub(super) async fn read(client: &mut Client, targets: &BTreeMap<ShardId, u64>) 
     Ok(figures)
 }
 
-async fn read_shard(
-    transaction: &Transaction<'_>,
-    shard: ShardId,
-    wanted: u64,
-) -> Result<ShardFigures, DatabaseFault> {
+async fn read_shard(transaction: &Transaction<'_>, shard: ShardId, wanted: u64) -> Result<ShardFigures, DatabaseFault> {
     let number = i16::from(shard.number());
     let wanted = i64::try_from(wanted).map_err(|_| DatabaseFault::Content("a sequence number"))?;
-    let records = transaction.query_one(RECORDS, &[&number, &wanted]).await.doing("counting records")?;
+    let records = transaction
+        .query_one(RECORDS, &[&number, &wanted])
+        .await
+        .doing("counting records")?;
     let last: i64 = records.try_get(1).doing("counting records")?;
-    let head = match transaction.query_opt(HEAD, &[&number, &last]).await.doing("reading a chain head")? {
+    let head = match transaction
+        .query_opt(HEAD, &[&number, &last])
+        .await
+        .doing("reading a chain head")?
+    {
         Some(row) => {
             let head: &[u8] = row.try_get(0).doing("reading a chain head")?;
             ChainHash(head.try_into().map_err(|_| DatabaseFault::Content("a chain head"))?)
         }
         None => ChainHash::START,
     };
-    let transfers = transaction.query_one(TRANSFERS, &[&number, &wanted]).await.doing("counting transfers")?;
+    let transfers = transaction
+        .query_one(TRANSFERS, &[&number, &wanted])
+        .await
+        .doing("counting transfers")?;
     let mut sums = BTreeMap::new();
-    for row in transaction.query(ENTRIES, &[&number, &wanted]).await.doing("adding up entries")? {
+    for row in transaction
+        .query(ENTRIES, &[&number, &wanted])
+        .await
+        .doing("adding up entries")?
+    {
         let sum = |place| row.try_get::<_, i64>(place).doing("adding up entries");
         let currency = database::parsed(&row, 0, "adding up entries")?;
-        sums.insert(currency, Sums { debit_minor: sum(1)?, credit_minor: sum(2)? });
+        sums.insert(
+            currency,
+            Sums {
+                debit_minor: sum(1)?,
+                credit_minor: sum(2)?,
+            },
+        );
     }
     Ok(ShardFigures {
-        chain: ChainPosition { shard, sequence: database::unsigned(&records, 1, "counting records")?, head },
+        chain: ChainPosition {
+            shard,
+            sequence: database::unsigned(&records, 1, "counting records")?,
+            head,
+        },
         records: database::unsigned(&records, 0, "counting records")?,
         posted: database::unsigned(&transfers, 0, "counting transfers")?,
         refused: database::unsigned(&transfers, 1, "counting transfers")?,

@@ -15,7 +15,7 @@ use crate::shard_writer::{CommitFault, ShardWriter, StoredPosition};
 use crate::source::{ShardSource, SourceFault};
 
 /// A commit that takes longer than this is given up; whether it happened is seen when the shard is opened again.
-const COMMIT_LIMIT: Duration = Duration::from_secs(60);
+const COMMIT_LIMIT: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -67,9 +67,14 @@ impl Lane {
         self.position.chain = after;
         if committed.late > 0 {
             let shard = after.shard.number();
-            tracing::warn!(shard, transfers = committed.late, "transfers arrived for a business date already closed");
+            tracing::warn!(
+                shard,
+                transfers = committed.late,
+                "transfers arrived for a business date already closed"
+            );
         }
-        self.metrics.committed(after, records, committed.late, begun.elapsed(), clock::unix_seconds());
+        self.metrics
+            .committed(after, records, committed.late, begun.elapsed(), clock::unix_seconds());
         Ok(())
     }
 }
@@ -106,18 +111,23 @@ mod tests {
                 std::future::pending::<()>().await;
             }
             let piece = self.0.remove(0);
-            into.extend((0..piece).map(|_| Incoming { encoded: Vec::new(), next_offset: None }));
+            into.extend((0..piece).map(|_| Incoming {
+                encoded: Vec::new(),
+                next_offset: None,
+            }));
             Ok(())
         }
     }
 
     async fn check(pieces: &[usize], records_max: usize, expected: usize) {
         let mut source = Pieces(pieces.to_vec());
-        let gathered = gather(&mut source, records_max, Duration::from_millis(5)).await.unwrap();
+        let gathered = gather(&mut source, records_max, Duration::from_millis(5))
+            .await
+            .unwrap();
         assert_eq!(gathered.len(), expected, "{pieces:?}");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_chunk_is_what_came_in_time_and_no_more_than_fits() {
         check(&[1], 10, 1).await;
         check(&[1, 2, 3], 10, 6).await;

@@ -35,14 +35,34 @@ impl Metrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         let ours = registry.sub_registry_with_prefix("batch_clearing");
-        ours.register("replicated_records", "Journal records committed to PostgreSQL", metrics.records.clone());
+        ours.register(
+            "replicated_records",
+            "Journal records committed to PostgreSQL",
+            metrics.records.clone(),
+        );
         ours.register("commits", "Transactions that brought records", metrics.commits.clone());
         let milliseconds = metrics.commit_milliseconds.clone();
         ours.register("commit_milliseconds", "Time spent in those transactions", milliseconds);
-        ours.register("late_transfers", "Transfers of a business date already closed", metrics.late.clone());
-        ours.register("duplicates_dropped", "Records delivered again and dropped", metrics.duplicates.clone());
-        ours.register("interruptions", "Sessions that ended with a fault", metrics.interruptions.clone());
-        ours.register("last_commit_time_seconds", "Unix time of the last commit", metrics.last_commit.clone());
+        ours.register(
+            "late_transfers",
+            "Transfers of a business date already closed",
+            metrics.late.clone(),
+        );
+        ours.register(
+            "duplicates_dropped",
+            "Records delivered again and dropped",
+            metrics.duplicates.clone(),
+        );
+        ours.register(
+            "interruptions",
+            "Sessions that ended with a fault",
+            metrics.interruptions.clone(),
+        );
+        ours.register(
+            "last_commit_time_seconds",
+            "Unix time of the last commit",
+            metrics.last_commit.clone(),
+        );
         ours.register("sequence", "Last journal record copied", metrics.sequence.clone());
         let lag = "Records the ledger has committed that are not copied; absent while the ledger does not answer";
         ours.register("lag_records", lag, metrics.lag.clone());
@@ -51,21 +71,32 @@ impl Metrics {
 
     pub(super) fn stands_at(&self, shard: ShardId, sequence: u64) {
         let number = shard.number();
-        self.positions.lock().unwrap_or_else(PoisonError::into_inner).insert(number, sequence);
-        self.sequence.get_or_create(&ShardLabel { shard: number }).set(gauge(sequence));
+        self.positions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(number, sequence);
+        self.sequence
+            .get_or_create(&ShardLabel { shard: number })
+            .set(gauge(sequence));
     }
 
     pub(super) fn committed(&self, after: ChainPosition, records: u64, late: u64, took: Duration, now: i64) {
         self.stands_at(after.shard, after.sequence);
         self.records.inc_by(records);
         self.commits.inc();
-        self.commit_milliseconds.inc_by(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        self.commit_milliseconds
+            .inc_by(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         self.late.inc_by(late);
         self.last_commit.set(now);
     }
 
     pub(super) fn ledger_stands_at(&self, shard: u8, sequence: u64) {
-        let copied = self.positions.lock().unwrap_or_else(PoisonError::into_inner).get(&shard).copied();
+        let copied = self
+            .positions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&shard)
+            .copied();
         let lag = sequence.saturating_sub(copied.unwrap_or_default());
         self.lag.get_or_create(&ShardLabel { shard }).set(gauge(lag));
     }
@@ -88,7 +119,10 @@ mod tests {
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         let shard = ledger_model::ShardCount::new(4).unwrap().shard(2).unwrap();
-        let after = ChainPosition { sequence: 7, ..ChainPosition::start(shard) };
+        let after = ChainPosition {
+            sequence: 7,
+            ..ChainPosition::start(shard)
+        };
         metrics.committed(after, 7, 1, Duration::from_millis(3), 1_700_000_000);
         metrics.ledger_stands_at(2, 10);
         let mut text = String::new();

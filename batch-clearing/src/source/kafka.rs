@@ -10,8 +10,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use ledger_model::ShardId;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext, StreamConsumer};
 use rdkafka::consumer::stream_consumer::StreamPartitionQueue;
+use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext, StreamConsumer};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -28,7 +28,6 @@ const FETCH_WAIT_MS: &str = "20";
 const READ_AHEAD_KBYTES: &str = "8192";
 
 /// A consumer and what drives its events.
-#[derive(Debug)]
 pub struct KafkaReader {
     consumer: Arc<StreamConsumer>,
     topic: String,
@@ -59,11 +58,19 @@ pub(crate) fn consumer_config(kafka: &KafkaTopic) -> ClientConfig {
 /// How many partitions the topic has: the number of shards. Blocks for at most some seconds.
 pub(crate) fn partition_count(consumer: &BaseConsumer, topic: &str) -> Result<u8, SourceFault> {
     let metadata = consumer.fetch_metadata(Some(topic), METADATA_LIMIT);
-    let metadata = metadata.map_err(|source| SourceFault::Kafka { doing: "asking for the topic", source })?;
+    let metadata = metadata.map_err(|source| SourceFault::Kafka {
+        doing: "asking for the topic",
+        source,
+    })?;
     let partitions = metadata.topics().iter().find(|found| found.name() == topic);
     let partitions = partitions.map_or(0, |found| found.partitions().len());
-    let usable = u8::try_from(partitions).ok().filter(|count| (1..=ledger_model::ShardCount::MAX).contains(count));
-    usable.ok_or_else(|| SourceFault::Partitions { topic: topic.to_owned(), partitions })
+    let usable = u8::try_from(partitions)
+        .ok()
+        .filter(|count| (1..=ledger_model::ShardCount::MAX).contains(count));
+    usable.ok_or_else(|| SourceFault::Partitions {
+        topic: topic.to_owned(),
+        partitions,
+    })
 }
 
 /// Asks the broker how many shards there are.
@@ -71,7 +78,10 @@ pub(crate) async fn shard_count(kafka: &KafkaTopic) -> Result<u8, SourceFault> {
     let kafka = kafka.clone();
     let asked = tokio::task::spawn_blocking(move || {
         let created = consumer_config(&kafka).create::<BaseConsumer>();
-        let consumer = created.map_err(|source| SourceFault::Kafka { doing: "creating a consumer", source })?;
+        let consumer = created.map_err(|source| SourceFault::Kafka {
+            doing: "creating a consumer",
+            source,
+        })?;
         partition_count(&consumer, &kafka.topic)
     });
     asked.await.expect("asking a broker does not panic")
@@ -82,7 +92,9 @@ impl KafkaReader {
     pub fn open(kafka: &KafkaTopic, positions: &[StoredPosition]) -> Result<(Self, Vec<KafkaShard>), SourceFault> {
         let fault = |doing| move |source| SourceFault::Kafka { doing, source };
         let mut config = consumer_config(kafka);
-        config.set("fetch.min.bytes", FETCH_BYTES_MIN).set("fetch.wait.max.ms", FETCH_WAIT_MS);
+        config
+            .set("fetch.min.bytes", FETCH_BYTES_MIN)
+            .set("fetch.wait.max.ms", FETCH_WAIT_MS);
         let consumer: StreamConsumer = config.create().map_err(fault("creating a consumer"))?;
         let consumer = Arc::new(consumer);
         let mut assignment = TopicPartitionList::new();
@@ -97,10 +109,18 @@ impl KafkaReader {
         for position in positions {
             let partition = partition_of(position.chain.shard);
             let queue = consumer.split_partition_queue(&kafka.topic, partition);
-            let queue = queue.ok_or(rdkafka::error::KafkaError::Canceled).map_err(fault("splitting partitions"))?;
+            let queue = queue
+                .ok_or(rdkafka::error::KafkaError::Canceled)
+                .map_err(fault("splitting partitions"))?;
             shards.push(KafkaShard { queue, partition });
         }
-        Ok((Self { consumer, topic: kafka.topic.clone() }, shards))
+        Ok((
+            Self {
+                consumer,
+                topic: kafka.topic.clone(),
+            },
+            shards,
+        ))
     }
 
     /// Serves the consumer's own events: broker losses, which it mends itself, and errors worth a log line. Ends only
@@ -111,7 +131,11 @@ impl KafkaReader {
                 Ok(message) => {
                     // was under way before the partition got its queue; the position has not passed it, so start over
                     let place = (message.partition(), message.offset());
-                    tracing::info!(topic = self.topic, ?place, "a record came past its queue; reading again");
+                    tracing::info!(
+                        topic = self.topic,
+                        ?place,
+                        "a record came past its queue; reading again"
+                    );
                     return SourceFault::Kafka {
                         doing: "splitting partitions",
                         source: rdkafka::error::KafkaError::Canceled,
@@ -128,7 +152,9 @@ impl ShardSource for KafkaShard {
         let first = self.queue.recv().await;
         into.push(incoming(first, self.partition)?);
         for _ in 1..more {
-            let Some(next) = self.queue.recv().now_or_never() else { break };
+            let Some(next) = self.queue.recv().now_or_never() else {
+                break;
+            };
             into.push(incoming(next, self.partition)?);
         }
         Ok(())
@@ -139,18 +165,34 @@ fn incoming(
     received: Result<BorrowedMessage<'_>, rdkafka::error::KafkaError>,
     partition: i32,
 ) -> Result<Incoming, SourceFault> {
-    let message = received.map_err(|source| SourceFault::Kafka { doing: "reading a partition", source })?;
+    let message = received.map_err(|source| SourceFault::Kafka {
+        doing: "reading a partition",
+        source,
+    })?;
     let offset = message.offset();
     let content = message.payload().ok_or(SourceFault::NoContent { partition, offset })?;
-    Ok(Incoming { encoded: content.to_vec(), next_offset: offset.checked_add(1) })
+    Ok(Incoming {
+        encoded: content.to_vec(),
+        next_offset: offset.checked_add(1),
+    })
 }
 
 pub(crate) fn partition_of(shard: ShardId) -> i32 {
     shard.number().into()
 }
 
+impl std::fmt::Debug for KafkaReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KafkaReader")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for KafkaShard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KafkaShard").field("partition", &self.partition).finish_non_exhaustive()
+        f.debug_struct("KafkaShard")
+            .field("partition", &self.partition)
+            .finish_non_exhaustive()
     }
 }

@@ -22,7 +22,10 @@ impl LedgerShard {
         let from = position.chain.sequence + 1;
         let opened = client.journal(shard, from).await;
         let records = opened.map_err(|source| SourceFault::Ledger { shard, source })?;
-        Ok(Self { shard, records: Box::pin(records) })
+        Ok(Self {
+            shard,
+            records: Box::pin(records),
+        })
     }
 }
 
@@ -31,13 +34,18 @@ impl ShardSource for LedgerShard {
         let shard = self.shard;
         let chunk = self.records.next().await.ok_or(SourceFault::LedgerEnded { shard })?;
         let chunk = chunk.map_err(|source| SourceFault::Ledger { shard, source })?;
-        into.extend(chunk.into_iter().map(|encoded| Incoming { encoded, next_offset: None }));
+        into.extend(chunk.into_iter().map(|encoded| Incoming {
+            encoded,
+            next_offset: None,
+        }));
         Ok(())
     }
 }
 
 impl std::fmt::Debug for LedgerShard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LedgerShard").field("shard", &self.shard).finish_non_exhaustive()
+        f.debug_struct("LedgerShard")
+            .field("shard", &self.shard)
+            .finish_non_exhaustive()
     }
 }

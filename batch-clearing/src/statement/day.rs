@@ -45,7 +45,9 @@ pub struct DayFiles {
 
 impl DayPlace {
     fn key_file(&self) -> PathBuf {
-        self.root.join("trans").join(format!("{}-{}.key", self.bank, self.day.compact()))
+        self.root
+            .join("trans")
+            .join(format!("{}-{}.key", self.bank, self.day.compact()))
     }
 
     fn directory(&self) -> PathBuf {
@@ -102,7 +104,10 @@ pub fn read_day(
 
 impl DayFiles {
     fn fault(&mut self, place: &DayPlace, path: &Path, reason: String) {
-        self.faults.push(FileFault { file: place.shown(path), reason });
+        self.faults.push(FileFault {
+            file: place.shown(path),
+            reason,
+        });
     }
 
     fn note<T>(&mut self, place: &DayPlace, path: &Path, read: Result<T, String>) -> Option<T> {
@@ -124,7 +129,10 @@ fn list(directory: &Path, layout: &StatementLayout) -> io::Result<Listing> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_str().unwrap_or_default();
-        match name.strip_suffix(&layout.detail_suffix).and_then(|batch| batch.parse().ok()) {
+        match name
+            .strip_suffix(&layout.detail_suffix)
+            .and_then(|batch| batch.parse().ok())
+        {
             Some(batch) => drop(details.insert(batch, entry.path())),
             None if name == layout.notice_name => {}
             None => others.push(entry.path()),
@@ -146,8 +154,11 @@ fn read_detail(
     }
     let zipped = key.open(sealed).map_err(|fault| fault.to_string())?;
     let name = format!("{batch}{}", layout.text_suffix);
-    let read = archive::with_text(&zipped, &name, layout.text_bytes_max, |text| read_lines(text, layout, batch));
-    read.map_err(|fault| with_source(&fault))?.map_err(|fault| with_source(&fault))
+    let read = archive::with_text(&zipped, &name, layout.text_bytes_max, |text| {
+        read_lines(text, layout, batch)
+    });
+    read.map_err(|fault| with_source(&fault))?
+        .map_err(|fault| with_source(&fault))
 }
 
 fn read_bounded(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
@@ -156,7 +167,9 @@ fn read_bounded(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
         io::ErrorKind::NotFound => "missing".to_owned(),
         _ => fault.to_string(),
     })?;
-    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(|fault| fault.to_string())?;
+    file.take(bytes_max.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|fault| fault.to_string())?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max) {
         Ok(bytes)
     } else {
@@ -166,7 +179,9 @@ fn read_bounded(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
 
 /// A file's reason goes into one line of a report.
 fn with_source(fault: &dyn std::error::Error) -> String {
-    fault.source().map_or_else(|| fault.to_string(), |source| format!("{fault}: {source}"))
+    fault
+        .source()
+        .map_or_else(|| fault.to_string(), |source| format!("{fault}: {source}"))
 }
 
 #[cfg(test)]
@@ -201,7 +216,14 @@ mod tests {
         fn good() -> Self {
             let directory = tempfile::tempdir().unwrap();
             let root = directory.path().to_owned();
-            let day = Self { place: DayPlace { root, bank: sample::bank(), day: sample::time().date() }, directory };
+            let day = Self {
+                place: DayPlace {
+                    root,
+                    bank: sample::bank(),
+                    day: sample::time().date(),
+                },
+                directory,
+            };
             day.write("trans/C1030131001234-20260302.key", &KEY);
             day.write_of_day("B202603020001_01_01.zip.sec", &detail(1, &KEY));
             day.write_of_day("B202603020002_01_01.zip.sec", &detail(2, &KEY));
@@ -221,16 +243,26 @@ mod tests {
 
         fn read(&self) -> DayFiles {
             let expected = [sample::batch(1), sample::batch(2)].into();
-            let layout = StatementLayout { text_bytes_max: 1 << 16, ..StatementLayout::default() };
+            let layout = StatementLayout {
+                text_bytes_max: 1 << 16,
+                ..StatementLayout::default()
+            };
             read_day(&self.place, &layout, &expected, &mut |_| {})
         }
 
         fn check(&self, batches: &[u64], notice: bool, faults: &[(&str, &str)]) {
             let read = self.read();
             let found: Vec<_> = read.batches.into_keys().collect();
-            assert_eq!(found, batches.iter().map(|number| sample::batch(*number)).collect::<Vec<_>>());
+            assert_eq!(
+                found,
+                batches.iter().map(|number| sample::batch(*number)).collect::<Vec<_>>()
+            );
             assert_eq!(read.notice.is_some(), notice);
-            let said: Vec<_> = read.faults.iter().map(|fault| (fault.file.as_str(), fault.reason.as_str())).collect();
+            let said: Vec<_> = read
+                .faults
+                .iter()
+                .map(|fault| (fault.file.as_str(), fault.reason.as_str()))
+                .collect();
             assert_eq!(said, faults);
         }
     }
@@ -250,19 +282,32 @@ mod tests {
             day.check(&[2], true, &[(FIRST, reason)]);
         };
         bad(b"", "empty, which is suspicious and not a success");
-        bad(&[0; 31], "cut short: an IV and whole blocks of 16 bytes are due, this file has 31 bytes");
+        bad(
+            &[0; 31],
+            "cut short: an IV and whole blocks of 16 bytes are due, this file has 31 bytes",
+        );
         bad(&detail(1, &[2; 16]), "does not decrypt: another key, or damaged");
-        bad(&detail(2, &KEY), "the file in the archive is not named B202603020001_01_01.txt");
+        bad(
+            &detail(2, &KEY),
+            "the file in the archive is not named B202603020001_01_01.txt",
+        );
         bad(&sealed(b""), "empty, which is suspicious and not a success");
         let bomb = vec![b'\n'; 1 << 20];
         bad(&sealed(&bomb), "unknown column \"\"");
         let long: String = (0..2000).map(|number| line(number, 1, "CNY1.00") + "\n").collect();
         let too_long = text(&[long.trim_end().to_owned()], "TOTAL|2000|CNY2000.00");
-        bad(&sealed(too_long.as_bytes()), "the text cannot be read: the text is larger than allowed");
+        bad(
+            &sealed(too_long.as_bytes()),
+            "the text cannot be read: the text is larger than allowed",
+        );
         let not_zip = seal(&KEY, b"no zip");
         let day = Day::good();
         day.write_of_day("B202603020001_01_01.zip.sec", &not_zip);
-        assert!(day.read().faults[0].reason.starts_with("not a zip archive that can be read"));
+        assert!(
+            day.read().faults[0]
+                .reason
+                .starts_with("not a zip archive that can be read")
+        );
     }
 
     #[test]
@@ -277,7 +322,10 @@ mod tests {
             (format!("{of_day}notes.txt"), "not the name of a clearing file"),
             (FIRST.to_owned(), "missing, and we have transfers of this batch"),
             (format!("{of_day}B202603030001_01_01.zip.sec"), "a batch of another day"),
-            (format!("{of_day}clearing-notice.xml"), "empty, which is suspicious and not a success"),
+            (
+                format!("{of_day}clearing-notice.xml"),
+                "empty, which is suspicious and not a success",
+            ),
         ];
         let faults: Vec<_> = faults.iter().map(|(file, reason)| (file.as_str(), *reason)).collect();
         day.check(&[2], false, &faults);
@@ -288,7 +336,11 @@ mod tests {
         let day = Day::good();
         let key = "trans/C1030131001234-20260302.key";
         day.write(key, &[1; 20]);
-        day.check(&[], true, &[(key, "a key is 16 bytes (SM4) or 32 bytes (AES-256), this file has 20")]);
+        day.check(
+            &[],
+            true,
+            &[(key, "a key is 16 bytes (SM4) or 32 bytes (AES-256), this file has 20")],
+        );
         std::fs::remove_file(day.directory.path().join(key)).unwrap();
         day.check(&[], true, &[(key, "missing")]);
     }

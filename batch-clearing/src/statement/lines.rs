@@ -34,7 +34,11 @@ pub enum LinesFault {
     #[error("line {line} has {found} fields where the header has {expected}")]
     FieldCount { line: u64, expected: usize, found: usize },
     #[error("line {line}: column {column} is not {rule}")]
-    Field { line: u64, column: &'static str, rule: &'static str },
+    Field {
+        line: u64,
+        column: &'static str,
+        rule: &'static str,
+    },
     #[error("line {line} is of batch {found}")]
     OtherBatch { line: u64, found: BatchId },
     #[error("the trailer is missing: cut short")]
@@ -86,8 +90,13 @@ pub fn read_lines(
         if let [first, rest @ ..] = fields.as_slice()
             && *first == layout.trailer
         {
-            let [count, sum] = rest else { return Err(LinesFault::Trailer) };
-            break (count.parse::<u64>().map_err(|_| LinesFault::Trailer)?, total(sum).ok_or(LinesFault::Trailer)?);
+            let [count, sum] = rest else {
+                return Err(LinesFault::Trailer);
+            };
+            break (
+                count.parse::<u64>().map_err(|_| LinesFault::Trailer)?,
+                total(sum).ok_or(LinesFault::Trailer)?,
+            );
         }
         lines.push(places.read(&fields, reader.number, batch)?);
     };
@@ -95,15 +104,26 @@ pub fn read_lines(
         return Err(LinesFault::AfterTrailer);
     }
     check_trailer(trailer, &lines)?;
-    if lines.is_empty() { Err(LinesFault::NoTransfers) } else { Ok(lines) }
+    if lines.is_empty() {
+        Err(LinesFault::NoTransfers)
+    } else {
+        Ok(lines)
+    }
 }
 
 fn check_trailer((said_count, said_total): (u64, Money), lines: &[StatementLine]) -> Result<(), LinesFault> {
     let found = u64::try_from(lines.len()).map_err(|_| LinesFault::OutOfRange)?;
     if said_count != found {
-        return Err(LinesFault::Count { said: said_count, found });
+        return Err(LinesFault::Count {
+            said: said_count,
+            found,
+        });
     }
-    let mut sum = Money::zero(lines.first().map_or(said_total.currency(), |line| line.amount.currency()));
+    let mut sum = Money::zero(
+        lines
+            .first()
+            .map_or(said_total.currency(), |line| line.amount.currency()),
+    );
     for line in lines {
         sum = sum.plus(line.amount.money()).map_err(|fault| match fault {
             MoneyFault::CurrenciesDiffer => LinesFault::Currencies,
@@ -114,7 +134,14 @@ fn check_trailer((said_count, said_total): (u64, Money), lines: &[StatementLine]
             | MoneyFault::OutOfRange => LinesFault::OutOfRange,
         })?;
     }
-    if sum == said_total { Ok(()) } else { Err(LinesFault::Total { said: said_total, found: sum }) }
+    if sum == said_total {
+        Ok(())
+    } else {
+        Err(LinesFault::Total {
+            said: said_total,
+            found: sum,
+        })
+    }
 }
 
 struct LineReader<'a, R> {
@@ -138,7 +165,9 @@ impl<R: BufRead> LineReader<'_, R> {
         } else if u64::try_from(line.len()).is_ok_and(|length| length == LINE_BYTES_MAX) {
             return Err(LinesFault::LineTooLong(self.number));
         }
-        String::from_utf8(line).map(Some).map_err(|_| LinesFault::NotText(self.number))
+        String::from_utf8(line)
+            .map(Some)
+            .map_err(|_| LinesFault::NotText(self.number))
     }
 }
 
@@ -177,7 +206,11 @@ impl Places {
 
     fn read(&self, fields: &[&str], line: u64, batch: BatchId) -> Result<StatementLine, LinesFault> {
         if fields.len() != self.count {
-            return Err(LinesFault::FieldCount { line, expected: self.count, found: fields.len() });
+            return Err(LinesFault::FieldCount {
+                line,
+                expected: self.count,
+                found: fields.len(),
+            });
         }
         let row = Row { fields, line };
         let _either_side: InstitutionId = row.parse(self.payer_institution, "payer institution", INSTITUTION)?;
@@ -224,7 +257,11 @@ impl Row<'_> {
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, LinesFault> {
         let field = self.fields.get(place).copied().unwrap_or_default();
-        read(field).ok_or(LinesFault::Field { line: self.line, column, rule })
+        read(field).ok_or(LinesFault::Field {
+            line: self.line,
+            column,
+            rule,
+        })
     }
 
     fn parse<T: FromStr>(&self, place: usize, column: &'static str, rule: &'static str) -> Result<T, LinesFault> {
@@ -237,14 +274,35 @@ impl Row<'_> {
         column: &'static str,
         rule: &'static str,
     ) -> Result<Option<T>, LinesFault> {
-        self.one_of(place, column, rule, |text| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) })
+        self.one_of(place, column, rule, |text| {
+            if text.is_empty() {
+                Some(None)
+            } else {
+                text.parse().ok().map(Some)
+            }
+        })
     }
 }
 
 impl Columns {
     fn names(&self) -> [&str; 11] {
-        let Self { batch, transfer, category, amount, direction, payer_institution, payee_institution, .. } = self;
-        let Self { institution, status, finished_at, bank_serial, .. } = self;
+        let Self {
+            batch,
+            transfer,
+            category,
+            amount,
+            direction,
+            payer_institution,
+            payee_institution,
+            ..
+        } = self;
+        let Self {
+            institution,
+            status,
+            finished_at,
+            bank_serial,
+            ..
+        } = self;
         [
             batch,
             transfer,
@@ -302,7 +360,10 @@ pub(super) mod tests {
         check(&good, Ok(2));
         check(&good.replace('\n', "\r\n"), Ok(2));
         check(good.trim_end(), Ok(2));
-        check(&good.replace("2026-03-02T10:00:00", "").replace("2026030200000", ""), Ok(2));
+        check(
+            &good.replace("2026-03-02T10:00:00", "").replace("2026030200000", ""),
+            Ok(2),
+        );
     }
 
     #[test]
@@ -310,14 +371,32 @@ pub(super) mod tests {
         let lines = [line(1, 1, "CNY1.00"), line(2, 1, "CNY2.50")];
         check("", Err("empty, which is suspicious and not a success"));
         check(HEADER, Err("the trailer is missing: cut short"));
-        check(&format!("{HEADER}\n{}", lines[0]), Err("the trailer is missing: cut short"));
+        check(
+            &format!("{HEADER}\n{}", lines[0]),
+            Err("the trailer is missing: cut short"),
+        );
         let none = format!("{HEADER}\nTOTAL|0|CNY0.00\n");
-        check(&none, Err("no transfers between header and trailer, which is suspicious and not a success"));
-        check(&text(&lines, "TOTAL|3|CNY3.50"), Err("the trailer counts 3 lines, the file has 2"));
-        check(&text(&lines, "TOTAL|2|CNY3.51"), Err("the trailer's total is CNY3.51, the lines add up to CNY3.50"));
-        check(&text(&lines, "TOTAL|2|USD3.50"), Err("the trailer's total is USD3.50, the lines add up to CNY3.50"));
+        check(
+            &none,
+            Err("no transfers between header and trailer, which is suspicious and not a success"),
+        );
+        check(
+            &text(&lines, "TOTAL|3|CNY3.50"),
+            Err("the trailer counts 3 lines, the file has 2"),
+        );
+        check(
+            &text(&lines, "TOTAL|2|CNY3.51"),
+            Err("the trailer's total is CNY3.51, the lines add up to CNY3.50"),
+        );
+        check(
+            &text(&lines, "TOTAL|2|USD3.50"),
+            Err("the trailer's total is USD3.50, the lines add up to CNY3.50"),
+        );
         check(&text(&lines, "TOTAL|2"), Err("the trailer is not a count and a total"));
-        check(&text(&lines, "TOTAL|two|CNY3.50"), Err("the trailer is not a count and a total"));
+        check(
+            &text(&lines, "TOTAL|two|CNY3.50"),
+            Err("the trailer is not a count and a total"),
+        );
         let after = format!("{}{}\n", text(&lines, "TOTAL|2|CNY3.50"), lines[0]);
         check(&after, Err("there are lines after the trailer"));
         let mixed = [line(1, 1, "CNY1.00"), line(2, 1, "USD2.50")];
@@ -329,17 +408,33 @@ pub(super) mod tests {
     fn columns_go_by_name() {
         let lines = [line(1, 1, "CNY1.00")];
         let good = text(&lines, "TOTAL|1|CNY1.00");
-        check(&good.replace("|DC|", "|Direction|"), Err("unknown column \"Direction\""));
-        check(&good.replace("|InstgId|", "|TrxId|"), Err("column \"TrxId\" stands twice"));
+        check(
+            &good.replace("|DC|", "|Direction|"),
+            Err("unknown column \"Direction\""),
+        );
+        check(
+            &good.replace("|InstgId|", "|TrxId|"),
+            Err("column \"TrxId\" stands twice"),
+        );
         let cut = good.replace("|BankSerial", "").replace("|2026030200000", "");
         check(&cut, Err("column \"BankSerial\" is missing"));
-        check(&good.replace("|00|", "|00|x|"), Err("line 2 has 12 fields where the header has 11"));
+        check(
+            &good.replace("|00|", "|00|x|"),
+            Err("line 2 has 12 fields where the header has 11"),
+        );
         let mut layout = StatementLayout::default();
         layout.columns.direction = "Direction".to_owned();
         layout.columns_ignored = vec!["Remark".to_owned()];
-        let named = good.replace("|DC|", "|Direction|").replace("BankSerial", "BankSerial|Remark");
+        let named = good
+            .replace("|DC|", "|Direction|")
+            .replace("BankSerial", "BankSerial|Remark");
         let named = named.replace("|2026030200000", "|2026030200000|as agreed");
-        assert_eq!(read_lines(&mut named.as_bytes(), &layout, sample::batch(1)).unwrap().len(), 1);
+        assert_eq!(
+            read_lines(&mut named.as_bytes(), &layout, sample::batch(1))
+                .unwrap()
+                .len(),
+            1
+        );
     }
 
     #[test]
@@ -348,15 +443,35 @@ pub(super) mod tests {
         let refused = |from: &str, to: &str, expected: &str| {
             check(&text(&[good.replace(from, to)], "TOTAL|1|CNY1.00"), Err(expected));
         };
-        refused("CNY1.00", "CNY1.0", "line 2: column amount is not an amount such as CNY518.17");
-        refused("CNY1.00", "CNY0.00", "line 2: column amount is not an amount such as CNY518.17");
-        refused("CNY1.00", "CNY-1.00", "line 2: column amount is not an amount such as CNY518.17");
+        refused(
+            "CNY1.00",
+            "CNY1.0",
+            "line 2: column amount is not an amount such as CNY518.17",
+        );
+        refused(
+            "CNY1.00",
+            "CNY0.00",
+            "line 2: column amount is not an amount such as CNY518.17",
+        );
+        refused(
+            "CNY1.00",
+            "CNY-1.00",
+            "line 2: column amount is not an amount such as CNY518.17",
+        );
         refused("|D|", "|X|", "line 2: column direction is not D or C");
         refused("|00|", "|02|", "line 2: column status is not 00 or 01");
         refused("|00|", "||", "line 2: column status is not 00 or 01");
         refused("|0110|", "|110|", "line 2: column category is not four digits");
-        refused("T10:00:00", " 10:00:00", "line 2: column finish time is not a time or empty");
-        refused("|C1030131001234|", "|C103|", "line 2: column payer institution is not an institution");
+        refused(
+            "T10:00:00",
+            " 10:00:00",
+            "line 2: column finish time is not a time or empty",
+        );
+        refused(
+            "|C1030131001234|",
+            "|C103|",
+            "line 2: column payer institution is not an institution",
+        );
         refused("B202603020001", "B202603020002", "line 2 is of batch B202603020002");
         refused("B202603020001", "B2026", "line 2: column batch is not a batch id");
     }

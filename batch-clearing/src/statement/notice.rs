@@ -35,7 +35,11 @@ pub enum NoticeFault {
     #[error("batch {0} is of another day")]
     OtherDay(BatchId),
     #[error("{what} is {said}, the parts add up to {found}")]
-    Sum { what: &'static str, said: String, found: String },
+    Sum {
+        what: &'static str,
+        said: String,
+        found: String,
+    },
     #[error("amounts do not add up: {0}")]
     Money(#[from] MoneyFault),
 }
@@ -52,7 +56,10 @@ pub fn read_notice(bytes: &[u8], day: BusinessDate) -> Result<Notice, NoticeFaul
         return Err(NoticeFault::Empty);
     }
     let text = std::str::from_utf8(bytes).map_err(|_| NoticeFault::NotText)?;
-    let options = ParsingOptions { nodes_limit: NODES_MAX, ..ParsingOptions::default() };
+    let options = ParsingOptions {
+        nodes_limit: NODES_MAX,
+        ..ParsingOptions::default()
+    };
     let document = Document::parse_with_options(text, options).map_err(|fault| NoticeFault::Xml(fault.to_string()))?;
     let root = document.root_element();
     if root.tag_name().name() != "Root" {
@@ -68,12 +75,17 @@ pub fn read_notice(bytes: &[u8], day: BusinessDate) -> Result<Notice, NoticeFaul
         same("ClearAmt", signed("ClearDCFlg", flag, amount)?, net)?;
         totals.add(flag, amount)?;
     }
-    let said: usize = content(root, "ClearCntNb")?
-        .parse()
-        .map_err(|_| NoticeFault::Content { element: "ClearCntNb", rule: "a count" })?;
+    let said: usize = content(root, "ClearCntNb")?.parse().map_err(|_| NoticeFault::Content {
+        element: "ClearCntNb",
+        rule: "a count",
+    })?;
     if said != parts.len() {
         let (said, found) = (said.to_string(), parts.len().to_string());
-        return Err(NoticeFault::Sum { what: "ClearCntNb", said, found });
+        return Err(NoticeFault::Sum {
+            what: "ClearCntNb",
+            said,
+            found,
+        });
     }
     same_total("DebitCntAmt", money(root, "DebitCntAmt")?, totals.debit)?;
     same_total("CreditCntAmt", money(root, "CreditCntAmt")?, totals.credit)?;
@@ -91,9 +103,10 @@ impl Notice {
         let mut sum = Money::zero(currency);
         for part in children(list, "BatchInf") {
             let rule = "a batch id";
-            let batch: BatchId = content(part, "BatchId")?
-                .parse()
-                .map_err(|_| NoticeFault::Content { element: "BatchId", rule })?;
+            let batch: BatchId = content(part, "BatchId")?.parse().map_err(|_| NoticeFault::Content {
+                element: "BatchId",
+                rule,
+            })?;
             if batch.date() != day {
                 return Err(NoticeFault::OtherDay(batch));
             }
@@ -120,7 +133,10 @@ fn signed(element: &'static str, flag: &str, amount: Money) -> Result<Money, Not
     match flag {
         "1" => Ok(Money::zero(amount.currency()).minus(amount)?),
         "2" => Ok(amount),
-        _ => Err(NoticeFault::Content { element, rule: "1 or 2" }),
+        _ => Err(NoticeFault::Content {
+            element,
+            rule: "1 or 2",
+        }),
     }
 }
 
@@ -128,18 +144,20 @@ fn same(what: &'static str, said: Money, found: Money) -> Result<(), NoticeFault
     if said == found {
         return Ok(());
     }
-    Err(NoticeFault::Sum { what, said: said.to_string(), found: found.to_string() })
+    Err(NoticeFault::Sum {
+        what,
+        said: said.to_string(),
+        found: found.to_string(),
+    })
 }
 
 fn same_total(what: &'static str, said: Money, found: Option<Money>) -> Result<(), NoticeFault> {
     same(what, said, found.unwrap_or(Money::zero(said.currency())))
 }
 
-fn children<'a, 'input>(
-    node: Node<'a, 'input>,
-    name: &'static str,
-) -> impl Iterator<Item = Node<'a, 'input>> {
-    node.children().filter(move |child| child.is_element() && child.tag_name().name() == name)
+fn children<'a, 'input>(node: Node<'a, 'input>, name: &'static str) -> impl Iterator<Item = Node<'a, 'input>> {
+    node.children()
+        .filter(move |child| child.is_element() && child.tag_name().name() == name)
 }
 
 fn one<'a, 'input>(node: Node<'a, 'input>, name: &'static str) -> Result<Node<'a, 'input>, NoticeFault> {
@@ -153,7 +171,10 @@ fn one<'a, 'input>(node: Node<'a, 'input>, name: &'static str) -> Result<Node<'a
 fn content<'a>(node: Node<'a, '_>, name: &'static str) -> Result<&'a str, NoticeFault> {
     let child = one(node, name)?;
     if child.children().any(|inner| inner.is_element()) {
-        return Err(NoticeFault::Content { element: name, rule: "text" });
+        return Err(NoticeFault::Content {
+            element: name,
+            rule: "text",
+        });
     }
     Ok(child.text().unwrap_or_default().trim())
 }
@@ -182,7 +203,11 @@ mod tests {
 
     fn read(text: &str) -> Result<Vec<String>, String> {
         let notice = read_notice(text.as_bytes(), sample::time().date()).map_err(|fault| fault.to_string())?;
-        Ok(notice.nets.iter().map(|((batch, _), net)| format!("{batch} {net}")).collect())
+        Ok(notice
+            .nets
+            .iter()
+            .map(|((batch, _), net)| format!("{batch} {net}"))
+            .collect())
     }
 
     fn check(from: &str, to: &str, expected: &str) {
@@ -193,7 +218,11 @@ mod tests {
 
     #[test]
     fn nets_are_the_banks() {
-        let nets = ["B202603020001 CNY-42.00", "B202603020002 CNY12.00", "B202603020003 CNY5.00"];
+        let nets = [
+            "B202603020001 CNY-42.00",
+            "B202603020002 CNY12.00",
+            "B202603020003 CNY5.00",
+        ];
         assert_eq!(read(GOOD), Ok(nets.map(str::to_owned).to_vec()));
         let nothing = "<Root><ClearCntNb>0</ClearCntNb><DebitCntAmt>CNY0.00</DebitCntAmt>\
              <CreditCntAmt>CNY0.00</CreditCntAmt><ClearList/></Root>";
@@ -202,29 +231,78 @@ mod tests {
 
     #[test]
     fn sums_that_do_not_agree() {
-        check("CNY42.00", "CNY42.01", "ClearAmt is CNY-30.00, the parts add up to CNY-30.01");
-        check("<BatchDCFlg>2", "<BatchDCFlg>1", "ClearAmt is CNY-30.00, the parts add up to CNY-54.00");
-        check("CNY30.00", "CNY31.00", "DebitCntAmt is CNY31.00, the parts add up to CNY30.00");
-        check("<CreditCntAmt>CNY5.00", "<CreditCntAmt>CNY0.00", "CreditCntAmt is CNY0.00, the parts add up to CNY5.00");
-        check("<ClearCntNb>2", "<ClearCntNb>3", "ClearCntNb is 3, the parts add up to 2");
+        check(
+            "CNY42.00",
+            "CNY42.01",
+            "ClearAmt is CNY-30.00, the parts add up to CNY-30.01",
+        );
+        check(
+            "<BatchDCFlg>2",
+            "<BatchDCFlg>1",
+            "ClearAmt is CNY-30.00, the parts add up to CNY-54.00",
+        );
+        check(
+            "CNY30.00",
+            "CNY31.00",
+            "DebitCntAmt is CNY31.00, the parts add up to CNY30.00",
+        );
+        check(
+            "<CreditCntAmt>CNY5.00",
+            "<CreditCntAmt>CNY0.00",
+            "CreditCntAmt is CNY0.00, the parts add up to CNY5.00",
+        );
+        check(
+            "<ClearCntNb>2",
+            "<ClearCntNb>3",
+            "ClearCntNb is 3, the parts add up to 2",
+        );
     }
 
     #[test]
     fn what_is_not_a_notice() {
         check("B202603020002", "B202603020001", "batch B202603020001 stands twice");
-        check("B202603020002", "B202603030002", "batch B202603030002 is of another day");
+        check(
+            "B202603020002",
+            "B202603030002",
+            "batch B202603030002 is of another day",
+        );
         check("B202603020002", "B2", "element BatchId is not a batch id");
-        check("CNY42.00", "42.00", "element BatchNetAmt is not an amount such as CNY518.17");
+        check(
+            "CNY42.00",
+            "42.00",
+            "element BatchNetAmt is not an amount such as CNY518.17",
+        );
         check("<BatchDCFlg>2", "<BatchDCFlg>D", "element BatchDCFlg is not 1 or 2");
         check("<ClearCntNb>2", "<ClearCntNb>two", "element ClearCntNb is not a count");
-        check("<ClearCntNb>2</ClearCntNb>", "", "element ClearCntNb is missing or stands more than once");
+        check(
+            "<ClearCntNb>2</ClearCntNb>",
+            "",
+            "element ClearCntNb is missing or stands more than once",
+        );
         check("<DebitCntAmt>", "<DebitCntAmt><x/>", "element DebitCntAmt is not text");
-        check("<Root>", "<Root><ClearList/>", "element ClearList is missing or stands more than once");
-        assert_eq!(read("  \n"), Err("empty, which is suspicious and not a success".to_owned()));
-        assert_eq!(read("<Other/>"), Err("element Root is missing or stands more than once".to_owned()));
-        let entities = format!("<!DOCTYPE Root [<!ENTITY a \"b\">]>{}", GOOD.split_once("?>").unwrap().1);
+        check(
+            "<Root>",
+            "<Root><ClearList/>",
+            "element ClearList is missing or stands more than once",
+        );
+        assert_eq!(
+            read("  \n"),
+            Err("empty, which is suspicious and not a success".to_owned())
+        );
+        assert_eq!(
+            read("<Other/>"),
+            Err("element Root is missing or stands more than once".to_owned())
+        );
+        let entities = format!(
+            "<!DOCTYPE Root [<!ENTITY a \"b\">]>{}",
+            GOOD.split_once("?>").unwrap().1
+        );
         assert!(read(&entities).unwrap_err().starts_with("not XML that can be read"));
-        assert!(read(&GOOD[..GOOD.len() - 10]).unwrap_err().starts_with("not XML that can be read"));
+        assert!(
+            read(&GOOD[..GOOD.len() - 10])
+                .unwrap_err()
+                .starts_with("not XML that can be read")
+        );
         let many = format!("<Root>{}</Root>", "<x/>".repeat(210_000));
         assert!(read(&many).unwrap_err().starts_with("not XML that can be read"));
     }

@@ -11,16 +11,27 @@ use crate::{Test, block_on, sample};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
-        Test::new("clearing::nets_kept_are_nets_recomputed", |database| block_on(nets(database))),
-        Test::new("clearing::a_broken_invariant_is_named", |database| block_on(violations(database))),
-        Test::new("clearing::what_comes_late_changes_no_net_of_a_closed_date", |database| block_on(late(database))),
-        Test::new("clearing::a_date_closes_between_chunks_that_run", |database| block_on(busy_closing(database))),
-        Test::new("clearing::other_dates_stay_open", |database| block_on(other_dates(database))),
+        Test::new("clearing::nets_kept_are_nets_recomputed", |database| {
+            block_on(nets(database))
+        }),
+        Test::new("clearing::a_broken_invariant_is_named", |database| {
+            block_on(violations(database))
+        }),
+        Test::new(
+            "clearing::what_comes_late_changes_no_net_of_a_closed_date",
+            |database| block_on(late(database)),
+        ),
+        Test::new("clearing::a_date_closes_between_chunks_that_run", |database| {
+            block_on(busy_closing(database))
+        }),
+        Test::new("clearing::other_dates_stay_open", |database| {
+            block_on(other_dates(database))
+        }),
     ]
 }
 
 fn day() -> BusinessDate {
-    sample::DAY.parse().unwrap()
+    sample::time().date()
 }
 
 /// Transfers of every kind over four batches and five institutions, in a shard.
@@ -39,7 +50,9 @@ fn mixed(shard: u8, numbers: std::ops::Range<u64>) -> Vec<Vec<u8>> {
 }
 
 async fn audited(database: &Database) -> NetReport {
-    net::audited(&mut database.connect().await, day(), sample::bank()).await.unwrap()
+    net::audited(&mut database.connect().await, day(), sample::bank())
+        .await
+        .unwrap()
 }
 
 async fn nets(database: Database) {
@@ -57,7 +70,10 @@ async fn nets(database: Database) {
     assert_eq!(posted, 4 * 86);
     // payments of numbers 0, 3, 6 …: what the bank owes is what was paid
     let paid = "SELECT sum(minor)::bigint FROM transfer WHERE kind = 'payment' AND refusal IS NULL";
-    assert_eq!(banks.iter().map(|line| line.debit_minor).sum::<i64>(), database.number(paid).await);
+    assert_eq!(
+        banks.iter().map(|line| line.debit_minor).sum::<i64>(),
+        database.number(paid).await
+    );
 }
 
 async fn violations(database: Database) {
@@ -65,7 +81,9 @@ async fn violations(database: Database) {
     audited(&database).await;
     let check = async |damage: &str, expected: &str, repair: &str| {
         database.execute(damage).await;
-        let refused = net::audited(&mut database.connect().await, day(), sample::bank()).await.unwrap_err();
+        let refused = net::audited(&mut database.connect().await, day(), sample::bank())
+            .await
+            .unwrap_err();
         assert!(refused.to_string().contains(expected), "{damage}: {refused}");
         database.execute(repair).await;
         audited(&database).await;
@@ -123,13 +141,30 @@ async fn late(database: Database) {
     assert_eq!((after.state.as_str(), after.late_transfers), ("closed", 10));
     // a batch that nobody had heard of before the date was closed is closed from the start
     let (transfer, entries) = sample::transfer(TransferKind::Payment, 2_000_001, 500);
-    let transfer = Transfer { batch: sample::batch(9), ..transfer };
-    copy(&database, 2, &sample::chain(sample::shard(2), [sample::decided(transfer, entries)]), 1).await;
-    assert_eq!(database.number("SELECT count(*) FROM batch WHERE state = 'open'").await, 0);
+    let transfer = Transfer {
+        batch: sample::batch(9),
+        ..transfer
+    };
+    copy(
+        &database,
+        2,
+        &sample::chain(sample::shard(2), [sample::decided(transfer, entries)]),
+        1,
+    )
+    .await;
+    assert_eq!(
+        database.number("SELECT count(*) FROM batch WHERE state = 'open'").await,
+        0
+    );
     assert_eq!(database.number("SELECT count(*) FROM late_transfer").await, 11);
     let again = closing::close(&mut client, day(), day()).await.unwrap();
     assert_eq!((again.closed_now, again.batches, again.late_transfers), (false, 5, 11));
-    assert_eq!(database.number("SELECT sequence FROM closing_position WHERE shard = 0").await, 30);
+    assert_eq!(
+        database
+            .number("SELECT sequence FROM closing_position WHERE shard = 0")
+            .await,
+        30
+    );
     let tomorrow: BusinessDate = "2026-03-03".parse().unwrap();
     let refused = closing::close(&mut client, tomorrow, day()).await.unwrap_err();
     assert!(matches!(refused, ClosingFault::NotBegun(_)), "{refused}");
@@ -151,9 +186,17 @@ async fn busy_closing(database: Database) {
     }
     // every transfer is either in a net position or late, never both and never neither: the audit recomputes exactly that
     let report = audited(&database).await;
-    let posted: i64 = report.positions.iter().filter(|line| line.role == "bank").map(|line| line.posted).sum();
+    let posted: i64 = report
+        .positions
+        .iter()
+        .filter(|line| line.role == "bank")
+        .map(|line| line.posted)
+        .sum();
     let late = "SELECT count(*) FROM late_transfer WHERE refusal IS NULL";
-    assert_eq!(posted + database.number(late).await, i64::try_from(report.transfers_posted).unwrap());
+    assert_eq!(
+        posted + database.number(late).await,
+        i64::try_from(report.transfers_posted).unwrap()
+    );
     assert!(posted > 0);
 }
 
@@ -164,5 +207,8 @@ async fn other_dates(database: Database) {
     closing::close(&mut client, other, day()).await.unwrap();
     let report = audited(&database).await;
     assert_eq!((report.state.as_str(), report.late_transfers), ("open", 0));
-    assert_eq!(database.number("SELECT count(*) FROM batch WHERE state = 'open'").await, 4);
+    assert_eq!(
+        database.number("SELECT count(*) FROM batch WHERE state = 'open'").await,
+        4
+    );
 }

@@ -9,22 +9,44 @@ use crate::{Test, block_on, sample};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
-        Test::new("copying::each_record_arrives_once_however_often_it_is_delivered", |database| {
-            block_on(duplicates(database));
+        Test::new(
+            "copying::each_record_arrives_once_however_often_it_is_delivered",
+            |database| {
+                block_on(duplicates(database));
+            },
+        ),
+        Test::new("copying::goes_on_where_it_stopped", |database| {
+            block_on(restart(database))
         }),
-        Test::new("copying::goes_on_where_it_stopped", |database| block_on(restart(database))),
-        Test::new("copying::a_gap_stops_and_leaves_nothing_behind", |database| block_on(gap(database))),
-        Test::new("copying::a_chunk_that_does_not_continue_is_refused", |database| block_on(stale(database))),
-        Test::new("copying::a_failed_chunk_leaves_neither_rows_nor_position", |database| block_on(failed(database))),
-        Test::new("copying::one_process_replicates_a_shard", |database| block_on(one_at_a_time(database))),
-        Test::new("copying::shards_are_committed_side_by_side", |database| block_on(side_by_side(database))),
-        Test::new("copying::rows_say_what_the_records_say", |database| block_on(rows(database))),
+        Test::new("copying::a_gap_stops_and_leaves_nothing_behind", |database| {
+            block_on(gap(database))
+        }),
+        Test::new("copying::a_chunk_that_does_not_continue_is_refused", |database| {
+            block_on(stale(database))
+        }),
+        Test::new("copying::a_failed_chunk_leaves_neither_rows_nor_position", |database| {
+            block_on(failed(database))
+        }),
+        Test::new("copying::one_process_replicates_a_shard", |database| {
+            block_on(one_at_a_time(database))
+        }),
+        Test::new("copying::shards_are_committed_side_by_side", |database| {
+            block_on(side_by_side(database))
+        }),
+        Test::new("copying::rows_say_what_the_records_say", |database| {
+            block_on(rows(database))
+        }),
     ]
 }
 
 pub(crate) fn incoming(records: &[Vec<u8>], first_offset: i64) -> Vec<Incoming> {
     let numbered = (first_offset + 1..).zip(records);
-    numbered.map(|(next, encoded)| Incoming { encoded: encoded.clone(), next_offset: Some(next) }).collect()
+    numbered
+        .map(|(next, encoded)| Incoming {
+            encoded: encoded.clone(),
+            next_offset: Some(next),
+        })
+        .collect()
 }
 
 /// Opens a shard, waiting for the connection of an earlier writer to be gone.
@@ -56,7 +78,9 @@ async fn counts(database: &Database) -> [i64; 4] {
         database.number("SELECT count(*) FROM journal_record").await,
         database.number("SELECT count(*) FROM transfer").await,
         database.number("SELECT count(*) FROM entry").await,
-        database.number("SELECT COALESCE(sum(sequence), 0)::bigint FROM replication_position").await,
+        database
+            .number("SELECT COALESCE(sum(sequence), 0)::bigint FROM replication_position")
+            .await,
     ]
 }
 
@@ -85,7 +109,13 @@ async fn duplicates(database: Database) {
 async fn restart(database: Database) {
     let journal = sample::journal(sample::shard(0), 60);
     let (mut writer, position) = open(&database, 0).await;
-    assert_eq!(position, StoredPosition { chain: ChainPosition::start(sample::shard(0)), kafka_offset: 0 });
+    assert_eq!(
+        position,
+        StoredPosition {
+            chain: ChainPosition::start(sample::shard(0)),
+            kafka_offset: 0
+        }
+    );
     let chunk = Chunk::prepare(position.chain, &incoming(&journal[..25], 100), sample::bank()).unwrap();
     writer.commit(chunk).await.unwrap();
     // a chunk was prepared and its process died
@@ -111,7 +141,10 @@ async fn gap(database: Database) {
     // a journal that continues another history is refused as well
     let other = sample::journal_of_amount(sample::shard(0), 20, 7);
     let refused = Chunk::prepare(position, &incoming(&other[10..], 0), sample::bank()).unwrap_err();
-    assert_eq!(refused.to_string(), "shard 0: record 11 does not follow from the one before it");
+    assert_eq!(
+        refused.to_string(),
+        "shard 0: record 11 does not follow from the one before it"
+    );
 }
 
 async fn stale(database: Database) {
@@ -120,7 +153,17 @@ async fn stale(database: Database) {
     let chunk = |records: &[Vec<u8>]| Chunk::prepare(position.chain, &incoming(records, 0), sample::bank()).unwrap();
     writer.commit(chunk(&journal[..10])).await.unwrap();
     let refused = writer.commit(chunk(&journal)).await.unwrap_err();
-    assert!(matches!(refused, CommitFault::PositionMoved { expected: 0, found: 10, .. }), "{refused}");
+    assert!(
+        matches!(
+            refused,
+            CommitFault::PositionMoved {
+                expected: 0,
+                found: 10,
+                ..
+            }
+        ),
+        "{refused}"
+    );
     assert!(refused.is_passing());
     assert_eq!(counts(&database).await, expected_counts(10));
 }
@@ -129,7 +172,9 @@ async fn failed(database: Database) {
     let journal = sample::journal(sample::shard(0), 20);
     copy(&database, 0, &journal[..10], 10).await;
     // the last table written to refuses: everything before it in the transaction must go too
-    database.execute("ALTER TABLE net_position ADD CONSTRAINT none CHECK (posted < 0) NOT VALID").await;
+    database
+        .execute("ALTER TABLE net_position ADD CONSTRAINT none CHECK (posted < 0) NOT VALID")
+        .await;
     let (mut writer, position) = open(&database, 0).await;
     let chunk = || Chunk::prepare(position.chain, &incoming(&journal[10..], 0), sample::bank()).unwrap();
     let fault = writer.commit(chunk()).await.unwrap_err();
@@ -192,6 +237,14 @@ async fn rows(database: Database) {
     assert_eq!(database.number(same).await, 6);
     let agreement = "SELECT count(*) FROM agreement_version WHERE expires = '2045-01-01' AND daily_count_max = 100";
     assert_eq!(database.number(agreement).await, 1);
-    assert_eq!(database.number("SELECT minor FROM account_opening WHERE status = 'open'").await, 1_000);
-    assert_eq!(database.number("SELECT count(*) FROM batch WHERE state = 'open'").await, 1);
+    assert_eq!(
+        database
+            .number("SELECT minor FROM account_opening WHERE status = 'open'")
+            .await,
+        1_000
+    );
+    assert_eq!(
+        database.number("SELECT count(*) FROM batch WHERE state = 'open'").await,
+        1
+    );
 }

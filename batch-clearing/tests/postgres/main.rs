@@ -5,7 +5,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::panic,
     reason = "a test that cannot go on fails by panicking"
 )]
 
@@ -16,7 +15,6 @@ mod fake_ledger;
 mod kafka;
 mod night;
 #[path = "../../src/sample.rs"]
-#[expect(dead_code, reason = "not every test binary uses every sample")]
 mod sample;
 mod server;
 
@@ -29,7 +27,13 @@ use server::{Database, Server};
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
     let server = Arc::new(Server::start());
-    let tests = [clearing::tests(), commands::tests(), copying::tests(), kafka::tests(), night::tests()];
+    let tests = [
+        clearing::tests(),
+        commands::tests(),
+        copying::tests(),
+        kafka::tests(),
+        night::tests(),
+    ];
     let trials = tests.into_iter().flatten().map(|test| test.trial(&server)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(server);
@@ -58,5 +62,10 @@ impl Test {
 
 /// Runs a test's future on a runtime of its own.
 fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
 }

@@ -31,7 +31,11 @@ impl Server {
         if is_root() {
             run(Command::new("chown").arg("postgres").arg(directory.path()));
         }
-        let server = Self { programs, directory, databases: AtomicU32::new(0) };
+        let server = Self {
+            programs,
+            directory,
+            databases: AtomicU32::new(0),
+        };
         let initdb = ["-A", "trust", "-U", "clearing", "-E", "UTF8", "--locale=C", "--no-sync"];
         run(server.program("initdb").arg("-D").arg(server.data()).args(initdb));
         let options = format!(
@@ -39,8 +43,18 @@ impl Server {
             server.directory.path().display()
         );
         let log = server.directory.path().join("log");
-        let control = server.program("pg_ctl").arg("-D").arg(server.data()).arg("-w").arg("-l").arg(log)
-            .arg("-o").arg(options).arg("start").stdout(std::process::Stdio::null()).status();
+        let control = server
+            .program("pg_ctl")
+            .arg("-D")
+            .arg(server.data())
+            .arg("-w")
+            .arg("-l")
+            .arg(log)
+            .arg("-o")
+            .arg(options)
+            .arg("start")
+            .stdout(std::process::Stdio::null())
+            .status();
         assert!(control.unwrap().success(), "PostgreSQL did not start");
         server
     }
@@ -49,7 +63,10 @@ impl Server {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
         let name = format!("test_{number}");
         let url = |name: &str| {
-            format!("host={} port=5432 user=clearing dbname={name}", self.directory.path().display())
+            format!(
+                "host={} port=5432 user=clearing dbname={name}",
+                self.directory.path().display()
+            )
         };
         let database = Database { url: url(&name) };
         block_on(async {
@@ -69,7 +86,9 @@ impl Server {
         let path = self.programs.join(name);
         if is_root() {
             let mut command = Command::new("setpriv");
-            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]).arg(path);
+            command
+                .args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"])
+                .arg(path);
             command.current_dir("/");
             command
         } else {
@@ -80,7 +99,11 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        run(self.program("pg_ctl").arg("-D").arg(self.data()).args(["-m", "immediate", "-w", "stop"]));
+        run(self
+            .program("pg_ctl")
+            .arg("-D")
+            .arg(self.data())
+            .args(["-m", "immediate", "-w", "stop"]));
     }
 }
 
@@ -104,14 +127,22 @@ fn is_root() -> bool {
 }
 
 fn programs() -> PathBuf {
-    let versions = Path::new("/usr/lib/postgresql").read_dir().expect("PostgreSQL is installed");
+    let versions = Path::new("/usr/lib/postgresql")
+        .read_dir()
+        .expect("PostgreSQL is installed");
     let newest = versions.map(|entry| entry.unwrap().path()).max_by_key(|path| {
-        path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok())
+        path.file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.parse::<u32>().ok())
     });
     newest.expect("PostgreSQL is installed").join("bin")
 }
 
 fn run(command: &mut Command) {
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

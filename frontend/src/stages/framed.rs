@@ -28,7 +28,11 @@ impl Framed {
     /// Reads exactly the signed bytes and holds them against everything that costs no cryptography.
     pub fn parse(self, rules: &Rules) -> Result<Parsed, Setback> {
         let (header, request) = read_request(&self.signed, &rules.profile).map_err(|fault| {
-            let origin = fault.header.map(Origin::from).unwrap_or_default().looking_like(&self.signature);
+            let origin = fault
+                .header
+                .map(Origin::from)
+                .unwrap_or_default()
+                .looking_like(&self.signature);
             Setback::new(origin, Fault::Message(fault))
         })?;
         let origin = Origin::of(&header, &request).looking_like(&self.signature);

@@ -1,9 +1,7 @@
 //! Messages as the network sends them, and what an answer says in one line.
 
-use std::str;
-
-use base64_of_tests::encode;
-use bytes::Bytes;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use frontend::http::{HeaderLines, ISSUER, MESSAGE_TYPE};
 use frontend_messages::{
     Answer, BusinessReturn, MessageHeader, OriginalOutcome, Profile, SidedSerial, assemble, read_answer, split,
@@ -12,14 +10,14 @@ use hyper::header::{HeaderMap, HeaderValue};
 
 use crate::stand_ins::StandInSigner;
 
-pub const NETWORK: &str = "G4000311000018";
-pub const BANK: &str = "C1030131001234";
-pub const INSTITUTION: &str = "Z2000133000019";
-pub const AGREEMENT: &str = "1000000000000000017";
-pub const TRANSFER: &str = "2026030200000000000000011000001";
-pub const ORIGINAL: &str = "2026030200000000000000010000002";
+pub(crate) const NETWORK: &str = "G4000311000018";
+pub(crate) const BANK: &str = "C1030131001234";
+pub(crate) const INSTITUTION: &str = "Z2000133000019";
+pub(crate) const AGREEMENT: &str = "1000000000000000017";
+pub(crate) const TRANSFER: &str = "2026030200000000000000011000001";
+pub(crate) const ORIGINAL: &str = "2026030200000000000000010000002";
 /// What the signature of a request is does not matter: the stand-in verifies none.
-pub const SIGNATURE: [u8; 70] = [0x30; 70];
+pub(crate) const SIGNATURE: [u8; 70] = [0x30; 70];
 
 /// `<root>…</root>` of a message of this number.
 fn root(number: u16, direction: &str, envelope: &str, body: &str) -> String {
@@ -30,7 +28,7 @@ fn root(number: u16, direction: &str, envelope: &str, body: &str) -> String {
     )
 }
 
-pub fn payment() -> String {
+pub(crate) fn payment() -> String {
     let body = format!(
         "<PyerInf><PyerAcctIssrId>{BANK}</PyerAcctIssrId><PyerAcctTp>00</PyerAcctTp><SgnNo>{AGREEMENT}</SgnNo></PyerInf>\
          <RPFlg>1</RPFlg><PyeeInf><PyeeAcctIssrId>{INSTITUTION}</PyeeAcctIssrId><PyeeNm>Shop</PyeeNm></PyeeInf>\
@@ -40,7 +38,7 @@ pub fn payment() -> String {
     root(201, "22", "", &body)
 }
 
-pub fn refund() -> String {
+pub(crate) fn refund() -> String {
     let body = format!(
         "<PyerInf><PyerAcctIssrId>{INSTITUTION}</PyerAcctIssrId></PyerInf>\
          <PyeeInf><PyeeAcctIssrId>{BANK}</PyeeAcctIssrId><SgnNo>{AGREEMENT}</SgnNo></PyeeInf>\
@@ -54,21 +52,21 @@ pub fn refund() -> String {
 
 /// The four encrypted fields of a payout, in clear for the test's eye.
 #[derive(Clone, Copy)]
-pub struct Sealed {
-    pub payer_number: &'static [u8],
-    pub payer_name: &'static [u8],
-    pub payee_number: &'static [u8],
-    pub payee_name: &'static [u8],
+pub(crate) struct Sealed {
+    pub(crate) payer_number: &'static [u8],
+    pub(crate) payer_name: &'static [u8],
+    pub(crate) payee_number: &'static [u8],
+    pub(crate) payee_name: &'static [u8],
 }
 
-pub const SEALED: Sealed = Sealed {
+pub(crate) const SEALED: Sealed = Sealed {
     payer_number: b"payer number",
     payer_name: b"payer name",
     payee_number: b"payee number",
     payee_name: b"payee name",
 };
 
-pub fn payout(sealed: Sealed) -> String {
+pub(crate) fn payout(sealed: Sealed) -> String {
     let payee = format!(
         "<PyeeBkNo>{}</PyeeBkNo><PyeeBkNm>{}</PyeeBkNm>",
         base64(sealed.payee_number),
@@ -79,12 +77,15 @@ pub fn payout(sealed: Sealed) -> String {
         base64(sealed.payer_number),
         base64(sealed.payer_name)
     );
-    let envelope = format!("<NcrptnSN>4000000203</NcrptnSN><DgtlEnvlp>{}</DgtlEnvlp>", base64(b"key"));
+    let envelope = format!(
+        "<NcrptnSN>4000000203</NcrptnSN><DgtlEnvlp>{}</DgtlEnvlp>",
+        base64(b"key")
+    );
     payout_of(&envelope, &payer, &payee)
 }
 
 /// A payout that names its payee by agreement and has nothing encrypted.
-pub fn payout_by_agreement() -> String {
+pub(crate) fn payout_by_agreement() -> String {
     payout_of("", "", &format!("<PyeeSgnNo>{AGREEMENT}</PyeeSgnNo>"))
 }
 
@@ -98,10 +99,74 @@ fn payout_of(envelope: &str, payer: &str, payee: &str) -> String {
     root(211, "23", envelope, &body)
 }
 
-pub fn query() -> String {
+pub(crate) fn query() -> String {
     let body = format!(
         "<OriTrxInf><OriTrxCtgy>0110</OriTrxCtgy><OriTrxId>{ORIGINAL}</OriTrxId>\
          <OriTrxDtTm>2026-03-02T09:59:59</OriTrxDtTm></OriTrxInf>"
     );
     root(301, "22", "", &body)
+}
+
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// The whole body.
+pub(crate) fn framed(root: &str) -> Vec<u8> {
+    assemble(root, &SIGNATURE)
+}
+
+/// Header lines that agree with a message of this number.
+pub(crate) fn header_lines(number: u16) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        MESSAGE_TYPE,
+        HeaderValue::from_str(&format!("epcc.{number}.001.01")).unwrap(),
+    );
+    headers.insert(ISSUER, HeaderValue::from_static(NETWORK));
+    headers
+}
+
+pub(crate) fn lines(number: u16) -> HeaderLines {
+    HeaderLines::of(&header_lines(number))
+}
+
+/// Reads an answer and checks that the stand-in signed exactly these bytes under the serial they name.
+pub(crate) fn read(body: &[u8]) -> (MessageHeader, Answer) {
+    let frame = split(body).unwrap();
+    let (header, answer) = read_answer(frame.signed(), &Profile::default()).unwrap();
+    let signature = StandInSigner::signature(&header.signing_serial, frame.signed());
+    assert_eq!(frame.signature(), signature, "signed by {}", header.signing_serial);
+    assert_eq!(header.issuer.as_str(), BANK);
+    (header, answer)
+}
+
+/// Number, direction, `SysRtnCd`, `TrxStatus`, `BizStsCd`, serial, signing serial.
+pub(crate) fn in_one_line(body: &[u8]) -> String {
+    let (header, answer) = read(body);
+    let (status, business, serial) = match &answer {
+        Answer::Transfer(answer) => {
+            let outcome = &answer.outcome;
+            (Some(outcome.status), outcome.business.as_ref(), outcome.serial)
+        }
+        Answer::Payout(answer) => (Some(answer.outcome.status), answer.outcome.business.as_ref(), None),
+        Answer::Query(answer) => match &answer.original {
+            None => (None, None, None),
+            Some(OriginalOutcome::NotFound(business)) => (None, Some(business), None),
+            Some(OriginalOutcome::Known(known)) => (Some(known.status), known.business.as_ref(), known.serial),
+        },
+        Answer::General(_) => (None, None, None),
+    };
+    let serial = serial
+        .as_ref()
+        .map_or("-", |serial| SidedSerial::serial(serial).as_str());
+    format!(
+        "{} {} {} {} {} {serial} by {}",
+        answer.message_type().number(),
+        header.direction.code(),
+        answer.system().code,
+        status.map_or("-", |status| status.code()),
+        business.map_or("-", |business: &BusinessReturn| business.code.as_str()),
+        header.signing_serial,
+    )
 }

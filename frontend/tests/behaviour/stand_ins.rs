@@ -19,21 +19,21 @@ use tokio::time::Instant;
 use crate::messages::{BANK, NETWORK};
 
 /// 2026-03-02T10:00:01 in China.
-pub const NOW_UNIX_SECONDS: i64 = 1_772_416_801;
-pub const FIRST_SERIAL: &str = "4000000201";
+pub(crate) const NOW_UNIX_SECONDS: i64 = 1_772_416_801;
+pub(crate) const FIRST_SERIAL: &str = "4000000201";
 
-pub struct StandInSigner {
-    pub suite: Suite,
-    pub rejects: Option<Rejection>,
-    pub open_fails: Option<SignerFault>,
-    pub seal_fails: Option<SignerFault>,
-    pub sign_fails: Option<SignerFault>,
+pub(crate) struct StandInSigner {
+    pub(crate) suite: Suite,
+    pub(crate) rejects: Option<Rejection>,
+    pub(crate) open_fails: Option<SignerFault>,
+    pub(crate) seal_fails: Option<SignerFault>,
+    pub(crate) sign_fails: Option<SignerFault>,
     /// How many times the signing key is replaced after its serial was told.
-    pub rotations: usize,
-    pub tokens_withheld: usize,
-    pub opened: Mutex<Vec<Open>>,
-    pub sealed: Mutex<Vec<Seal>>,
-    signings: AtomicUsize,
+    pub(crate) rotations: usize,
+    pub(crate) tokens_withheld: usize,
+    pub(crate) opened: Mutex<Vec<Open>>,
+    pub(crate) sealed: Mutex<Vec<Seal>>,
+    pub(crate) signings: AtomicUsize,
 }
 
 impl Default for StandInSigner {
@@ -64,35 +64,51 @@ impl StandInSigner {
         (of_suite + rotation).to_string()
     }
 
-    pub fn signature(serial: &str, signed: &[u8]) -> Vec<u8> {
+    pub(crate) fn signature(serial: &str, signed: &[u8]) -> Vec<u8> {
         let mut digest = Sha256::new();
         digest.update(serial);
         digest.update(signed);
         digest.finalize().to_vec()
     }
 
-    pub fn token(ciphertext: &[u8]) -> [u8; 32] {
+    pub(crate) fn token(ciphertext: &[u8]) -> [u8; 32] {
         Sha256::digest(ciphertext).into()
     }
 }
 
 impl Signer for StandInSigner {
     async fn open(&self, work: Open, _: Instant) -> Result<OpenVerdict, SignerFault> {
-        let tokens = work.fields.iter().skip(self.tokens_withheld).map(|field| Self::token(&field.ciphertext)).collect();
+        let tokens = work
+            .fields
+            .iter()
+            .skip(self.tokens_withheld)
+            .map(|field| Self::token(&field.ciphertext))
+            .collect();
         self.opened.lock().unwrap().push(work);
         match (&self.open_fails, self.rejects) {
             (Some(fault), _) => Err(fault.clone()),
             (None, Some(rejection)) => Ok(OpenVerdict::Rejected(rejection)),
-            (None, None) => Ok(OpenVerdict::Opened { suite: self.suite, tokens }),
+            (None, None) => Ok(OpenVerdict::Opened {
+                suite: self.suite,
+                tokens,
+            }),
         }
     }
 
     async fn seal(&self, work: Seal, _: Instant) -> Result<Sealed, SignerFault> {
-        let fields = work.fields.iter().map(|field| [b"again ", &field[..]].concat()).collect();
+        let fields = work
+            .fields
+            .iter()
+            .map(|field| [b"again ", &field[..]].concat())
+            .collect();
         self.sealed.lock().unwrap().push(work);
         match &self.seal_fails {
             Some(fault) => Err(fault.clone()),
-            None => Ok(Sealed { encryption_serial: "4000000111".to_owned(), envelope: vec![7; 32], fields }),
+            None => Ok(Sealed {
+                encryption_serial: "4000000111".to_owned(),
+                envelope: vec![7; 32],
+                fields,
+            }),
         }
     }
 
@@ -116,13 +132,13 @@ impl Signer for StandInSigner {
 
 type Posting = Box<dyn Fn(&Instruction) -> PostReply + Send + Sync>;
 
-pub struct StandInBooks {
-    pub posts: Posting,
-    pub finds: QueryReply,
+pub(crate) struct StandInBooks {
+    pub(crate) posts: Posting,
+    pub(crate) finds: QueryReply,
     /// Answers only when the deadline has come.
-    pub slow: bool,
-    pub posted: Mutex<Vec<(Instruction, Evidence)>>,
-    pub queried: Mutex<Vec<TransferKey>>,
+    pub(crate) slow: bool,
+    pub(crate) posted: Mutex<Vec<(Instruction, Evidence)>>,
+    pub(crate) queried: Mutex<Vec<TransferKey>>,
 }
 
 impl Default for StandInBooks {
@@ -132,7 +148,7 @@ impl Default for StandInBooks {
 }
 
 impl StandInBooks {
-    pub fn posting(posts: impl Fn(&Instruction) -> PostReply + Send + Sync + 'static) -> Self {
+    pub(crate) fn posting(posts: impl Fn(&Instruction) -> PostReply + Send + Sync + 'static) -> Self {
         Self {
             posts: Box::new(posts),
             finds: QueryReply::NotFound,
@@ -142,8 +158,11 @@ impl StandInBooks {
         }
     }
 
-    pub fn finding(finds: QueryReply) -> Self {
-        Self { finds, ..Self::default() }
+    pub(crate) fn finding(finds: QueryReply) -> Self {
+        Self {
+            finds,
+            ..Self::default()
+        }
     }
 }
 
@@ -163,15 +182,21 @@ impl Books for StandInBooks {
     }
 }
 
-pub fn decided(instruction: &Instruction, decision: Decision) -> PostReply {
-    PostReply::Decided { transfer: transfer(instruction, decision), repeat: false }
+pub(crate) fn decided(instruction: &Instruction, decision: Decision) -> PostReply {
+    PostReply::Decided {
+        transfer: transfer(instruction, decision),
+        repeat: false,
+    }
 }
 
-pub fn repeated(instruction: &Instruction, decision: Decision) -> PostReply {
-    PostReply::Decided { transfer: transfer(instruction, decision), repeat: true }
+pub(crate) fn repeated(instruction: &Instruction, decision: Decision) -> PostReply {
+    PostReply::Decided {
+        transfer: transfer(instruction, decision),
+        repeat: true,
+    }
 }
 
-pub fn transfer(instruction: &Instruction, decision: Decision) -> Transfer {
+pub(crate) fn transfer(instruction: &Instruction, decision: Decision) -> Transfer {
     let (agreement, account, original) = match instruction {
         Instruction::Payment(payment) => (Some(payment.agreement), None, None),
         Instruction::Refund(refund) => (Some(refund.agreement), None, Some(refund.original)),
@@ -196,7 +221,7 @@ pub fn transfer(instruction: &Instruction, decision: Decision) -> Transfer {
     }
 }
 
-pub fn rules() -> Rules {
+pub(crate) fn rules() -> Rules {
     Rules {
         bank: BANK.parse().unwrap(),
         network: NETWORK.parse().unwrap(),
@@ -208,7 +233,7 @@ pub fn rules() -> Rules {
     }
 }
 
-pub fn desk(signer: StandInSigner, books: StandInBooks) -> Desk<StandInSigner, StandInBooks> {
+pub(crate) fn desk(signer: StandInSigner, books: StandInBooks) -> Desk<StandInSigner, StandInBooks> {
     Desk {
         signer,
         books,

@@ -56,8 +56,12 @@ impl ServeFault {
             Self::Port(PortFault::Listen { .. }) => exit::ADDRESS_TAKEN,
             Self::Port(PortFault::NotLoopback(_)) => exit::CONFIGURATION,
             Self::Endpoint(fault) if fault.is_about_address() => exit::ADDRESS_TAKEN,
-            Self::Port(PortFault::Serve(_)) | Self::Endpoint(_) => exit::FAILED,
-            Self::Runtime(_) | Self::Thread(_) | Self::Directory(_) | Self::Store { .. } => exit::FAILED,
+            Self::Port(PortFault::Serve(_))
+            | Self::Endpoint(_)
+            | Self::Runtime(_)
+            | Self::Thread(_)
+            | Self::Directory(_)
+            | Self::Store { .. } => exit::FAILED,
         }
     }
 }

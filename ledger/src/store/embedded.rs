@@ -173,7 +173,8 @@ impl Tables {
         ))
     }
 
-    fn remembered(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
+    /// What is held under a key, of the records up to `committed`.
+    fn remembered(&self, key: &TransferKey, committed: u64) -> Result<Option<Remembered>, StoreFault> {
         let Some(row) = self
             .transfers
             .get(key.bytes())
@@ -182,6 +183,9 @@ impl Tables {
             return Ok(None);
         };
         let row: TransferRow = unpack("idempotency record", &row)?;
+        if row.sequence > committed {
+            return Ok(None);
+        }
         let record = self
             .journal
             .get(row.sequence.to_be_bytes())
@@ -223,7 +227,7 @@ impl Store for EmbeddedStore {
         } = &self.tables;
         let mut transfers = Vec::new();
         for key in &wanted.transfers {
-            transfers.extend(self.tables.remembered(key)?);
+            transfers.extend(self.tables.remembered(key, self.state.sequence)?);
         }
         Ok(Rows {
             accounts: fetch_rows(
@@ -297,9 +301,7 @@ impl Store for EmbeddedStore {
 
 impl Reader for EmbeddedReader {
     fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
-        let committed = self.committed.load(Ordering::Acquire);
-        let remembered = self.tables.remembered(key)?;
-        Ok(remembered.filter(|remembered| remembered.sequence <= committed))
+        self.tables.remembered(key, self.committed.load(Ordering::Acquire))
     }
 
     fn journal(&self, from: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreFault> {

@@ -1,0 +1,184 @@
+//! What every store owes, as one function over the trait. `reopen` closes the store as a crash would, without any
+//! farewell, and opens what is left.
+
+use ledger::books::{ClearingKey, HeldAccount, Remembered, Said, Sides, Usage, UsageKey};
+use ledger::shard::group::Working;
+use ledger::store::Store;
+use ledger::view::Wanted;
+use ledger_journal::{ChainPosition, JournalRecord};
+use ledger_model::{Decision, Instruction, Money};
+
+use crate::bank::{self, SHARDS, account, agreement, key, now, payment, refund, sealed, token};
+
+/// The first account whose home is the store's shard.
+fn local(store: &dyn Store) -> u64 {
+    (1..)
+        .find(|number| SHARDS.of_account(token(*number)) == store.state().shard)
+        .unwrap()
+}
+
+/// Works one group as a shard does, and commits it.
+pub(crate) fn work(store: &mut dyn Store, wanted: Wanted, task: impl FnOnce(&mut Working)) {
+    let mut working = Working::over(SHARDS, store.state().clone(), now());
+    let wanted = working.view().missing(wanted);
+    let rows = store.fetch(&wanted).unwrap();
+    working.view_mut().admit(wanted, rows);
+    task(&mut working);
+    store.commit(working.into_group(0).unwrap()).unwrap();
+}
+
+fn everything(number: u64) -> Wanted {
+    Wanted {
+        accounts: vec![token(number)],
+        agreements: vec![agreement(number).number],
+        transfers: vec![key("0110", 1), key("0110", 2), key("0121", 1)],
+        usages: vec![UsageKey {
+            agreement: agreement(number).number,
+            date: now().date(),
+        }],
+        clearing: vec![ClearingKey {
+            batch: bank::BATCH.parse().unwrap(),
+            currency: bank::amount("CNY1.00").currency(),
+        }],
+    }
+}
+
+fn open_books(store: &mut dyn Store, number: u64) {
+    work(store, everything(number), |working| {
+        working.open_account(&account(number, "CNY100.00")).unwrap();
+        working.record_agreement(&agreement(number));
+    });
+}
+
+fn post(store: &mut dyn Store, number: u64, instructions: &[Instruction]) {
+    work(store, everything(number), |working| {
+        for instruction in instructions {
+            working.post(instruction, sealed(instruction), None).unwrap();
+        }
+    });
+}
+
+pub(crate) fn conforms(mut store: Box<dyn Store>, reopen: &dyn Fn(Box<dyn Store>) -> Box<dyn Store>) {
+    let number = local(store.as_ref());
+    starts_empty(store.as_ref(), number);
+    open_books(store.as_mut(), number);
+    let paid = payment(1, number, 3_000);
+    let short = payment(2, number, 9_000);
+    post(
+        store.as_mut(),
+        number,
+        &[paid.clone(), short, refund(1, 1, number, 3_000, 500)],
+    );
+    let before = store.state().clone();
+    keeps_rows(store.as_ref(), number, &paid);
+    reads_committed(store.as_ref(), &paid);
+
+    let mut store = reopen(store);
+    assert_eq!(*store.state(), before, "the state survives");
+    keeps_rows(store.as_ref(), number, &paid);
+    reads_committed(store.as_ref(), &paid);
+    goes_on(store.as_mut(), number);
+    let store = reopen(store);
+    follows_whole_chain(store.as_ref());
+}
+
+fn starts_empty(store: &dyn Store, number: u64) {
+    assert_eq!(store.state().sequence, 0);
+    assert_eq!(store.fetch(&everything(number)).unwrap(), ledger::view::Rows::default());
+    let reader = store.reader();
+    assert_eq!(reader.transfer(&key("0110", 1)).unwrap(), None);
+    assert_eq!(reader.journal(1, 1 << 20).unwrap(), Vec::<Vec<u8>>::new());
+    assert_eq!(reader.evidence(1).unwrap(), None);
+}
+
+fn keeps_rows(store: &dyn Store, number: u64, paid: &Instruction) {
+    let rows = store.fetch(&everything(number)).unwrap();
+    let opened_with: Money = "CNY100.00".parse().unwrap();
+    let expected = HeldAccount {
+        account: account(number, "CNY75.00"),
+        opened_with,
+    };
+    assert_eq!(rows.accounts, [expected]);
+    assert_eq!(rows.agreements, [agreement(number)]);
+    let usage: Vec<Usage> = rows.usages.iter().map(|(_, usage)| *usage).collect();
+    assert_eq!(
+        usage,
+        [Usage {
+            count: 1,
+            sum_minor: 3_000
+        }]
+    );
+    let sums: Vec<Sides> = rows.clearing.iter().map(|(_, sums)| *sums).collect();
+    assert_eq!(
+        sums,
+        [Sides {
+            debit_minor: 500,
+            credit_minor: 3_000
+        }]
+    );
+    let [first, second, third] = rows.transfers.as_slice() else {
+        panic!("three transfers: {:?}", rows.transfers);
+    };
+    assert_eq!(
+        (first.refunded_minor, second.refunded_minor, third.refunded_minor),
+        (500, 0, 0)
+    );
+    assert_eq!((first.sequence, second.sequence, third.sequence), (3, 4, 5));
+    assert_eq!(first.said, Said::by(paid));
+    assert_eq!(first.transfer.decision, Decision::Posted);
+}
+
+fn reads_committed(store: &dyn Store, paid: &Instruction) {
+    let reader = store.reader();
+    let Some(Remembered { sequence, transfer, .. }) = reader.transfer(paid.key()).unwrap() else {
+        panic!("the payment is there");
+    };
+    assert_eq!((sequence, transfer.amount), (3, paid.amount()));
+    let all = reader.journal(1, 1 << 20).unwrap();
+    assert_eq!(all.len(), 5);
+    assert_eq!(reader.journal(4, 1 << 20).unwrap(), all[3..]);
+    assert_eq!(
+        reader.journal(2, 1).unwrap(),
+        all[1..2],
+        "at least one record, whatever the bound"
+    );
+    assert_eq!(reader.journal(6, 1 << 20).unwrap(), Vec::<Vec<u8>>::new());
+    let kept = reader.evidence(3).unwrap().unwrap();
+    assert_eq!(ledger::evidence::open(&kept).unwrap(), bank::evidence(paid));
+    assert_eq!(reader.evidence(1).unwrap(), None, "an opening has no evidence");
+}
+
+/// A reader taken earlier follows what is committed later.
+fn goes_on(store: &mut dyn Store, number: u64) {
+    let reader = store.reader();
+    let missing = key("0110", 3);
+    assert_eq!(reader.transfer(&missing).unwrap(), None);
+    let mut wanted = everything(number);
+    wanted.transfers.push(missing);
+    let paid = payment(3, number, 100);
+    work(store, wanted, |working| {
+        working.post(&paid, sealed(&paid), None).unwrap();
+    });
+    assert_eq!(reader.transfer(&missing).unwrap().unwrap().sequence, 6);
+    assert_eq!(reader.journal(6, 1).unwrap().len(), 1);
+}
+
+fn follows_whole_chain(store: &dyn Store) {
+    let mut position = ChainPosition::start(store.state().shard);
+    for encoded in store.reader().journal(1, usize::MAX).unwrap() {
+        position = position
+            .follow(&JournalRecord::decode(&encoded).unwrap(), &encoded)
+            .unwrap();
+    }
+    assert_eq!(
+        (position.sequence, position.head),
+        (store.state().sequence, store.state().head)
+    );
+}
+
+#[test]
+fn the_memory_store_conforms() {
+    for store in crate::memory::MemoryStore::all() {
+        conforms(Box::new(store), &|store| store);
+    }
+}

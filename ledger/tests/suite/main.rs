@@ -1,0 +1,17 @@
+//! The ledger's tests. Scenarios in `scenarios/*.txt` are written to be read by whoever knows the business.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod bank;
+mod concurrency;
+mod conformance;
+mod embedded;
+mod memory;
+mod properties;
+mod scenarios;
+mod service;
+mod shipping;

@@ -1,0 +1,154 @@
+//! A store that keeps everything in memory, fast and inspectable, and that can be told to fail.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use ledger::books::{ClearingKey, HeldAccount, Remembered, Sides, Usage, UsageKey};
+use ledger::state::ShardState;
+use ledger::store::{Group, Reader, Store, StoreFault};
+use ledger::view::{Rows, Wanted};
+use ledger_model::{AccountToken, Agreement, AgreementNumber, ShardId, TransferKey};
+
+use crate::bank::SHARDS;
+
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) accounts: BTreeMap<AccountToken, HeldAccount>,
+    pub(crate) agreements: BTreeMap<AgreementNumber, Agreement>,
+    pub(crate) transfers: BTreeMap<TransferKey, Remembered>,
+    pub(crate) usages: BTreeMap<UsageKey, Usage>,
+    pub(crate) clearing: BTreeMap<ClearingKey, Sides>,
+    pub(crate) journal: Vec<Vec<u8>>,
+    pub(crate) evidence: BTreeMap<u64, Vec<u8>>,
+}
+
+/// What goes wrong, when it is told to.
+#[derive(Debug, Default)]
+pub(crate) struct Trouble {
+    pub(crate) fetch_fails: AtomicBool,
+    pub(crate) commit_fails: AtomicBool,
+    pub(crate) commit_panics: AtomicBool,
+    /// Held by a test to hold up commits.
+    pub(crate) gate: Mutex<()>,
+}
+
+#[derive(Debug)]
+pub(crate) struct MemoryStore {
+    state: ShardState,
+    pub(crate) kept: Arc<Mutex<Kept>>,
+    pub(crate) trouble: Arc<Trouble>,
+}
+
+struct MemoryReader(Arc<Mutex<Kept>>);
+
+impl MemoryStore {
+    pub(crate) fn new(shard: ShardId) -> Self {
+        Self {
+            state: ShardState::empty(shard),
+            kept: Arc::default(),
+            trouble: Arc::default(),
+        }
+    }
+
+    /// One for each shard.
+    pub(crate) fn all() -> Vec<Self> {
+        SHARDS.all().map(Self::new).collect()
+    }
+}
+
+fn fault(doing: &'static str) -> StoreFault {
+    StoreFault::Engine {
+        doing,
+        source: Box::new(std::io::Error::other("told to fail")),
+    }
+}
+
+fn found<K: Ord, V: Clone>(rows: &BTreeMap<K, V>, wanted: &[K]) -> Vec<V> {
+    wanted.iter().filter_map(|key| rows.get(key).cloned()).collect()
+}
+
+fn found_pairs<K: Ord + Copy, V: Copy>(rows: &BTreeMap<K, V>, wanted: &[K]) -> Vec<(K, V)> {
+    wanted
+        .iter()
+        .filter_map(|key| rows.get(key).map(|row| (*key, *row)))
+        .collect()
+}
+
+impl Store for MemoryStore {
+    fn state(&self) -> &ShardState {
+        &self.state
+    }
+
+    fn fetch(&self, wanted: &Wanted) -> Result<Rows, StoreFault> {
+        if self.trouble.fetch_fails.load(Ordering::SeqCst) {
+            return Err(fault("look up a row"));
+        }
+        let kept = self.kept.lock().unwrap();
+        Ok(Rows {
+            accounts: found(&kept.accounts, &wanted.accounts),
+            agreements: found(&kept.agreements, &wanted.agreements),
+            transfers: found(&kept.transfers, &wanted.transfers),
+            usages: found_pairs(&kept.usages, &wanted.usages),
+            clearing: found_pairs(&kept.clearing, &wanted.clearing),
+        })
+    }
+
+    fn commit(&mut self, group: Group) -> Result<(), StoreFault> {
+        drop(self.trouble.gate.lock().unwrap());
+        if self.trouble.commit_fails.load(Ordering::SeqCst) {
+            return Err(fault("commit a group"));
+        }
+        assert!(!self.trouble.commit_panics.load(Ordering::SeqCst), "told to panic");
+        let Group {
+            rows,
+            records,
+            evidence,
+            state,
+        } = group;
+        let mut kept = self.kept.lock().unwrap();
+        kept.accounts
+            .extend(rows.accounts.into_iter().map(|row| (row.account.token, row)));
+        kept.agreements
+            .extend(rows.agreements.into_iter().map(|row| (row.number, row)));
+        kept.transfers
+            .extend(rows.transfers.into_iter().map(|row| (row.transfer.key, row)));
+        kept.usages.extend(rows.usages);
+        kept.clearing.extend(rows.clearing);
+        kept.evidence.extend(evidence);
+        for (sequence, record) in records {
+            kept.journal.push(record);
+            assert_eq!(u64::try_from(kept.journal.len()).unwrap(), sequence);
+        }
+        self.state = state;
+        Ok(())
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        Arc::new(MemoryReader(Arc::clone(&self.kept)))
+    }
+}
+
+impl Reader for MemoryReader {
+    fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
+        Ok(self.0.lock().unwrap().transfers.get(key).cloned())
+    }
+
+    fn journal(&self, from: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreFault> {
+        let kept = self.0.lock().unwrap();
+        let mut bytes = 0;
+        let mut records = Vec::new();
+        for record in kept.journal.iter().skip(usize::try_from(from - 1).unwrap()) {
+            bytes += record.len();
+            records.push(record.clone());
+            if bytes >= bytes_max {
+                break;
+            }
+        }
+        Ok(records)
+    }
+
+    fn evidence(&self, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault> {
+        Ok(self.0.lock().unwrap().evidence.get(&sequence).cloned())
+    }
+}

@@ -1,0 +1,182 @@
+//! The configuration file: what may stand in it, its defaults and its bounds. Paths are relative to the file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use operations::config::{ConfigFault, load, resolve};
+use operations::endpoint::Endpoint;
+use serde::Deserialize;
+
+const WORKERS_MAX: usize = 64;
+const QUEUE_LIMIT: usize = 65_536;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub listen: Endpoint,
+    /// Threads that use keys.
+    #[serde(default = "default_workers")]
+    pub workers: usize,
+    /// Pieces of work that wait; what comes beyond is answered busy.
+    #[serde(default = "default_queue_max")]
+    pub queue_max: usize,
+    pub operations: Operations,
+    pub tokens: Tokens,
+    /// The bank's own keys.
+    #[serde(default)]
+    pub key: Vec<KeyEntry>,
+    /// Certificates of the network and of institutions.
+    #[serde(default)]
+    pub peer: Vec<PeerEntry>,
+    /// Serial numbers that are no longer good, whatever their dates.
+    #[serde(default)]
+    pub revoked: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operations {
+    pub address: SocketAddr,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tokens {
+    /// 64 hexadecimal digits.
+    pub key_file: PathBuf,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyEntry {
+    #[serde(rename = "use")]
+    pub usage: KeyUse,
+    pub certificate: PathBuf,
+    pub private_key: PathBuf,
+    pub passphrase_file: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyUse {
+    Sign,
+    Decrypt,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerEntry {
+    pub institution: String,
+    #[serde(rename = "use")]
+    pub usage: PeerUse,
+    pub certificate: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PeerUse {
+    Verify,
+    Encrypt,
+}
+
+impl KeyUse {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sign => "sign",
+            Self::Decrypt => "decrypt",
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file, checks its bounds and makes every path in it absolute or relative to the working directory.
+    pub fn load(path: &Path) -> Result<Self, ConfigFault> {
+        let mut config: Self = load(path)?;
+        config.check().map_err(|reason| ConfigFault::Refused {
+            path: path.to_owned(),
+            reason: reason.to_owned(),
+        })?;
+        config.resolve_paths(path);
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        if !(1..=WORKERS_MAX).contains(&self.workers) {
+            return Err("workers must lie in 1..=64");
+        }
+        if !(1..=QUEUE_LIMIT).contains(&self.queue_max) {
+            return Err("queue_max must lie in 1..=65536");
+        }
+        Ok(())
+    }
+
+    fn resolve_paths(&mut self, file: &Path) {
+        let relative = |path: &mut PathBuf| *path = resolve(file, path);
+        match &mut self.listen {
+            Endpoint::Unix(path) => relative(path),
+            Endpoint::Tcp(tls) => {
+                relative(&mut tls.certificate);
+                relative(&mut tls.private_key);
+                relative(&mut tls.peer_ca);
+            }
+        }
+        relative(&mut self.tokens.key_file);
+        for key in &mut self.key {
+            relative(&mut key.certificate);
+            relative(&mut key.private_key);
+            relative(&mut key.passphrase_file);
+        }
+        for peer in &mut self.peer {
+            relative(&mut peer.certificate);
+        }
+    }
+}
+
+const fn default_workers() -> usize {
+    2
+}
+
+const fn default_queue_max() -> usize {
+    4096
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str =
+        "listen = \"unix:run/s.sock\"\n[operations]\naddress = \"127.0.0.1:9102\"\n[tokens]\nkey_file = \"t\"\n";
+
+    fn read(text: &str) -> Result<Config, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("signer.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path).map_err(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn defaults_and_relative_paths() {
+        let config = read(LEAST).unwrap();
+        assert_eq!((config.workers, config.queue_max), (2, 4096));
+        assert!(config.key.is_empty() && config.peer.is_empty() && config.revoked.is_empty());
+        assert!(config.tokens.key_file.is_absolute(), "{:?}", config.tokens.key_file);
+        assert!(config.listen.to_string().ends_with("/run/s.sock") && config.listen.to_string() != "unix:run/s.sock");
+    }
+
+    #[test]
+    fn refusals_name_what_is_wrong() {
+        #[track_caller]
+        fn check(text: &str, expected: &str) {
+            let said = read(text).map_or_else(|fault| fault, |_| "read".to_owned());
+            assert!(said.contains(expected), "{said}");
+        }
+        check(&format!("workers = 0\n{LEAST}"), "workers must lie in 1..=64");
+        check(&format!("queue_max = 0\n{LEAST}"), "queue_max must lie in 1..=65536");
+        check(&format!("worker = 2\n{LEAST}"), "unknown field `worker`");
+        check(&format!("{LEAST}[[key]]\nuse = \"both\"\n"), "unknown variant `both`");
+        check(
+            &format!("{LEAST}[[peer]]\nuse = \"verify\"\ncertificate = \"c\"\n"),
+            "missing field `institution`",
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! The real process, in this one: on a Unix socket in a temporary directory, with keys made on the spot.
+#![cfg(test)]
+
+mod command_line;
+mod keys;
+mod making;
+mod opening;
+mod running;
+mod sealing;
+mod signing;
+mod under_pressure;

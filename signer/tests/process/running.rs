@@ -1,0 +1,234 @@
+//! A signer that serves, with one of every key it can have.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use operations::endpoint::Endpoint;
+use operations::stop::{Stop, StopSwitch};
+use signer::{Config, Process, ServeFault};
+use signer_crypto::{Suite, TokenKey};
+use signer_protocol::SignerClient;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::making::{NETWORK, PASSPHRASE, Pair, Wanted, write_secret};
+
+pub(crate) const TOKEN_KEY_HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+const REVOKED: [&str; 2] = ["4000000106", "4000000118"];
+
+/// Every key pair of the test, whoever's it is.
+pub(crate) struct Keys {
+    pub(crate) network_sign: [Pair; 2],
+    pub(crate) network_decrypt: [Pair; 2],
+    pub(crate) network_expired: Pair,
+    pub(crate) network_future: Pair,
+    pub(crate) network_revoked: Pair,
+    pub(crate) institution_sign: Pair,
+    pub(crate) bank_sign: [Pair; 2],
+    /// Current as well, and older than the SM key of `bank_sign`.
+    pub(crate) bank_sign_older: Pair,
+    /// Newer than the SM key of `bank_sign`, and revoked.
+    pub(crate) bank_sign_revoked: Pair,
+    pub(crate) bank_decrypt: [Pair; 2],
+    pub(crate) bank_decrypt_expired: Pair,
+}
+
+pub(crate) const fn index(suite: Suite) -> usize {
+    match suite {
+        Suite::Rsa => 0,
+        Suite::Sm => 1,
+    }
+}
+
+/// Made once: RSA keys take their time.
+static KEYS: LazyLock<Keys> = LazyLock::new(Keys::make);
+
+impl Keys {
+    pub(crate) fn of_all_tests() -> &'static Self {
+        &KEYS
+    }
+
+    fn make() -> Self {
+        let sm = |serial, from_year, to_year| {
+            Pair::make(Wanted {
+                serial,
+                suite: Suite::Sm,
+                from_year,
+                to_year,
+            })
+        };
+        let both = |rsa_serial, sm_serial| {
+            let rsa = Wanted {
+                serial: rsa_serial,
+                suite: Suite::Rsa,
+                from_year: 2020,
+                to_year: 2045,
+            };
+            [Pair::make(rsa), sm(sm_serial, 2020, 2045)]
+        };
+        Self {
+            network_sign: both("4000000102", "4000000101"),
+            network_decrypt: both("4000000104", "4000000103"),
+            network_expired: sm("4000000105", 2015, 2020),
+            network_future: sm("4000000107", 2090, 2095),
+            network_revoked: sm(REVOKED[0], 2020, 2045),
+            institution_sign: sm("4000000108", 2020, 2045),
+            bank_sign: both("4000000112", "4000000111"),
+            bank_sign_older: sm("4000000117", 2019, 2045),
+            bank_sign_revoked: sm(REVOKED[1], 2021, 2045),
+            bank_decrypt: both("4000000114", "4000000113"),
+            bank_decrypt_expired: sm("4000000115", 2015, 2020),
+        }
+    }
+
+    /// The tables of the configuration, with all files written to `directory`.
+    fn write(&self, directory: &Path) -> String {
+        write_secret(&directory.join("passphrase"), &[PASSPHRASE, b"\n"].concat());
+        write_secret(&directory.join("token-key"), format!("{TOKEN_KEY_HEX}\n").as_bytes());
+        let mut text = String::new();
+        let own = [
+            ("sign", &self.bank_sign[0]),
+            ("sign", &self.bank_sign[1]),
+            ("sign", &self.bank_sign_older),
+            ("sign", &self.bank_sign_revoked),
+            ("decrypt", &self.bank_decrypt[0]),
+            ("decrypt", &self.bank_decrypt[1]),
+            ("decrypt", &self.bank_decrypt_expired),
+        ];
+        for (usage, pair) in own {
+            let (certificate, key) = pair.write(directory, pair.certificate.serial());
+            text += &format!(
+                "[[key]]\nuse = \"{usage}\"\ncertificate = {certificate:?}\nprivate_key = {key:?}\npassphrase_file = \"passphrase\"\n"
+            );
+        }
+        let peers = [
+            (NETWORK, "verify", &self.network_sign[0]),
+            (NETWORK, "verify", &self.network_sign[1]),
+            (NETWORK, "verify", &self.network_expired),
+            (NETWORK, "verify", &self.network_future),
+            (NETWORK, "verify", &self.network_revoked),
+            (NETWORK, "encrypt", &self.network_decrypt[0]),
+            (NETWORK, "encrypt", &self.network_decrypt[1]),
+            ("Z2000133000019", "verify", &self.institution_sign),
+        ];
+        for (institution, usage, pair) in peers {
+            let (certificate, _) = pair.write(directory, pair.certificate.serial());
+            text += &format!(
+                "[[peer]]\ninstitution = \"{institution}\"\nuse = \"{usage}\"\ncertificate = {certificate:?}\n"
+            );
+        }
+        text
+    }
+}
+
+/// A configuration file with its key files, in a directory that goes with it.
+pub(crate) struct Written {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) config: PathBuf,
+}
+
+impl Written {
+    pub(crate) fn new(head: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let tables = Keys::of_all_tests().write(directory.path());
+        let text = format!(
+            "listen = \"unix:signer.sock\"\nrevoked = {REVOKED:?}\n{head}\n\
+             [operations]\naddress = \"127.0.0.1:0\"\n[tokens]\nkey_file = \"token-key\"\n{tables}"
+        );
+        let config = directory.path().join("signer.toml");
+        std::fs::write(&config, text).unwrap();
+        Self { directory, config }
+    }
+}
+
+pub(crate) struct Running {
+    pub(crate) client: SignerClient,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) keys: &'static Keys,
+    pub(crate) operations: SocketAddr,
+    switch: StopSwitch,
+    serving: JoinHandle<Result<(), ServeFault>>,
+    written: Written,
+}
+
+impl Running {
+    pub(crate) async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// `head` are further lines for the head of the configuration.
+    pub(crate) async fn start_with(head: &str) -> Self {
+        let keys = Keys::of_all_tests();
+        let written = Written::new(head);
+        let config = Config::load(&written.config).unwrap();
+        let endpoint = config.listen.clone();
+        let bound = Process::new(&config).unwrap().bind().await.unwrap();
+        let operations = bound.operations_address().unwrap();
+        let (switch, stop) = Stop::by_hand();
+        let serving = tokio::spawn(bound.serve(stop));
+        let client = SignerClient::connect(&endpoint).unwrap();
+        let running = Self {
+            client,
+            endpoint,
+            keys,
+            operations,
+            switch,
+            serving,
+            written,
+        };
+        running.wait_until_it_answers().await;
+        running
+    }
+
+    async fn wait_until_it_answers(&self) {
+        let until = Instant::now() + Duration::from_secs(20);
+        while self
+            .client
+            .signing_serial(signer_protocol::Suite::Sm, soon())
+            .await
+            .is_err()
+        {
+            assert!(Instant::now() < until, "the signer does not come up");
+        }
+    }
+
+    /// Stops it; returns how it ended.
+    pub(crate) async fn stop(self) -> Result<(), ServeFault> {
+        self.switch.pull();
+        let ended = self.serving.await.unwrap();
+        drop(self.written);
+        ended
+    }
+
+    pub(crate) async fn ask(&self, path: &str) -> String {
+        ask(self.operations, path).await
+    }
+}
+
+/// What an operations port answers to a GET of `path`.
+pub(crate) async fn ask(operations: SocketAddr, path: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(operations).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: operations\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+pub(crate) fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+pub(crate) fn token_key() -> TokenKey {
+    TokenKey::from_hex(TOKEN_KEY_HEX).unwrap()
+}
+
+pub(crate) const fn contract_suite(suite: Suite) -> signer_protocol::Suite {
+    match suite {
+        Suite::Rsa => signer_protocol::Suite::Rsa,
+        Suite::Sm => signer_protocol::Suite::Sm,
+    }
+}

@@ -1,0 +1,50 @@
+//! The copies of the journal (shards, Kafka, PostgreSQL) agree, and where they do not it is found.
+
+use operations::exit;
+use system_tests::feed::{Mix, Suite};
+use system_tests::part::Part;
+
+use crate::site::Site;
+
+fn compare(site: &Site) -> u8 {
+    let plan = site.plan();
+    let codes = [exit::DONE, exit::DIFFERENCES];
+    plan.tools
+        .configured_until(&plan.layout, Part::BatchClearing, &["compare"], &codes)
+        .unwrap()
+}
+
+pub(crate) fn kafka_holds_every_record_once(site: &mut Site) {
+    let counts = site.settled();
+    assert_eq!(counts.in_kafka, counts.journalled, "{counts}");
+    assert_eq!(compare(site), exit::DONE);
+}
+
+pub(crate) fn compare_finds_a_changed_row(site: &mut Site) {
+    site.replay(Mix::Postings, 50, Suite::Sm, 301)
+        .play(site.plan())
+        .unwrap();
+    site.settled();
+    assert_eq!(compare(site), exit::DONE, "before anything is changed");
+    let database = site.installation.database();
+    let row = "(shard, sequence) IN \
+               (SELECT shard, sequence FROM transfer ORDER BY business_date DESC, shard, sequence LIMIT 1)";
+    let flip = "encoded = set_byte(encoded, 40, get_byte(encoded, 40) # 1)";
+    let changes = [
+        ("entry", "minor = minor + 1", "minor = minor - 1"),
+        ("transfer", "minor = minor + 1", "minor = minor - 1"),
+        ("journal_record", flip, flip),
+    ];
+    for (table, change, back) in changes {
+        let touched = database
+            .execute(&format!("UPDATE {table} SET {change} WHERE {row}"))
+            .unwrap();
+        assert!(touched > 0, "{table} has such a row");
+        let found = compare(site);
+        database
+            .execute(&format!("UPDATE {table} SET {back} WHERE {row}"))
+            .unwrap();
+        assert_eq!(found, exit::DIFFERENCES, "a changed row of {table}");
+    }
+    assert_eq!(compare(site), exit::DONE, "after everything is changed back");
+}
