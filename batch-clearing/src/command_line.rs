@@ -117,10 +117,14 @@ pub struct Json {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "wanted", required = true, multiple = false, args = ["records", "caught_up"])]
 pub struct WaitFor {
     /// Journal records over all shards.
-    #[arg(long, value_name = "N")]
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "caught_up",
+        required_unless_present = "caught_up"
+    )]
     pub records: Option<u64>,
     /// Everything the ledger had committed when the wait began.
     #[arg(long)]

@@ -140,11 +140,17 @@ async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, HttpRefu
 }
 
 impl HeaderLines {
+    /// A line that comes twice counts as absent: which of the two would be meant?
     pub fn of(headers: &HeaderMap) -> Self {
+        let single = |name: &HeaderName| {
+            let mut values = headers.get_all(name).iter();
+            let first = values.next()?;
+            values.next().is_none().then(|| first.clone())
+        };
         Self {
-            message_type: headers.get(MESSAGE_TYPE).cloned(),
-            issuer: headers.get(ISSUER).cloned(),
-            echoed: ECHOED.map(|(name, _)| headers.get(name).cloned()),
+            message_type: single(&MESSAGE_TYPE),
+            issuer: single(&ISSUER),
+            echoed: ECHOED.map(|(name, _)| single(&name)),
         }
     }
 

@@ -44,6 +44,9 @@ pub enum ServiceFault {
     Runtime(#[source] std::io::Error),
 }
 
+/// For a scrape that is under way at the end.
+const PORT_END: Duration = Duration::from_secs(1);
+
 /// Everything that can be checked and read without opening a socket.
 #[derive(Debug)]
 pub struct Prepared {
@@ -90,8 +93,10 @@ impl Prepared {
         };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let ready = readiness(&signer, &ledger, &stop);
+        // the operations port outlives the drain, so that the drain can be watched
+        let (drained, port_stop) = Stop::by_hand();
         let port = operations_port(&config, registry, ready).bind().await?;
-        let port = tokio::spawn(port.serve(stop.clone()));
+        let port = tokio::spawn(port.serve(port_stop));
 
         let desk = Desk {
             signer,
@@ -111,10 +116,11 @@ impl Prepared {
         let server = Server::new(acceptor, intake, &config.connections, config.deadlines.drain());
         tracing::info!(address = %config.listen, path = config.path, "listening");
         server.serve(listener, stop).await;
-        match port.await {
-            Ok(Err(fault)) => tracing::warn!(%fault, "operations port"),
-            Err(fault) => tracing::warn!(%fault, "the task of the operations port ended early"),
-            Ok(Ok(())) => {}
+        drained.pull();
+        match tokio::time::timeout(PORT_END, port).await {
+            Ok(Ok(Err(fault))) => tracing::warn!(%fault, "operations port"),
+            Ok(Err(fault)) => tracing::warn!(%fault, "the task of the operations port ended early"),
+            Ok(Ok(Ok(()))) | Err(_) => {}
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Keys in flight (invariant L4): at most one post of a key is under way in the whole ledger.
 //!
-//! A post holds its key's [`Claim`] from before it is routed until after its answer is durable. Two posts of one key that
+//! A post holds its key's [`Claim`] from before it is routed until what it came to is durable. Two posts of one key that
 //! name different accounts go to different shards; the second waits for the first here, and then finds what the first
 //! left. A query for a claimed key answers "in process" without looking, since what it would see is about to change.
 //!

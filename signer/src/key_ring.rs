@@ -157,3 +157,128 @@ fn insert<T>(keys: &mut BTreeMap<String, T>, serial: String, key: T) -> Result<(
     keys.insert(serial, key);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use signer_crypto::Passphrase;
+
+    use super::*;
+
+    /// 2023, 2026-12-01, 2060.
+    const EARLY: i64 = 1_672_531_200;
+    const LATE: i64 = 1_796_083_200;
+    const NEVER: i64 = 2_840_140_800;
+    const NETWORK: &str = "G4000311000018";
+    const OLDER: &str = "4000000111";
+    const NEWER: &str = "4B42";
+
+    /// Two SM keys: `OLDER` from 2020, `NEWER` from 2026-11-20 on.
+    fn keys() -> [(Certificate, PrivateKey); 2] {
+        let pair = |certificate: &[u8], key: &[u8], passphrase: &[u8]| {
+            let passphrase = Passphrase::new(passphrase.trim_ascii_end().to_vec());
+            (
+                Certificate::from_pem(certificate).unwrap(),
+                PrivateKey::from_pkcs8_pem(key, &passphrase).unwrap(),
+            )
+        };
+        [
+            pair(
+                include_bytes!("../../fixtures/keys/bank-sign-sm.cert.pem"),
+                include_bytes!("../../fixtures/keys/bank-sign-sm.key.pem"),
+                include_bytes!("../../fixtures/keys/TEST-ONLY-passphrase.txt"),
+            ),
+            pair(
+                include_bytes!("../crypto/known-answers/TEST-ONLY-sm.cert.pem"),
+                include_bytes!("../crypto/known-answers/TEST-ONLY-sm.key.pem"),
+                b"known-answers-TEST-ONLY",
+            ),
+        ]
+    }
+
+    fn ring(revoked: &[&str]) -> KeyRing {
+        let mut ring = KeyRing::new(revoked.iter().map(ToString::to_string));
+        for usage in [KeyUse::Sign, KeyUse::Decrypt] {
+            for (certificate, private) in keys() {
+                ring.add_key(usage, certificate, private).unwrap();
+            }
+        }
+        for (certificate, _) in keys() {
+            ring.add_peer(PeerUse::Encrypt, NETWORK, certificate).unwrap();
+        }
+        ring
+    }
+
+    #[test]
+    fn the_newest_current_key_is_chosen() {
+        #[track_caller]
+        fn check(now: i64, revoked: &[&str], expected: Option<&str>) {
+            let ring = ring(revoked);
+            let signing = ring.signing(Suite::Sm, now).map(|key| key.certificate.serial());
+            assert_eq!(signing, expected);
+            let encrypting = ring
+                .encrypting(NETWORK, Suite::Sm, now)
+                .map(|key| key.certificate.serial());
+            assert_eq!(encrypting, expected);
+        }
+        check(EARLY, &[], Some(OLDER));
+        check(LATE, &[], Some(NEWER));
+        check(LATE, &[NEWER], Some(OLDER));
+        check(EARLY, &[OLDER], None);
+        check(NEVER, &[], None);
+    }
+
+    #[test]
+    fn suites_and_institutions_are_kept_apart() {
+        let ring = ring(&[]);
+        assert!(ring.signing(Suite::Rsa, LATE).is_none());
+        assert!(ring.encrypting(NETWORK, Suite::Rsa, LATE).is_none());
+        assert!(ring.encrypting("Z2000133000019", Suite::Sm, LATE).is_none());
+        assert!(
+            ring.verifying(OLDER).is_none(),
+            "a certificate to encrypt with does not verify"
+        );
+    }
+
+    #[test]
+    fn several_keys_decrypt_while_they_are_current() {
+        #[track_caller]
+        fn check(serial: &str, now: i64, revoked: &[&str], expected: bool) {
+            assert_eq!(ring(revoked).decrypting(serial, now).is_some(), expected);
+        }
+        check(OLDER, LATE, &[], true);
+        check(NEWER, LATE, &[], true);
+        check(NEWER, EARLY, &[], false);
+        check(OLDER, NEVER, &[], false);
+        check(OLDER, LATE, &[OLDER], false);
+        check("4b42", LATE, &[], false);
+    }
+
+    #[test]
+    fn readiness_says_what_is_missing() {
+        #[track_caller]
+        fn check(ring: &KeyRing, now: i64, expected: Result<(), &str>) {
+            assert_eq!(ring.readiness(now), expected.map_err(str::to_owned));
+        }
+        check(&KeyRing::new([]), LATE, Err("no key of the bank's is configured"));
+        check(&ring(&[]), LATE, Ok(()));
+        check(&ring(&[]), NEVER, Err("no current sm key to sign with"));
+        let mut signing_alone = KeyRing::new([]);
+        let [(certificate, private), _] = keys();
+        signing_alone.add_key(KeyUse::Sign, certificate, private).unwrap();
+        check(&signing_alone, LATE, Err("no current sm key to decrypt with"));
+    }
+
+    #[test]
+    fn a_serial_stands_for_one_certificate_in_one_use() {
+        let mut ring = ring(&[]);
+        let [(certificate, private), _] = keys();
+        assert_eq!(
+            ring.add_key(KeyUse::Sign, certificate, private),
+            Err(SerialTaken {
+                serial: OLDER.to_owned()
+            })
+        );
+        let [(certificate, _), _] = keys();
+        assert_eq!(ring.add_peer(PeerUse::Verify, NETWORK, certificate), Ok(()));
+    }
+}

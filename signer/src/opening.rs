@@ -62,3 +62,38 @@ fn tokens(field_key: &FieldKey, token_key: &TokenKey, open: &Open) -> Result<Vec
     });
     fields.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PeerUse;
+
+    const NETWORK: &str = "G4000311000018";
+
+    /// The other verdicts are seen through the whole process; this one needs a clock that can be set.
+    #[test]
+    fn a_certificate_is_good_from_its_first_to_its_last_second() {
+        let pem = include_bytes!("../../fixtures/keys/network-sign-sm.cert.pem");
+        let certificate = Certificate::from_pem(pem).unwrap();
+        let (first, last) = (certificate.not_before(), certificate.not_after());
+        let mut ring = KeyRing::new([]);
+        ring.add_peer(PeerUse::Verify, NETWORK, certificate).unwrap();
+        let message = Open {
+            signed: Vec::new(),
+            signature: Vec::new(),
+            signing_serial: "4000000101".to_owned(),
+            issuer: NETWORK.to_owned(),
+            encryption_serial: String::new(),
+            envelope: Vec::new(),
+            fields: Vec::new(),
+        };
+        let token_key = TokenKey::from_hex(&"00".repeat(TokenKey::BYTES)).unwrap();
+        let check = |now: i64, expected: Rejection| {
+            assert_eq!(open(&ring, &token_key, &message, now).err(), Some(expected), "{now}");
+        };
+        check(first - 1, Rejection::CertificateOutOfDate);
+        check(first, Rejection::SignatureWrong);
+        check(last, Rejection::SignatureWrong);
+        check(last + 1, Rejection::CertificateOutOfDate);
+    }
+}

@@ -57,7 +57,8 @@ pub(crate) fn consumer_config(kafka: &KafkaTopic) -> ClientConfig {
 
 /// How many partitions the topic has: the number of shards. Blocks for at most some seconds.
 pub(crate) fn partition_count(consumer: &BaseConsumer, topic: &str) -> Result<u8, SourceFault> {
-    let metadata = consumer.fetch_metadata(Some(topic), METADATA_LIMIT);
+    // asking for all topics does not make a missing one, as asking for it by name may
+    let metadata = consumer.fetch_metadata(None, METADATA_LIMIT);
     let metadata = metadata.map_err(|source| SourceFault::Kafka {
         doing: "asking for the topic",
         source,

@@ -331,7 +331,7 @@ pub(super) mod tests {
 
     pub(in crate::statement) fn line(number: u64, batch: u64, amount: &str) -> String {
         format!(
-            "{}|{}|0110|{amount}|D|{}|{}|{}|00|2026-03-02T10:00:00|2026030200000",
+            "{}|{}|0110|{amount}|D|{}|{}|{}|00|2026-03-02T10:00:00|SERIAL0001",
             sample::batch(batch),
             sample::key(number, "0110").id,
             sample::bank(),
@@ -361,7 +361,7 @@ pub(super) mod tests {
         check(&good.replace('\n', "\r\n"), Ok(2));
         check(good.trim_end(), Ok(2));
         check(
-            &good.replace("2026-03-02T10:00:00", "").replace("2026030200000", ""),
+            &good.replace("2026-03-02T10:00:00", "").replace("SERIAL0001", ""),
             Ok(2),
         );
     }
@@ -416,7 +416,7 @@ pub(super) mod tests {
             &good.replace("|InstgId|", "|TrxId|"),
             Err("column \"TrxId\" stands twice"),
         );
-        let cut = good.replace("|BankSerial", "").replace("|2026030200000", "");
+        let cut = good.replace("|BankSerial", "").replace("|SERIAL0001", "");
         check(&cut, Err("column \"BankSerial\" is missing"));
         check(
             &good.replace("|00|", "|00|x|"),
@@ -428,7 +428,7 @@ pub(super) mod tests {
         let named = good
             .replace("|DC|", "|Direction|")
             .replace("BankSerial", "BankSerial|Remark");
-        let named = named.replace("|2026030200000", "|2026030200000|as agreed");
+        let named = named.replace("|SERIAL0001", "|SERIAL0001|as agreed");
         assert_eq!(
             read_lines(&mut named.as_bytes(), &layout, sample::batch(1))
                 .unwrap()

@@ -9,7 +9,10 @@
 
 mod certificates;
 mod client;
+mod exchange;
 mod https;
 mod messages;
-mod pipeline;
+mod outcomes;
 mod stand_ins;
+mod translation;
+mod wrong_messages;

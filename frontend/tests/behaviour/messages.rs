@@ -67,12 +67,12 @@ pub(crate) const SEALED: Sealed = Sealed {
 };
 
 pub(crate) fn payout(sealed: Sealed) -> String {
-    let payee = format!(
+    let to = format!(
         "<PyeeBkNo>{}</PyeeBkNo><PyeeBkNm>{}</PyeeBkNm>",
         base64(sealed.payee_number),
         base64(sealed.payee_name)
     );
-    let payer = format!(
+    let from = format!(
         "<PyerAcctNo>{}</PyerAcctNo><PyerAcctNm>{}</PyerAcctNm>",
         base64(sealed.payer_number),
         base64(sealed.payer_name)
@@ -81,7 +81,7 @@ pub(crate) fn payout(sealed: Sealed) -> String {
         "<NcrptnSN>4000000203</NcrptnSN><DgtlEnvlp>{}</DgtlEnvlp>",
         base64(b"key")
     );
-    payout_of(&envelope, &payer, &payee)
+    payout_of(&envelope, &from, &to)
 }
 
 /// A payout that names its payee by agreement and has nothing encrypted.
@@ -89,10 +89,10 @@ pub(crate) fn payout_by_agreement() -> String {
     payout_of("", "", &format!("<PyeeSgnNo>{AGREEMENT}</PyeeSgnNo>"))
 }
 
-fn payout_of(envelope: &str, payer: &str, payee: &str) -> String {
+fn payout_of(envelope: &str, from: &str, to: &str) -> String {
     let body = format!(
-        "<PyerInf><PyerAcctIssrId>{INSTITUTION}</PyerAcctIssrId>{payer}</PyerInf>\
-         <PyeeAcctInf><PyeeBkId>{BANK}</PyeeBkId>{payee}</PyeeAcctInf>\
+        "<PyerInf><PyerAcctIssrId>{INSTITUTION}</PyerAcctIssrId>{from}</PyerInf>\
+         <PyeeAcctInf><PyeeBkId>{BANK}</PyeeBkId>{to}</PyeeAcctInf>\
          <TrxInf><RPFlg>2</RPFlg><TrxCtgy>0120</TrxCtgy><TrxId>{TRANSFER}</TrxId>\
          <TrxDtTm>2026-03-02T09:59:59</TrxDtTm><TrxAmt>CNY70.00</TrxAmt><BatchId>B202603020001</BatchId></TrxInf>"
     );

@@ -34,7 +34,7 @@ use crate::outcome::{Outcome, ReplyTo};
 use crate::state::ShardState;
 use crate::store::{Reader, Store, StoreFault};
 
-/// A post that is on its way. Its claim is dropped after it was answered.
+/// A post that is on its way. Its claim is let go when what it came to is durable.
 #[derive(Debug)]
 pub struct Post {
     pub instruction: Instruction,
@@ -201,8 +201,8 @@ impl Job {
     fn answer(self, outcome: Outcome) {
         if let Self::Post(post) = self {
             let Post { reply, claim, .. } = *post;
-            reply.answer(outcome);
             drop(claim);
+            reply.answer(outcome);
         }
     }
 }

@@ -153,8 +153,9 @@ impl ShardThread {
         self.commit(working)?;
         for (reply, claim, outcome) in answers {
             self.count(&outcome);
-            reply.answer(outcome);
+            // it is durable: let go of the key first, so that whoever is answered can ask about it at once
             drop(claim);
+            reply.answer(outcome);
         }
         for (reply, loaded) in loads {
             self.parts.meters.loaded(loaded.accounts + loaded.agreements);

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use expect_test::{ExpectFile, expect_file};
-use ledger::books::{ClearingKey, UsageKey};
+use ledger::books::{Books, ClearingKey, UsageKey};
+use ledger::engine::Changes;
 use ledger::outcome::Outcome;
 use ledger::shard::group::{Loaded, Working};
 use ledger::state::ShardState;
@@ -54,7 +55,8 @@ impl<'a> Step<'a> {
 
     /// A name stands for the same number everywhere.
     fn number(name: &str) -> u64 {
-        name.bytes().fold(0, |sum, byte| sum * 64 + u64::from(byte - b'0'))
+        name.bytes()
+            .fold(0, |sum, byte| (sum * 64 + u64::from(byte)) % 999_999_999_989)
     }
 
     fn account(&self, keyword: &str) -> AccountToken {
@@ -188,6 +190,7 @@ impl Scenario {
         match step.verb {
             "account" => self.open(&step),
             "agreement" => self.record(&step),
+            "becomes" => self.change(&step),
             "show" => self.show(&step),
             _ => self.post(&step.instruction()),
         }
@@ -234,6 +237,33 @@ impl Scenario {
         told(self.working.record_agreement(&agreement))
     }
 
+    /// What the bank does to an account or agreement between two messages.
+    fn change(&mut self, step: &Step<'_>) -> String {
+        let mut changes = Changes::default();
+        if let Some(account) = step.rest.get("account") {
+            let mut held = self
+                .working
+                .view()
+                .account(&token(Step::number(account)))
+                .unwrap()
+                .clone();
+            held.account.status = AccountStatus::from_name(step.name).unwrap();
+            changes.accounts.push(held);
+        }
+        if let Some(agreement) = step.rest.get("agreement") {
+            let mut agreement = self
+                .working
+                .view()
+                .agreement(&Step::agreement(agreement))
+                .unwrap()
+                .clone();
+            agreement.status = AgreementStatus::from_name(step.name).unwrap();
+            changes.agreements.push(agreement);
+        }
+        self.working.view_mut().apply(changes);
+        "done".to_owned()
+    }
+
     fn post(&mut self, instruction: &Instruction) -> String {
         let mut first = Wanted::default();
         ledger::shard::group::wanted_first(instruction, &mut first);
@@ -256,7 +286,6 @@ impl Scenario {
     }
 
     fn show(&mut self, step: &Step<'_>) -> String {
-        use ledger::books::Books;
         match step.name {
             "accounts" => {
                 let view = self.working.view();

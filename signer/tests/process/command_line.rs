@@ -30,7 +30,7 @@ fn exit_codes() {
     check(
         &["--config", config, "--check-config"],
         0,
-        "configuration is good: 7 keys of the bank's, 8 certificates",
+        "configuration is good: 6 keys of the bank's, 7 certificates",
     );
     check(&["--version"], 0, "signer 0.1.0");
     check(&["--help"], 0, "--check-config");

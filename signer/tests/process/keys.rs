@@ -6,10 +6,9 @@ use std::path::Path;
 
 use operations::stop::Stop;
 use signer::{Config, Process};
-use signer_crypto::Suite;
 
-use crate::making::{Pair, Wanted, write_secret};
-use crate::running::{Written, ask};
+use crate::making::write_secret;
+use crate::running::{Keys, Written, ask};
 
 /// Starts with the files as `change` leaves them; what is said, with causes.
 #[track_caller]
@@ -72,7 +71,7 @@ fn files_that_are_not_what_they_should_be() {
     );
     check(
         &fresh(),
-        |d| write_secret(&d.join("4000000111.key.pem"), &[b'x'; 65_537]),
+        |d| write_secret(&d.join("4000000111.key.pem"), &vec![b'x'; 65_537]),
         "is larger than 65536 bytes",
     );
     let exchange = |directory: &Path| {
@@ -96,13 +95,9 @@ fn files_that_are_not_what_they_should_be() {
 #[tokio::test]
 async fn not_ready_without_a_current_key() {
     let written = Written::new("");
-    let expired = Wanted {
-        serial: "4000000112",
-        suite: Suite::Rsa,
-        from_year: 2015,
-        to_year: 2020,
-    };
-    Pair::make(expired).write(written.directory.path(), expired.serial);
+    Keys::of_all_tests()
+        .network_expired
+        .write(written.directory.path(), "4000000111");
     let bound = Process::new(&Config::load(&written.config).unwrap())
         .unwrap()
         .bind()
@@ -112,10 +107,7 @@ async fn not_ready_without_a_current_key() {
     let (switch, stop) = Stop::by_hand();
     let serving = tokio::spawn(bound.serve(stop));
     let answer = ask(operations, "/health/ready").await;
-    assert!(
-        answer.contains("not ready: no current rsa key to sign with"),
-        "{answer}"
-    );
+    assert!(answer.contains("not ready: no current sm key to sign with"), "{answer}");
     switch.pull();
     serving.await.unwrap().unwrap();
 }

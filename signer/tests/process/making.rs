@@ -1,31 +1,13 @@
-//! Keys and certificates made through OpenSSL, and messages signed and encrypted with them as a peer would.
+//! The test keys of the repository, and messages signed and encrypted with them as a peer would.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
-use openssl::asn1::Asn1Time;
-use openssl::bn::BigNum;
-use openssl::hash::MessageDigest;
-use openssl::pkey::{PKey, Private};
-use openssl::rsa::Rsa;
-use openssl::symm::Cipher;
-use openssl::x509::{X509, X509Name};
-use signer_crypto::{Certificate, FieldKey, Passphrase, PrivateKey, Suite};
+use signer_crypto::{Certificate, FieldKey, Passphrase, PrivateKey};
 use signer_protocol::{EncryptedField, FieldKind, Open, Seal};
 
 pub(crate) const NETWORK: &str = "G4000311000018";
-pub(crate) const PASSPHRASE: &[u8] = b"made in a test";
-
-/// Serial (hexadecimal) and dates (years) of a certificate to make.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted {
-    pub(crate) serial: &'static str,
-    pub(crate) suite: Suite,
-    pub(crate) from_year: u16,
-    pub(crate) to_year: u16,
-}
 
 /// A key pair with its certificate, in memory and as files.
 pub(crate) struct Pair {
@@ -35,24 +17,28 @@ pub(crate) struct Pair {
     key_pem: Vec<u8>,
 }
 
-static AUTHORITY: LazyLock<PKey<Private>> = LazyLock::new(rsa_key);
+fn test_key_file(name: &str) -> Vec<u8> {
+    fs::read(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../fixtures/keys")
+            .join(name),
+    )
+    .unwrap()
+}
+
+pub(crate) fn passphrase() -> Vec<u8> {
+    test_key_file("TEST-ONLY-passphrase.txt")
+}
 
 impl Pair {
-    pub(crate) fn make(wanted: Wanted) -> Self {
-        let key = match wanted.suite {
-            Suite::Rsa => rsa_key(),
-            Suite::Sm => {
-                // Generated, the key counts as ECDSA on that curve; read back, as SM2.
-                PKey::private_key_from_pkcs8(&PKey::ec_gen("SM2").unwrap().private_key_to_pkcs8().unwrap()).unwrap()
-            }
-        };
-        let certificate_pem = certificate_pem(&key, wanted);
-        let key_pem = key
-            .private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), PASSPHRASE)
-            .unwrap();
+    /// One of the pairs that `fixtures/keys/keys.toml` lists.
+    pub(crate) fn named(name: &str) -> Self {
+        let certificate_pem = test_key_file(&format!("{name}.cert.pem"));
+        let key_pem = test_key_file(&format!("{name}.key.pem"));
+        let passphrase = Passphrase::new(passphrase().trim_ascii_end().to_vec());
         Self {
             certificate: Certificate::from_pem(&certificate_pem).unwrap(),
-            private: PrivateKey::from_pkcs8_pem(&key_pem, &Passphrase::new(PASSPHRASE.to_vec())).unwrap(),
+            private: PrivateKey::from_pkcs8_pem(&key_pem, &passphrase).unwrap(),
             certificate_pem,
             key_pem,
         }
@@ -73,54 +59,27 @@ pub(crate) fn write_secret(path: &Path, content: &[u8]) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn rsa_key() -> PKey<Private> {
-    PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap()
-}
-
-fn certificate_pem(key: &PKey<Private>, wanted: Wanted) -> Vec<u8> {
-    let mut name = X509Name::builder().unwrap();
-    name.append_entry_by_text("CN", "TEST ONLY").unwrap();
-    let name = name.build();
-    let date = |year: u16| Asn1Time::from_str(&format!("{year}0101000000Z")).unwrap();
-    let mut builder = X509::builder().unwrap();
-    builder.set_version(2).unwrap();
-    builder
-        .set_serial_number(&BigNum::from_hex_str(wanted.serial).unwrap().to_asn1_integer().unwrap())
-        .unwrap();
-    builder.set_subject_name(&name).unwrap();
-    builder.set_issuer_name(&name).unwrap();
-    builder.set_not_before(&date(wanted.from_year)).unwrap();
-    builder.set_not_after(&date(wanted.to_year)).unwrap();
-    builder.set_pubkey(key).unwrap();
-    builder.sign(&AUTHORITY, MessageDigest::sha256()).unwrap();
-    builder.build().to_pem().unwrap()
-}
-
-/// A message of the network's that `signer` signed, its fields encrypted for `receiver`.
-pub(crate) fn message(signer: &Pair, receiver: &Pair, fields: &[(FieldKind, &str)]) -> Open {
-    let signed = b"<root><MsgHeader/><MsgBody/></root>".to_vec();
+/// A message of the network's that `by` signed, its fields encrypted for `receiver`.
+pub(crate) fn message(by: &Pair, receiver: &Pair, fields: &[(FieldKind, &str)]) -> Open {
     let field_key = FieldKey::generate(receiver.certificate.suite()).unwrap();
     let encrypted = fields.iter().map(|(kind, text)| EncryptedField {
         kind: *kind,
         ciphertext: field_key.encrypt(text.as_bytes()),
     });
     Open {
-        signature: signer.private.sign(&signed).unwrap(),
-        signing_serial: signer.certificate.serial().to_owned(),
-        issuer: NETWORK.to_owned(),
         encryption_serial: receiver.certificate.serial().to_owned(),
         envelope: receiver.certificate.seal_envelope(&field_key).unwrap(),
         fields: encrypted.collect(),
-        signed,
+        ..plain_message(by)
     }
 }
 
-/// The same message without anything encrypted.
-pub(crate) fn plain_message(signer: &Pair) -> Open {
+/// A message without anything encrypted.
+pub(crate) fn plain_message(by: &Pair) -> Open {
     let signed = b"<root><MsgHeader/><MsgBody/></root>".to_vec();
     Open {
-        signature: signer.private.sign(&signed).unwrap(),
-        signing_serial: signer.certificate.serial().to_owned(),
+        signature: by.private.sign(&signed).unwrap(),
+        signing_serial: by.certificate.serial().to_owned(),
         issuer: NETWORK.to_owned(),
         encryption_serial: String::new(),
         envelope: Vec::new(),

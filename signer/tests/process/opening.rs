@@ -3,8 +3,8 @@
 use signer_crypto::{FieldKind as Kind, Suite};
 use signer_protocol::{FieldKind, Open, OpenVerdict, Rejection};
 
-use crate::making::{message, plain_message};
-use crate::running::{Running, contract_suite, index, soon, token_key};
+use crate::making::{NETWORK, Pair, message, plain_message};
+use crate::running::{Keys, Running, contract_suite, index, soon, token_key};
 
 const FIELDS: [(FieldKind, &str); 2] = [
     (FieldKind::AccountNumber, "6222021234567890123"),
@@ -52,142 +52,123 @@ async fn good_messages_of_every_pair_of_suites() {
     running.stop().await.unwrap();
 }
 
+type Case = (&'static str, Open, Rejection);
+
 #[tokio::test]
 async fn every_rejection() {
     let running = Running::start().await;
-    let keys = running.keys;
-    let sm = index(Suite::Sm);
-    let good = || message(&keys.network_sign[sm], &keys.bank_decrypt[sm], &FIELDS);
-    let by = |pair| message(pair, &keys.bank_decrypt[sm], &FIELDS);
-    let cases: Vec<(&str, Open, Rejection)> = vec![
-        (
-            "no serial",
-            Open {
-                signing_serial: String::new(),
-                ..good()
-            },
-            Rejection::SigningSerialUnknown,
-        ),
-        (
-            "a strange serial",
-            Open {
-                signing_serial: "4000000199".into(),
-                ..good()
-            },
-            Rejection::SigningSerialUnknown,
-        ),
-        (
-            "a key of ours",
-            by(&keys.bank_sign[sm]),
-            Rejection::SigningSerialUnknown,
-        ),
+    let cases = [
+        serial_cases(running.keys),
+        signature_cases(running.keys),
+        envelope_cases(running.keys),
+    ]
+    .concat();
+    for (what, open, expected) in &cases {
+        let verdict = running.client.open(open.clone(), soon()).await;
+        assert_eq!(verdict, Ok(OpenVerdict::Rejected(*expected)), "{what}");
+    }
+    for rejection in Rejection::ALL {
+        assert!(
+            cases.iter().any(|(_, _, expected)| *expected == rejection),
+            "{rejection:?} has no case"
+        );
+    }
+    running.stop().await.unwrap();
+}
+
+const SM: usize = index(Suite::Sm);
+
+fn good(keys: &Keys) -> Open {
+    by(keys, &keys.network_sign[SM])
+}
+
+fn by(keys: &Keys, pair: &Pair) -> Open {
+    message(pair, &keys.bank_decrypt[SM], &FIELDS)
+}
+
+fn changed(mut open: Open, change: impl FnOnce(&mut Open)) -> Open {
+    change(&mut open);
+    open
+}
+
+fn serial_cases(keys: &Keys) -> Vec<Case> {
+    use Rejection::{CertificateOutOfDate, CertificateRevoked, SerialOfAnotherInstitution, SigningSerialUnknown};
+    let serial = |text: &str| changed(good(keys), |open| open.signing_serial = text.to_owned());
+    let issuer = |text: &str| changed(good(keys), |open| open.issuer = text.to_owned());
+    vec![
+        ("no serial", serial(""), SigningSerialUnknown),
+        ("a strange serial", serial("4000000199"), SigningSerialUnknown),
+        ("with a leading zero", serial("04000000101"), SigningSerialUnknown),
+        ("a key of ours", by(keys, &keys.bank_sign[SM]), SigningSerialUnknown),
         (
             "a key to encrypt with",
-            by(&keys.network_decrypt[sm]),
-            Rejection::SigningSerialUnknown,
+            by(keys, &keys.network_decrypt[SM]),
+            SigningSerialUnknown,
         ),
         (
             "an institution's key",
-            by(&keys.institution_sign),
-            Rejection::SerialOfAnotherInstitution,
+            by(keys, &keys.institution_sign),
+            SerialOfAnotherInstitution,
         ),
+        ("another issuer", issuer("Z2000133000019"), SerialOfAnotherInstitution),
+        ("no issuer", issuer(""), SerialOfAnotherInstitution),
+        ("expired", by(keys, &keys.network_expired), CertificateOutOfDate),
+        ("revoked", by(keys, &keys.network_revoked), CertificateRevoked),
+    ]
+}
+
+fn signature_cases(keys: &Keys) -> Vec<Case> {
+    let signature = |bytes: Vec<u8>| changed(good(keys), |open| open.signature = bytes);
+    let by_rsa = keys.network_sign[index(Suite::Rsa)]
+        .private
+        .sign(&good(keys).signed)
+        .unwrap();
+    vec![
+        ("none", signature(vec![]), Rejection::SignatureWrong),
+        ("zeros", signature(vec![0; 64]), Rejection::SignatureWrong),
+        ("the other suite's", signature(by_rsa), Rejection::SignatureWrong),
         (
-            "another issuer",
-            Open {
-                issuer: "Z2000133000019".into(),
-                ..good()
-            },
-            Rejection::SerialOfAnotherInstitution,
-        ),
-        ("expired", by(&keys.network_expired), Rejection::CertificateOutOfDate),
-        (
-            "not yet valid",
-            by(&keys.network_future),
-            Rejection::CertificateOutOfDate,
-        ),
-        ("revoked", by(&keys.network_revoked), Rejection::CertificateRevoked),
-        (
-            "no signature",
-            Open {
-                signature: vec![],
-                ..good()
-            },
+            "of another message",
+            changed(good(keys), |open| open.signed.push(b' ')),
             Rejection::SignatureWrong,
         ),
         (
-            "other bytes",
-            Open {
-                signed: b"<root></root>".to_vec(),
-                ..good()
-            },
+            "of no message",
+            changed(good(keys), |open| open.signed.clear()),
             Rejection::SignatureWrong,
         ),
+    ]
+}
+
+fn envelope_cases(keys: &Keys) -> Vec<Case> {
+    use Rejection::{EncryptionSerialUnknown, FieldDoesNotOpen};
+    let serial = |text: &str| changed(good(keys), |open| open.encryption_serial = text.to_owned());
+    let envelope = |bytes: Vec<u8>| changed(good(keys), |open| open.envelope = bytes);
+    let expired = message(&keys.network_sign[SM], &keys.network_expired, &FIELDS);
+    let no_envelope = changed(good(keys), |open| {
+        open.encryption_serial.clear();
+        open.envelope.clear();
+    });
+    vec![
+        ("no serial", serial(""), EncryptionSerialUnknown),
+        ("a strange serial", serial("4000000199"), EncryptionSerialUnknown),
+        ("a key to sign with", serial("4000000111"), EncryptionSerialUnknown),
+        ("an expired key", expired, EncryptionSerialUnknown),
+        ("fields without envelope", no_envelope, EncryptionSerialUnknown),
+        ("no envelope", envelope(vec![]), FieldDoesNotOpen),
+        ("an envelope of zeros", envelope(vec![0; 125]), FieldDoesNotOpen),
+        ("for a key of the other suite", serial("4000000114"), FieldDoesNotOpen),
         (
-            "the other suite's signature",
-            signature_of_rsa(&running),
-            Rejection::SignatureWrong,
+            "a field cut short",
+            changed(good(keys), |open| open.fields[1].ciphertext.truncate(31)),
+            FieldDoesNotOpen,
         ),
         (
-            "no encryption serial",
-            Open {
-                encryption_serial: String::new(),
-                ..good()
-            },
-            Rejection::EncryptionSerialUnknown,
+            "an empty field",
+            changed(good(keys), |open| open.fields[0].ciphertext.clear()),
+            FieldDoesNotOpen,
         ),
-        (
-            "a strange one",
-            Open {
-                encryption_serial: "4000000199".into(),
-                ..good()
-            },
-            Rejection::EncryptionSerialUnknown,
-        ),
-        (
-            "one to sign with",
-            Open {
-                encryption_serial: "4000000111".into(),
-                ..good()
-            },
-            Rejection::EncryptionSerialUnknown,
-        ),
-        (
-            "an expired one",
-            message(&keys.network_sign[sm], &keys.bank_decrypt_expired, &FIELDS),
-            Rejection::EncryptionSerialUnknown,
-        ),
-        (
-            "no envelope",
-            Open {
-                envelope: vec![],
-                ..good()
-            },
-            Rejection::FieldDoesNotOpen,
-        ),
-        (
-            "an envelope of zeros",
-            Open {
-                envelope: vec![0; 125],
-                ..good()
-            },
-            Rejection::FieldDoesNotOpen,
-        ),
-        (
-            "for another key",
-            Open {
-                encryption_serial: "4000000114".into(),
-                ..good()
-            },
-            Rejection::FieldDoesNotOpen,
-        ),
-        ("a field cut short", short_field(good()), Rejection::FieldDoesNotOpen),
-        ("an empty field", empty_field(good()), Rejection::FieldDoesNotOpen),
-    ];
-    for (what, open, expected) in cases {
-        let verdict = running.client.open(open, soon()).await;
-        assert_eq!(verdict, Ok(OpenVerdict::Rejected(expected)), "{what}");
-    }
-    running.stop().await.unwrap();
+    ]
 }
 
 /// When several things are wrong, the first in the order of the contract is the verdict.
@@ -195,8 +176,7 @@ async fn every_rejection() {
 async fn rejections_in_order() {
     let running = Running::start().await;
     let keys = running.keys;
-    let sm = index(Suite::Sm);
-    let mut open = message(&keys.network_expired, &keys.bank_decrypt[sm], &FIELDS);
+    let mut open = message(&keys.network_expired, &keys.bank_decrypt[SM], &FIELDS);
     open.signature = vec![1; 64];
     open.encryption_serial = "4000000199".into();
     open.envelope = vec![];
@@ -206,32 +186,15 @@ async fn rejections_in_order() {
         assert_eq!(verdict, Ok(OpenVerdict::Rejected(expected)));
     };
     expect(Rejection::SerialOfAnotherInstitution, &open).await;
-    open.issuer = crate::making::NETWORK.into();
+    open.issuer = NETWORK.into();
     expect(Rejection::CertificateOutOfDate, &open).await;
     open.signing_serial = keys.network_revoked.certificate.serial().to_owned();
     expect(Rejection::CertificateRevoked, &open).await;
-    open.signing_serial = keys.network_sign[sm].certificate.serial().to_owned();
+    open.signing_serial = keys.network_sign[SM].certificate.serial().to_owned();
     expect(Rejection::SignatureWrong, &open).await;
-    open.signature = keys.network_sign[sm].private.sign(&open.signed).unwrap();
+    open.signature = keys.network_sign[SM].private.sign(&open.signed).unwrap();
     expect(Rejection::EncryptionSerialUnknown, &open).await;
-    open.encryption_serial = keys.bank_decrypt[sm].certificate.serial().to_owned();
+    open.encryption_serial = keys.bank_decrypt[SM].certificate.serial().to_owned();
     expect(Rejection::FieldDoesNotOpen, &open).await;
     running.stop().await.unwrap();
-}
-
-fn signature_of_rsa(running: &Running) -> Open {
-    let keys = running.keys;
-    let mut open = plain_message(&keys.network_sign[index(Suite::Sm)]);
-    open.signature = keys.network_sign[index(Suite::Rsa)].private.sign(&open.signed).unwrap();
-    open
-}
-
-fn short_field(mut open: Open) -> Open {
-    open.fields[1].ciphertext.pop();
-    open
-}
-
-fn empty_field(mut open: Open) -> Open {
-    open.fields[0].ciphertext = vec![];
-    open
 }

@@ -14,26 +14,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::making::{NETWORK, PASSPHRASE, Pair, Wanted, write_secret};
+use crate::making::{NETWORK, Pair, passphrase, write_secret};
 
 pub(crate) const TOKEN_KEY_HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-const REVOKED: [&str; 2] = ["4000000106", "4000000118"];
+const REVOKED: &str = "4000000106";
 
-/// Every key pair of the test, whoever's it is.
+/// Every key pair of the test, whoever's it is; where there are two, RSA and SM.
 pub(crate) struct Keys {
     pub(crate) network_sign: [Pair; 2],
     pub(crate) network_decrypt: [Pair; 2],
     pub(crate) network_expired: Pair,
-    pub(crate) network_future: Pair,
     pub(crate) network_revoked: Pair,
     pub(crate) institution_sign: Pair,
     pub(crate) bank_sign: [Pair; 2],
-    /// Current as well, and older than the SM key of `bank_sign`.
-    pub(crate) bank_sign_older: Pair,
-    /// Newer than the SM key of `bank_sign`, and revoked.
-    pub(crate) bank_sign_revoked: Pair,
     pub(crate) bank_decrypt: [Pair; 2],
-    pub(crate) bank_decrypt_expired: Pair,
 }
 
 pub(crate) const fn index(suite: Suite) -> usize {
@@ -43,84 +37,57 @@ pub(crate) const fn index(suite: Suite) -> usize {
     }
 }
 
-/// Made once: RSA keys take their time.
-static KEYS: LazyLock<Keys> = LazyLock::new(Keys::make);
+static KEYS: LazyLock<Keys> = LazyLock::new(|| {
+    let both = |name: &str| ["rsa", "sm"].map(|suite| Pair::named(&format!("{name}-{suite}")));
+    Keys {
+        network_sign: both("network-sign"),
+        network_decrypt: both("network-decrypt"),
+        network_expired: Pair::named("network-expired-sm"),
+        network_revoked: Pair::named("network-revoked-sm"),
+        institution_sign: Pair::named("institution-sign-sm"),
+        bank_sign: both("bank-sign"),
+        bank_decrypt: both("bank-decrypt"),
+    }
+});
 
 impl Keys {
     pub(crate) fn of_all_tests() -> &'static Self {
         &KEYS
     }
 
-    fn make() -> Self {
-        let sm = |serial, from_year, to_year| {
-            Pair::make(Wanted {
-                serial,
-                suite: Suite::Sm,
-                from_year,
-                to_year,
-            })
-        };
-        let both = |rsa_serial, sm_serial| {
-            let rsa = Wanted {
-                serial: rsa_serial,
-                suite: Suite::Rsa,
-                from_year: 2020,
-                to_year: 2045,
-            };
-            [Pair::make(rsa), sm(sm_serial, 2020, 2045)]
-        };
-        Self {
-            network_sign: both("4000000102", "4000000101"),
-            network_decrypt: both("4000000104", "4000000103"),
-            network_expired: sm("4000000105", 2015, 2020),
-            network_future: sm("4000000107", 2090, 2095),
-            network_revoked: sm(REVOKED[0], 2020, 2045),
-            institution_sign: sm("4000000108", 2020, 2045),
-            bank_sign: both("4000000112", "4000000111"),
-            bank_sign_older: sm("4000000117", 2019, 2045),
-            bank_sign_revoked: sm(REVOKED[1], 2021, 2045),
-            bank_decrypt: both("4000000114", "4000000113"),
-            bank_decrypt_expired: sm("4000000115", 2015, 2020),
-        }
-    }
-
     /// The tables of the configuration, with all files written to `directory`.
     fn write(&self, directory: &Path) -> String {
-        write_secret(&directory.join("passphrase"), &[PASSPHRASE, b"\n"].concat());
+        write_secret(&directory.join("passphrase"), &passphrase());
         write_secret(&directory.join("token-key"), format!("{TOKEN_KEY_HEX}\n").as_bytes());
-        let mut text = String::new();
         let own = [
             ("sign", &self.bank_sign[0]),
             ("sign", &self.bank_sign[1]),
-            ("sign", &self.bank_sign_older),
-            ("sign", &self.bank_sign_revoked),
+            ("sign", &self.network_revoked),
             ("decrypt", &self.bank_decrypt[0]),
             ("decrypt", &self.bank_decrypt[1]),
-            ("decrypt", &self.bank_decrypt_expired),
+            // The expired and the revoked pair serve the bank as well, to see that it does not use them.
+            ("decrypt", &self.network_expired),
         ];
-        for (usage, pair) in own {
+        let own = own.map(|(usage, pair)| {
             let (certificate, key) = pair.write(directory, pair.certificate.serial());
-            text += &format!(
-                "[[key]]\nuse = \"{usage}\"\ncertificate = {certificate:?}\nprivate_key = {key:?}\npassphrase_file = \"passphrase\"\n"
-            );
-        }
+            let files =
+                format!("certificate = {certificate:?}\nprivate_key = {key:?}\npassphrase_file = \"passphrase\"");
+            format!("[[key]]\nuse = \"{usage}\"\n{files}\n")
+        });
         let peers = [
             (NETWORK, "verify", &self.network_sign[0]),
             (NETWORK, "verify", &self.network_sign[1]),
             (NETWORK, "verify", &self.network_expired),
-            (NETWORK, "verify", &self.network_future),
             (NETWORK, "verify", &self.network_revoked),
             (NETWORK, "encrypt", &self.network_decrypt[0]),
             (NETWORK, "encrypt", &self.network_decrypt[1]),
             ("Z2000133000019", "verify", &self.institution_sign),
         ];
-        for (institution, usage, pair) in peers {
+        let peers = peers.map(|(institution, usage, pair)| {
             let (certificate, _) = pair.write(directory, pair.certificate.serial());
-            text += &format!(
-                "[[peer]]\ninstitution = \"{institution}\"\nuse = \"{usage}\"\ncertificate = {certificate:?}\n"
-            );
-        }
-        text
+            format!("[[peer]]\ninstitution = \"{institution}\"\nuse = \"{usage}\"\ncertificate = {certificate:?}\n")
+        });
+        own.concat() + &peers.concat()
     }
 }
 
@@ -135,7 +102,7 @@ impl Written {
         let directory = tempfile::tempdir().unwrap();
         let tables = Keys::of_all_tests().write(directory.path());
         let text = format!(
-            "listen = \"unix:signer.sock\"\nrevoked = {REVOKED:?}\n{head}\n\
+            "listen = \"unix:signer.sock\"\nrevoked = [{REVOKED:?}]\n{head}\n\
              [operations]\naddress = \"127.0.0.1:0\"\n[tokens]\nkey_file = \"token-key\"\n{tables}"
         );
         let config = directory.path().join("signer.toml");
