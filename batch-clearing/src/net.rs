@@ -57,7 +57,7 @@ const RECOMPUTED: &str = "SELECT e.batch_id, t.institution, e.currency, \
      FROM entry e JOIN transfer t USING (business_date, shard, sequence) \
      LEFT JOIN closing c USING (business_date) LEFT JOIN closing_position p USING (business_date, shard) \
      WHERE business_date = to_date($1, 'YYYYMMDD') AND e.account_kind = 'network_clearing' \
-     AND (c.business_date IS NULL OR sequence <= COALESCE(p.sequence, 0)) GROUP BY 1, 2, 3";
+     AND (c.business_date IS NULL OR e.sequence <= COALESCE(p.sequence, 0)) GROUP BY 1, 2, 3";
 /// Postings that are not one clearing entry of their own batch and amount, or whose sides differ; and strays.
 const MISPLACED: &str = "SELECT shard, sequence, \
      COALESCE(sum(CASE e.side WHEN 'D' THEN e.minor ELSE -e.minor END), 0) <> 0 OR count(DISTINCT e.currency) > 1 \

@@ -72,9 +72,9 @@ pub struct Tls {
     pub allowed: Vec<AllowedClient>,
     #[serde(default = "default_handshake_ms")]
     pub handshake_ms: u64,
-    /// Sessions remembered for resumption.
-    #[serde(default = "default_sessions_max")]
-    pub sessions_max: usize,
+    /// Earlier handshakes that a client may resume.
+    #[serde(default = "default_resumable_max")]
+    pub resumable_max: usize,
 }
 
 /// One client, by the common name of its subject or by its serial (hexadecimal); where both are written, both must hold.
@@ -356,7 +356,7 @@ const fn default_handshake_ms() -> u64 {
     5_000
 }
 
-const fn default_sessions_max() -> usize {
+const fn default_resumable_max() -> usize {
     4_096
 }
 

@@ -1,5 +1,5 @@
 //! TLS of the network's side: 1.2 and 1.3, mutual, resumption allowed. A client must chain to the configured roots
-//! (rustls, during the handshake) and be on the allow list (here, after it, also for a resumed session).
+//! (rustls, during the handshake) and be on the allow list (here, after it, also for a resumed handshake).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,7 +81,7 @@ pub fn server_config(tls: &Tls) -> Result<ServerConfig, TlsFault> {
         .with_single_cert(certificates(&tls.certificate)?, key)
         .map_err(TlsFault::Identity)?;
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
-    config.session_storage = ServerSessionMemoryCache::new(tls.sessions_max);
+    config.session_storage = ServerSessionMemoryCache::new(tls.resumable_max);
     Ok(config)
 }
 

@@ -1,7 +1,7 @@
 //! What the signer does with one piece of work: from work and second to answer. No I/O, no clock, no queue.
 
 use signer_crypto::{CryptoFault, FieldKey, TokenKey};
-use signer_protocol::{Answer, Failure, KeyHealth, Signature, Suite, Tokenise, Work};
+use signer_protocol::{Answer, Failure, KeyHealth, Sign, Signature, Tokenise, Work};
 
 use crate::config::KeyUse;
 use crate::key_ring::{KeyRing, OwnKey};
@@ -41,7 +41,7 @@ impl Duties {
                 Err(Unsealed::NoCertificate) => no_key("no current certificate to encrypt for the receiver"),
                 Err(Unsealed::Fault(fault)) => failed(&fault),
             },
-            Work::Sign { suite, signed } => self.sign(*suite, signed, now),
+            Work::Sign(sign) => self.sign(sign, now),
             Work::Tokenise(tokenise) => self.tokenise(tokenise),
         }
     }
@@ -62,18 +62,18 @@ impl Duties {
         health.collect()
     }
 
-    fn sign(&self, suite: Suite, signed: &[u8], now: i64) -> Answer {
-        let Some(key) = self.ring.signing(crypto_suite(suite), now) else {
+    fn sign(&self, sign: &Sign, now: i64) -> Answer {
+        let Some(key) = self.ring.signing(crypto_suite(sign.suite), now) else {
             return no_key("no current key of the suite to sign with");
         };
         let serial = key.certificate.serial().to_owned();
-        if signed.is_empty() {
+        if sign.signed.is_empty() {
             return Answer::Signed(Signature {
                 serial,
                 bytes: Vec::new(),
             });
         }
-        match key.private.sign(signed) {
+        match key.private.sign(&sign.signed) {
             Ok(bytes) => Answer::Signed(Signature { serial, bytes }),
             Err(fault) => failed(&fault),
         }

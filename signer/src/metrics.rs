@@ -29,7 +29,7 @@ impl Operation {
         match work {
             Work::Open(_) => Self::Open,
             Work::Seal(_) => Self::Seal,
-            Work::Sign { .. } => Self::Sign,
+            Work::Sign(_) => Self::Sign,
             Work::Tokenise(_) => Self::Tokenise,
         }
     }

@@ -76,7 +76,7 @@ impl House {
                 .map(|(subject, serial)| AllowedClient { subject, serial })
                 .to_vec(),
             handshake_ms: 5_000,
-            sessions_max: 100,
+            resumable_max: 100,
         };
         let allowed = AllowList::new(tls.allowed.clone());
         let acceptor = Acceptor::new(server_config(&tls).unwrap(), allowed, Duration::from_secs(5));
@@ -198,7 +198,7 @@ impl Caller {
     }
 }
 
-/// Whether the session was resumed.
+/// Whether an earlier handshake was resumed.
 pub(crate) fn resumed(stream: &TlsStream<TcpStream>) -> bool {
     stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
 }

@@ -73,14 +73,14 @@ async fn many_messages_at_once_over_http_2() {
 }
 
 #[tokio::test]
-async fn both_versions_of_tls_and_a_resumed_session() {
+async fn both_versions_of_tls_and_resumption() {
     let house = House::usual().await;
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let caller = Caller::new(&house, Some(&house.network()), "http/1.1", &[version]);
         for again in [false, true] {
             let mut stream = caller.connect().await.unwrap();
             assert_eq!(resumed(&stream), again, "{version:?}");
-            // the session's tickets come with the first bytes of an answer
+            // the tickets for it come with the first bytes of an answer
             stream
                 .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 .await

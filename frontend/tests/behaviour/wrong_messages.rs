@@ -76,7 +76,7 @@ async fn header_lines_have_to_agree_with_the_signed_header() {
         format,
     )
     .await;
-    let twice = |headers: &mut hyper::HeaderMap| drop(headers.append("MsgTp", value("epcc.201.001.01")));
+    let twice = |headers: &mut hyper::HeaderMap| assert!(headers.append("MsgTp", value("epcc.201.001.01")));
     check(twice, format).await;
     check(|headers| drop(headers.remove("OriIssrId")), format).await;
     check(|headers| drop(headers.insert("OriIssrId", value(INSTITUTION))), format).await;

@@ -3,11 +3,12 @@
 //! Stopping, in order: take no more work, answer what was taken, ship what is committed (for a limited time), end the
 //! shards. A fault that leaves it open what is in the books ends the process at once.
 
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use operations::endpoint::EndpointFault;
+use operations::endpoint::{Endpoint, EndpointFault};
 use operations::exit;
 use operations::logs;
 use operations::port::{OperationsPort, PortFault};
@@ -88,7 +89,7 @@ async fn serve(config: Config) -> Result<(), ServeFault> {
     let mut registry = Registry::default();
     let meters = Meters::registered(&mut registry);
     let ready = Arc::new(AtomicBool::new(false));
-    let is_ready = Arc::clone(&ready);
+    let (is_ready, listen) = (Arc::clone(&ready), config.listen.clone());
     let port = OperationsPort {
         address: config.operations,
         process: "ledger",
@@ -96,9 +97,9 @@ async fn serve(config: Config) -> Result<(), ServeFault> {
         registry: Arc::new(registry),
         ready: Arc::new(move || {
             if is_ready.load(Ordering::Acquire) {
-                Ok(())
+                listens(&listen)
             } else {
-                Err("its stores are being opened".to_owned())
+                Err("its stores are not open".to_owned())
             }
         }),
     };
@@ -136,6 +137,16 @@ async fn serve(config: Config) -> Result<(), ServeFault> {
     }
     tracing::info!("the ledger has stopped");
     Ok(())
+}
+
+/// A socket file may be left over from another process, so being there is not enough.
+fn listens(listen: &Endpoint) -> Result<(), String> {
+    match listen {
+        Endpoint::Unix(path) => UnixStream::connect(path)
+            .map(drop)
+            .map_err(|_| "it does not listen yet".to_owned()),
+        Endpoint::Tcp(_) => Ok(()),
+    }
 }
 
 async fn start(config: &Config, meters: Arc<Meters>) -> Result<Arc<Ledger>, ServeFault> {

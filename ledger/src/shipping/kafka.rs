@@ -19,7 +19,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::{Offset, util::Timeout};
 use tokio::runtime::Handle;
 
-use super::{Broker, Connect, Sent, ShipFault};
+use super::{Broker, Connect, PartitionEnd, Sent, ShipFault};
 
 /// For any single question to the broker.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -155,13 +155,13 @@ impl Broker for Kafka {
         }
     }
 
-    fn last_record(&mut self, shard: ShardId) -> Result<Option<Vec<u8>>, ShipFault> {
+    fn end(&mut self, shard: ShardId) -> Result<PartitionEnd, ShipFault> {
         let faults = fault("say where a partition ends");
         let (topic, partition) = (&self.settings.topic, i32::from(shard.number()));
         let ends = self.producer.client().fetch_watermarks(topic, partition, ANSWER_LIMIT);
         let (first, end) = ends.map_err(&faults)?;
         if end <= first {
-            return Ok(None);
+            return Ok(PartitionEnd::Empty);
         }
         let mut config = client_config(&self.settings);
         // no group is joined and nothing is committed; the library wants a name all the same
@@ -175,9 +175,9 @@ impl Broker for Kafka {
             .map_err(&faults)?;
         consumer.assign(&wanted).map_err(&faults)?;
         match consumer.poll(Timeout::After(ANSWER_LIMIT)) {
-            Some(Ok(message)) => Ok(Some(message.payload().unwrap_or_default().to_vec())),
+            Some(Ok(message)) => Ok(PartitionEnd::Record(message.payload().unwrap_or_default().to_vec())),
             Some(Err(error)) => Err(faults(error)),
-            None => Err(faults(KafkaError::NoMessageReceived)),
+            None => Ok(PartitionEnd::Unknown),
         }
     }
 

@@ -64,14 +64,23 @@ pub enum Sent {
     Full,
 }
 
+/// What a partition ends with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartitionEnd {
+    Empty,
+    Record(Vec<u8>),
+    /// It could not be told in time.
+    Unknown,
+}
+
 /// Where the journal goes: a connection to a topic with one partition for each shard. What it took it sends in order,
 /// and it says when a record is safe.
 pub trait Broker {
     /// The topic is there and has the right partitions; made if it was missing.
     fn prepare(&mut self, shards: ShardCount) -> Result<(), ShipFault>;
 
-    /// The last record in a partition.
-    fn last_record(&mut self, shard: ShardId) -> Result<Option<Vec<u8>>, ShipFault>;
+    /// What is in a partition last.
+    fn end(&mut self, shard: ShardId) -> Result<PartitionEnd, ShipFault>;
 
     fn send(&mut self, shard: ShardId, sequence: u64, record: &[u8]) -> Result<Sent, ShipFault>;
 
@@ -193,8 +202,8 @@ impl Shipper {
         let mut broker = (self.connect)()?;
         broker.prepare(self.shards)?;
         for route in &mut self.routes {
-            let last = broker.last_record(route.feed.shard)?;
-            route.lane = resume(&route.feed, route.shipped.load(Ordering::Acquire), last)?;
+            let end = broker.end(route.feed.shard)?;
+            route.lane = resume(&route.feed, route.shipped.load(Ordering::Acquire), end)?;
             route.note(&self.meters, 0);
         }
         tracing::info!("shipping to the broker");
@@ -256,14 +265,18 @@ impl Route {
     }
 }
 
-/// Where to go on. `last` is what the partition ends with.
-fn resume(feed: &Feed, shipped: u64, last: Option<Vec<u8>>) -> Result<Lane, ShipFault> {
+/// Where to go on, given what is known to be shipped and what the partition ends with.
+fn resume(feed: &Feed, shipped: u64, end: PartitionEnd) -> Result<Lane, ShipFault> {
     let shard = feed.shard;
-    let Some(last) = last else {
-        if shipped > 0 {
-            tracing::warn!(%shard, shipped, "the partition is empty; the journal is sent from its start");
+    let last = match end {
+        PartitionEnd::Record(last) => last,
+        PartitionEnd::Unknown => return Ok(Lane::after(shipped)),
+        PartitionEnd::Empty => {
+            if shipped > 0 {
+                tracing::warn!(%shard, shipped, "the partition is empty; the journal is sent from its start");
+            }
+            return Ok(Lane::after(0));
         }
-        return Ok(Lane::after(0));
     };
     let record = JournalRecord::decode(&last).map_err(|_| ShipFault::Foreign(shard))?;
     let ours = feed.reader.journal(record.sequence, 1)?;

@@ -15,7 +15,7 @@ use crate::answer::{Answer, Failure, KeyHealth, OpenVerdict, Rejection, Sealed, 
 use crate::limits;
 use crate::wire;
 use crate::wire::signer_client::SignerClient as Rpc;
-use crate::work::{FieldKind, Open, Seal, Suite, Tokenise, Work};
+use crate::work::{FieldKind, Open, Seal, Sign, Suite, Tokenise, Work};
 
 /// Work that was not done. Nothing was posted, whichever it is.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -122,7 +122,7 @@ impl SignerClient {
 
     /// Signs with the bank's newest current key of the suite; the serial says which that was.
     pub async fn sign(&self, suite: Suite, signed: Vec<u8>, deadline: Instant) -> Result<Signature, SignerFault> {
-        match self.call(Work::Sign { suite, signed }, deadline).await? {
+        match self.call(Work::Sign(Sign { suite, signed }), deadline).await? {
             Answer::Signed(signature) => Ok(signature),
             other => Err(unexpected(other)),
         }

@@ -25,4 +25,4 @@ pub mod wire {
 
 pub use answer::{Answer, Failure, KeyHealth, OpenVerdict, Rejection, Sealed, Signature, Token};
 pub use client::{SignerClient, SignerFault};
-pub use work::{EncryptedField, FieldKind, MalformedWork, Open, Seal, Suite, Tokenise, Work};
+pub use work::{EncryptedField, FieldKind, MalformedWork, Open, Seal, Sign, Suite, Tokenise, Work};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::wire;
-use crate::work::{EncryptedField, Open, Seal, Tokenise};
+use crate::work::{EncryptedField, Open, Seal, Sign, Tokenise};
 
 impl fmt::Debug for Open {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,6 +22,12 @@ impl fmt::Debug for EncryptedField {
 impl fmt::Debug for Seal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Seal({} fields for {})", self.fields.len(), self.receiver)
+    }
+}
+
+impl fmt::Debug for Sign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sign({:?}, {} bytes)", self.suite, self.signed.len())
     }
 }
 

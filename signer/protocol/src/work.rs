@@ -59,6 +59,14 @@ pub struct Seal {
     pub receiver: String,
 }
 
+/// Sign with the bank's newest current key of the suite.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sign {
+    pub suite: Suite,
+    /// Empty asks for the serial of the key alone.
+    pub signed: Vec<u8>,
+}
+
 /// Plaintexts of one kind, to be turned into tokens.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Tokenise {
@@ -71,11 +79,7 @@ pub struct Tokenise {
 pub enum Work {
     Open(Open),
     Seal(Seal),
-    /// Empty `signed` asks for the serial of the key alone.
-    Sign {
-        suite: Suite,
-        signed: Vec<u8>,
-    },
+    Sign(Sign),
     Tokenise(Tokenise),
 }
 
@@ -94,14 +98,7 @@ impl Work {
         match what {
             Some(wire::work::What::Open(open)) => open.try_into().map(Self::Open),
             Some(wire::work::What::Seal(seal)) => seal.try_into().map(Self::Seal),
-            Some(wire::work::What::Sign(sign)) => {
-                let suite = sign.suite().try_into()?;
-                within(sign.signed.len(), limits::SIGNED_BYTES_MAX, "signed is too long")?;
-                Ok(Self::Sign {
-                    suite,
-                    signed: sign.signed,
-                })
-            }
+            Some(wire::work::What::Sign(sign)) => sign.try_into().map(Self::Sign),
             Some(wire::work::What::Tokenise(tokenise)) => tokenise.try_into().map(Self::Tokenise),
             None => Err(MalformedWork("work of no known kind")),
         }
@@ -194,6 +191,18 @@ impl TryFrom<wire::Seal> for Seal {
     }
 }
 
+impl TryFrom<wire::Sign> for Sign {
+    type Error = MalformedWork;
+
+    fn try_from(sign: wire::Sign) -> Result<Self, MalformedWork> {
+        within(sign.signed.len(), limits::SIGNED_BYTES_MAX, "signed is too long")?;
+        Ok(Self {
+            suite: sign.suite().try_into()?,
+            signed: sign.signed,
+        })
+    }
+}
+
 impl TryFrom<wire::Tokenise> for Tokenise {
     type Error = MalformedWork;
 
@@ -278,7 +287,7 @@ impl From<Work> for wire::work::What {
                 fields,
                 receiver,
             }),
-            Work::Sign { suite, signed } => Self::Sign(wire::Sign {
+            Work::Sign(Sign { suite, signed }) => Self::Sign(wire::Sign {
                 suite: wire::Suite::from(suite).into(),
                 signed,
             }),

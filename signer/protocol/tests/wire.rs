@@ -3,8 +3,8 @@
 
 use signer_protocol::wire;
 use signer_protocol::{
-    Answer, EncryptedField, Failure, FieldKind, KeyHealth, MalformedWork, Open, Rejection, Seal, Sealed, Signature,
-    Suite, Tokenise, Work, limits,
+    Answer, EncryptedField, Failure, FieldKind, KeyHealth, MalformedWork, Open, Rejection, Seal, Sealed, Sign,
+    Signature, Suite, Tokenise, Work, limits,
 };
 
 const KINDS: [FieldKind; 4] = [
@@ -40,9 +40,11 @@ fn seal() -> Seal {
 }
 
 fn every_work() -> Vec<Work> {
-    let sign = Suite::ALL.map(|suite| Work::Sign {
-        suite,
-        signed: b"6222021234567890123".to_vec(),
+    let sign = Suite::ALL.map(|suite| {
+        Work::Sign(Sign {
+            suite,
+            signed: b"6222021234567890123".to_vec(),
+        })
     });
     let tokenise = KINDS.map(|kind| {
         Work::Tokenise(Tokenise {

@@ -1,0 +1,292 @@
+//! What goes over the wire comes out as it went in; what is not as the contract says is told by its field.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use ledger_model::{
+    Account, AccountStatus, AccountToken, Agreement, AgreementStatus, AgreementTerms, Amount, ChinaTime, ContentField,
+    Currency, Decision, DetailsDigest, Instruction, Money, NameToken, Payee, Payment, Payout, Refund, Refusal,
+    Transfer, TransferKey, TransferKind,
+};
+use ledger_protocol::{Evidence, Malformed, ShardPosition, wire};
+use proptest::prelude::*;
+
+fn any_key() -> impl Strategy<Value = TransferKey> {
+    (
+        "[CZG][0-9A-Z]{13}",
+        "[0-9]{4}",
+        "20260[1-9]0[1-9][0-9A-Za-z]{17}[0-9]{6}",
+    )
+        .prop_map(|(issuer, category, id)| TransferKey {
+            issuer: issuer.parse().unwrap(),
+            category: category.parse().unwrap(),
+            id: id.parse().unwrap(),
+        })
+}
+
+fn any_amount() -> impl Strategy<Value = Amount> {
+    (1..i64::MAX, "[A-Z]{3}").prop_map(|(minor, code)| Amount::new(minor, code.parse().unwrap()).unwrap())
+}
+
+fn any_time() -> impl Strategy<Value = ChinaTime> {
+    (0..253_370_736_000_i64).prop_map(|seconds| ChinaTime::from_unix_seconds(seconds).unwrap())
+}
+
+fn any_evidence() -> impl Strategy<Value = Evidence> {
+    (any::<Vec<u8>>(), any::<Vec<u8>>(), "[0-9A-F]{0,20}").prop_map(|(signed, signature, signing_serial)| Evidence {
+        signed,
+        signature,
+        signing_serial,
+    })
+}
+
+fn any_payee() -> impl Strategy<Value = Payee> {
+    prop_oneof![
+        "[0-9A-Za-z]{1,34}".prop_map(|number| Payee::Agreement(number.parse().unwrap())),
+        (any::<[u8; 32]>(), any::<[u8; 32]>()).prop_map(|(token, name)| Payee::Account {
+            token: AccountToken::new(token),
+            name: NameToken::new(name)
+        }),
+    ]
+}
+
+fn any_instruction() -> impl Strategy<Value = Instruction> {
+    let named = (
+        any_key(),
+        any_amount(),
+        "B202603[0-2][1-9][0-9]{4}",
+        "[CZG][0-9A-Z]{13}",
+        any_time(),
+        any::<[u8; 32]>(),
+    );
+    let said = (
+        "[0-9A-Za-z]{1,34}",
+        any_key(),
+        any_amount(),
+        prop::option::of("[0-9A-Za-z]{1,32}"),
+        any_payee(),
+        prop::sample::select(TransferKind::ALL.to_vec()),
+    );
+    (named, said).prop_map(|(named, said)| {
+        let (key, amount, batch, institution, ordered_at, details) = named;
+        let (agreement, original, original_amount, original_serial, payee, kind) = said;
+        let (batch, institution) = (batch.parse().unwrap(), institution.parse().unwrap());
+        let (agreement, details) = (agreement.parse().unwrap(), DetailsDigest::new(details));
+        match kind {
+            TransferKind::Payment => Instruction::Payment(Payment {
+                key,
+                amount,
+                batch,
+                institution,
+                agreement,
+                ordered_at,
+                details,
+            }),
+            TransferKind::Refund => Instruction::Refund(Refund {
+                key,
+                amount,
+                batch,
+                institution,
+                agreement,
+                original,
+                original_amount,
+                original_serial: original_serial.map(|serial| serial.parse().unwrap()),
+                ordered_at,
+                details,
+            }),
+            TransferKind::Payout => Instruction::Payout(Payout {
+                key,
+                amount,
+                batch,
+                institution,
+                payee,
+                ordered_at,
+                details,
+            }),
+        }
+    })
+}
+
+fn any_transfer() -> impl Strategy<Value = Transfer> {
+    let decision = prop_oneof![
+        Just(Decision::Posted),
+        prop::sample::select(Refusal::ALL.to_vec()).prop_map(Decision::Refused)
+    ];
+    (
+        any_instruction(),
+        prop::option::of(any::<[u8; 32]>()),
+        prop::option::of(any_key()),
+        decision,
+        any_time(),
+    )
+        .prop_map(|(instruction, account, original, decision, decided_at)| Transfer {
+            key: *instruction.key(),
+            kind: instruction.kind(),
+            amount: instruction.amount(),
+            batch: instruction.batch(),
+            institution: instruction.institution(),
+            agreement: None,
+            account: account.map(AccountToken::new),
+            original,
+            details: instruction.details(),
+            decision,
+            serial: "2026030203000000000000043".parse().unwrap(),
+            decided_at,
+        })
+}
+
+proptest! {
+    #[test]
+    fn instructions_with_their_evidence(instruction in any_instruction(), evidence in any_evidence()) {
+        let post = wire::Post::from((&instruction, evidence.clone()));
+        prop_assert_eq!(<(Instruction, Evidence)>::try_from(post), Ok((instruction, evidence)));
+    }
+
+    #[test]
+    fn transfers(transfer in any_transfer()) {
+        prop_assert_eq!(Transfer::try_from(wire::Transfer::from(&transfer)), Ok(transfer));
+    }
+}
+
+#[test]
+fn accounts_agreements_positions_and_fields() {
+    for status in AccountStatus::ALL {
+        let (token, name) = (AccountToken::new([1; 32]), NameToken::new([2; 32]));
+        let account = Account {
+            token,
+            name,
+            status,
+            balance: Money::zero(Currency::CNY),
+        };
+        assert_eq!(Account::try_from(wire::NewAccount::from(&account)), Ok(account));
+    }
+    for status in AgreementStatus::ALL {
+        let amount = Amount::new(100, Currency::CNY).unwrap();
+        let expires = "2030-12-31".parse().unwrap();
+        let agreement = Agreement {
+            number: "1000000000000000017".parse().unwrap(),
+            account: AccountToken::new([1; 32]),
+            institution: "Z2000133000019".parse().unwrap(),
+            status,
+            terms: AgreementTerms {
+                single_max: amount,
+                daily_max: amount,
+                daily_count_max: 3,
+                expires,
+            },
+        };
+        assert_eq!(Agreement::try_from(wire::NewAgreement::from(&agreement)), Ok(agreement));
+    }
+    let sums = vec![ledger_protocol::CurrencySum {
+        currency: Currency::CNY,
+        debit_minor: 7,
+        credit_minor: 7,
+    }];
+    let position = ShardPosition {
+        shard: 3,
+        sequence: 9,
+        head: [4; 32],
+        shipped: 8,
+        transfers_posted: 5,
+        transfers_refused: 1,
+        sums,
+    };
+    assert_eq!(
+        ShardPosition::try_from(wire::ShardPosition::from(&position)),
+        Ok(position)
+    );
+    for field in ContentField::ALL {
+        assert_eq!(ContentField::try_from(wire::Conflict::from(field)), Ok(field));
+    }
+}
+
+#[test]
+fn work_that_is_not_as_the_contract_says_is_told_by_its_field() {
+    fn check(change: impl Fn(&mut wire::Post), field: &'static str) {
+        let key = |id: &str| wire::Key {
+            issuer: "G4000311000018".into(),
+            category: "0110".into(),
+            id: id.into(),
+        };
+        let amount = |minor| {
+            Some(wire::Amount {
+                minor,
+                currency: "CNY".into(),
+            })
+        };
+        let mut post = wire::Post {
+            key: Some(key("2026030212345678901234560000001")),
+            amount: amount(100),
+            batch: "B202603020001".into(),
+            institution: "Z2000133000019".into(),
+            ordered_at: "2026-03-02T10:00:00".into(),
+            details: vec![0; 32],
+            evidence: Some(wire::Evidence::default()),
+            kind: Some(wire::post::Kind::Payment(wire::Payment {
+                agreement: "1000000000000000017".into(),
+            })),
+        };
+        assert!(<(Instruction, Evidence)>::try_from(post.clone()).is_ok());
+        change(&mut post);
+        assert_eq!(
+            <(Instruction, Evidence)>::try_from(post).err(),
+            Some(Malformed { field })
+        );
+    }
+    check(|post| post.key = None, "key");
+    check(|post| post.key.as_mut().unwrap().issuer.clear(), "issuer");
+    check(|post| post.key.as_mut().unwrap().category.push('0'), "category");
+    check(|post| post.key.as_mut().unwrap().id.push('0'), "id");
+    check(|post| post.amount = None, "amount");
+    check(|post| post.amount.as_mut().unwrap().minor = 0, "amount");
+    check(|post| post.amount.as_mut().unwrap().currency.clear(), "currency");
+    check(|post| post.batch.clear(), "batch");
+    check(|post| post.institution.clear(), "institution");
+    check(|post| post.ordered_at.push('Z'), "ordered_at");
+    check(|post| post.details.truncate(31), "details");
+    check(|post| post.evidence = None, "evidence");
+    check(|post| post.kind = None, "kind");
+    check(
+        |post| post.kind = Some(wire::post::Kind::Payment(wire::Payment::default())),
+        "agreement",
+    );
+    check(
+        |post| post.kind = Some(wire::post::Kind::Refund(wire::Refund::default())),
+        "agreement",
+    );
+    let refund = || wire::Refund {
+        agreement: "1".into(),
+        ..wire::Refund::default()
+    };
+    check(|post| post.kind = Some(wire::post::Kind::Refund(refund())), "original");
+    check(
+        |post| post.kind = Some(wire::post::Kind::Payout(wire::Payout::default())),
+        "account",
+    );
+    let both = || wire::Payout {
+        agreement: "1".into(),
+        account: vec![0; 32],
+        name: Vec::new(),
+    };
+    check(|post| post.kind = Some(wire::post::Kind::Payout(both())), "payout");
+    let nameless = || wire::Payout {
+        account: vec![0; 32],
+        ..wire::Payout::default()
+    };
+    check(|post| post.kind = Some(wire::post::Kind::Payout(nameless())), "name");
+}
+
+#[test]
+fn a_body_is_never_printed() {
+    let secret = Evidence {
+        signed: b"<root>6222".to_vec(),
+        signature: vec![1; 70],
+        signing_serial: "4000000101".into(),
+    };
+    assert_eq!(
+        format!("{secret:?}"),
+        "Evidence(10 signed bytes, 70 of signature by 4000000101)"
+    );
+    assert_eq!(
+        format!("{:?}", wire::Evidence::from(secret)),
+        "Evidence(10 signed bytes, 70 of signature)"
+    );
+}
