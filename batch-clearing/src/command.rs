@@ -10,6 +10,7 @@ use ledger_protocol::LedgerClient;
 use operations::config::ConfigFault;
 use operations::endpoint::EndpointFault;
 use operations::exit;
+use operations::port::PortFault;
 use operations::stop::Stop;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -17,7 +18,7 @@ use tokio_postgres::Client;
 
 use crate::catch_up::{self, CatchUpFault, Wanted};
 use crate::closing::{self, ClosingFault};
-use crate::command_line::{Command, CommandLine, Json, Patience, WaitFor};
+use crate::command_line::{Command, CommandLine, Files, Json, Patience, WaitFor};
 use crate::compare::{self, CompareFault};
 use crate::config::Config;
 use crate::database::{self, DatabaseFault, Purpose};
@@ -74,7 +75,10 @@ impl CommandFault {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NoCommand => exit::USAGE,
-            Self::Config(_) | Self::Replicate(ReplicateFault::NoKafka) => exit::CONFIGURATION,
+            Self::Config(_)
+            | Self::Replicate(ReplicateFault::NoKafka | ReplicateFault::Port(PortFault::NotLoopback(_))) => {
+                exit::CONFIGURATION
+            }
             Self::Replicate(ReplicateFault::Port(_)) => exit::ADDRESS_TAKEN,
             Self::Endpoint(_)
             | Self::Schema(_)
@@ -103,11 +107,7 @@ pub async fn run(line: CommandLine) -> Result<u8, CommandFault> {
     }
     match line.command.ok_or(CommandFault::NoCommand)? {
         Command::Replicate { from } => {
-            let usual = if config.kafka.is_some() {
-                Origin::Kafka
-            } else {
-                Origin::Ledger
-            };
+            let usual = config.kafka.as_ref().map_or(Origin::Ledger, |_| Origin::Kafka);
             replicate::run(config, from.unwrap_or(usual), Stop::on_signals()).await?;
             Ok(exit::DONE)
         }
@@ -137,30 +137,20 @@ pub async fn run(line: CommandLine) -> Result<u8, CommandFault> {
             show(&json, &report, || shown::compare(&report))?;
             Ok(code_of(Outcome::of(report.agrees)))
         }
-        Command::Reconcile { date, statements, json } => {
-            let place = DayPlace {
-                root: statements,
-                bank: config.bank,
-                day: date.date,
-            };
+        Command::Reconcile { files, json } => {
+            let place = place(&config, files);
             let report = reconcile::run(&mut open(&config).await?, place, &config.statement, |_| {}).await?;
             show(&json, &report, || shown::reconcile(&report))?;
             Ok(code_of(Outcome::of(report.is_clean())))
         }
         Command::Night {
-            date,
-            statements,
+            files,
             again,
             patience,
             json,
         } => {
-            let place = DayPlace {
-                root: statements,
-                bank: config.bank,
-                day: date.date,
-            };
             let plan = NightPlan {
-                place,
+                place: place(&config, files),
                 today: today()?,
                 patience: limit(&patience),
                 again,
@@ -173,6 +163,14 @@ pub async fn run(line: CommandLine) -> Result<u8, CommandFault> {
             Ok(exit::DONE)
         }
         Command::Wait(wanted) => wait(&config, &wanted).await,
+    }
+}
+
+fn place(config: &Config, files: Files) -> DayPlace {
+    DayPlace {
+        root: files.statements,
+        bank: config.bank,
+        day: files.date.date,
     }
 }
 

@@ -62,20 +62,14 @@ pub enum Command {
     /// Matches our journal against the network's clearing files.
     Reconcile {
         #[command(flatten)]
-        date: Date,
-        /// Directory that holds `trans/` and the bank's own directory.
-        #[arg(long, value_name = "DIR")]
-        statements: PathBuf,
+        files: Files,
         #[command(flatten)]
         json: Json,
     },
     /// Does the night's work: close, net, compare, reconcile, report. Goes on where an earlier run ended.
     Night {
         #[command(flatten)]
-        date: Date,
-        /// Directory that holds `trans/` and the bank's own directory.
-        #[arg(long, value_name = "DIR")]
-        statements: PathBuf,
+        files: Files,
         /// Runs steps again that are finished.
         #[arg(long)]
         again: bool,
@@ -100,6 +94,15 @@ pub struct Date {
     /// Business date, yyyy-MM-dd or yyyyMMdd.
     #[arg(long, value_name = "DATE")]
     pub date: BusinessDate,
+}
+
+#[derive(Debug, Args)]
+pub struct Files {
+    #[command(flatten)]
+    pub date: Date,
+    /// Directory of the network's files: holds `trans/` and the bank's own directory.
+    #[arg(long, value_name = "DIR")]
+    pub statements: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use operations::{exit, logs, stop::Stop};
+use operations::stop::Stop;
+use operations::{exit, logs};
 use signer::{Config, Process, ServeFault, StartFault};
 
 /// Holds the bank's private keys: verifies, opens, seals and signs messages for the frontend.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Number;
 use thiserror::Error;
 
 use crate::counts::{CountFault, Counts};
@@ -20,6 +21,7 @@ use crate::part::Part;
 use crate::process::ProcessFault;
 use crate::procfs::{self, Usage};
 use crate::terminal::{Steps, Table, mebibytes, say};
+use crate::tools::Shown;
 use crate::up::say_where_postgres_is;
 use crate::wait::WaitFault;
 
@@ -74,7 +76,7 @@ pub enum BenchFault {
 impl BenchFault {
     pub fn is_difference(&self) -> bool {
         match self {
-            Self::Count(CountFault::Differ(_)) => true,
+            Self::Count(CountFault::Differ(_)) | Self::Behind(_) => true,
             Self::Feed(FeedFault::Tool(fault)) => fault.is_difference(),
             _ => false,
         }
@@ -84,12 +86,12 @@ impl BenchFault {
 /// What the load generator measured.
 #[derive(Debug, Deserialize)]
 struct Report {
-    messages_per_s: u64,
-    p50_us: u64,
-    p90_us: u64,
-    p99_us: u64,
-    p999_us: u64,
-    max_us: u64,
+    messages_per_s: Number,
+    p50_ms: Number,
+    p90_ms: Number,
+    p99_ms: Number,
+    p999_ms: Number,
+    max_ms: Number,
 }
 
 /// Processor time of every part at one moment, and that of the load generators that have ended.
@@ -110,8 +112,14 @@ pub fn run(plan: Plan, options: &BenchOptions, now: Timestamp) -> Result<(), Ben
     steps.step("load accounts and agreements", || {
         feed::load_accounts(installation.plan(), options.accounts)
     })?;
+    let log = installation.plan().layout.logs().join("replay.log");
+    say(format!(
+        "        what the load generator itself says goes to {}",
+        log.display()
+    ));
+    let tools = installation.plan().tools.shown(Shown::ProgressOnly(log));
     steps.step("warm up", || {
-        replay(installation.plan(), options, options.warm_up, WARM_UP_SEED).play(installation.plan())
+        replay(installation.plan(), options, options.warm_up, WARM_UP_SEED).play(installation.plan(), &tools)
     })?;
     let counted_before = steps.step("wait until PostgreSQL has everything", || caught_up(&installation))?;
     let measured = replay(installation.plan(), options, options.messages, SEED);
@@ -119,7 +127,7 @@ pub fn run(plan: Plan, options: &BenchOptions, now: Timestamp) -> Result<(), Ben
     let counts = steps.step(
         "measure, until PostgreSQL has everything",
         || -> Result<_, BenchFault> {
-            measured.play(installation.plan())?;
+            measured.play(installation.plan(), &tools)?;
             Ok(caught_up(&installation)?.since(counted_before))
         },
     )?;
@@ -181,16 +189,16 @@ fn figures(
     let (before, after) = moments;
     let per_message = |micros: u64| Figure::Whole(micros.checked_div(counts.verified).unwrap_or(0));
     let mut figures = Figures::default();
-    figures.put("messages_per_s", Figure::Whole(report.messages_per_s));
-    let latencies = [
-        ("p50_ms", report.p50_us),
-        ("p90_ms", report.p90_us),
-        ("p99_ms", report.p99_us),
-        ("p999_ms", report.p999_us),
-        ("max_ms", report.max_us),
+    let measured = [
+        ("messages_per_s", &report.messages_per_s),
+        ("p50_ms", &report.p50_ms),
+        ("p90_ms", &report.p90_ms),
+        ("p99_ms", &report.p99_ms),
+        ("p999_ms", &report.p999_ms),
+        ("max_ms", &report.max_ms),
     ];
-    for (name, micros) in latencies {
-        figures.put(name, Figure::Thousandths(micros));
+    for (name, number) in measured {
+        figures.put(name, Figure::Measured(number.clone()));
     }
     for (part, usage) in &after.parts {
         let name = part.name().replace('-', "_");

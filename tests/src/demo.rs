@@ -74,7 +74,7 @@ pub enum DemoFault {
 impl DemoFault {
     pub fn is_difference(&self) -> bool {
         match self {
-            Self::Differs(_) | Self::Count(CountFault::Differ(_)) => true,
+            Self::Differs(_) | Self::Count(CountFault::Differ(_)) | Self::Behind(_) => true,
             Self::Tool(fault) | Self::Feed(FeedFault::Tool(fault)) => fault.is_difference(),
             _ => false,
         }
@@ -110,10 +110,11 @@ pub fn run(plan: Plan, options: &DemoOptions, now: Timestamp) -> Result<(), Demo
     })?;
     let replay = replay(installation.plan(), options);
     steps.step("play the messages and check every answer", || {
-        replay.play(installation.plan())
+        replay.play(installation.plan(), &installation.plan().tools)
     })?;
     let played = feed::read_transcript(&replay.transcript)?;
     let counts = steps.step("wait until PostgreSQL has everything", || caught_up(&installation))?;
+    say(format!("        {counts}"));
     check_postings(&counts, &played)?;
     let statements = installation.plan().layout.of_run("statements");
     steps.step("write the network's statements, with five differences planted", || {
@@ -160,15 +161,13 @@ fn replay(plan: &Plan, options: &DemoOptions) -> Replay {
 
 /// Waits until every copy holds what the ledger has committed.
 pub fn caught_up(installation: &Installation) -> Result<Counts, WaitFault> {
-    let counts = wait_for("the agreement of the copies", CATCH_UP_LIMIT, || {
+    wait_for("the agreement of the copies", CATCH_UP_LIMIT, || {
         match Counts::take(installation) {
             Ok(counts) if counts.copies_agree() => Look::Holds(counts),
             Ok(counts) => Look::NotYet(counts.to_string()),
             Err(fault) => Look::NotYet(chain(&fault)),
         }
-    })?;
-    say(format!("        {counts}"));
-    Ok(counts)
+    })
 }
 
 /// The ledger posted as often as the network was told so.

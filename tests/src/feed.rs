@@ -12,7 +12,7 @@ use crate::installation::Plan;
 use crate::layout::{LayoutFault, file_fault};
 use crate::part::Part;
 use crate::ports::Port;
-use crate::tools::{ToolFault, text};
+use crate::tools::{ToolFault, Tools, text};
 
 const ACCOUNTS_SEED: u64 = 1;
 
@@ -93,7 +93,7 @@ pub struct Replay {
 
 impl Replay {
     /// Plays the messages; a fault when an answer is not the expected one.
-    pub fn play(&self, plan: &Plan) -> Result<(), FeedFault> {
+    pub fn play(&self, plan: &Plan, tools: &Tools) -> Result<(), FeedFault> {
         let layout = &plan.layout;
         let mix = match self.mix {
             Mix::Demo => "demo",
@@ -131,7 +131,7 @@ impl Replay {
             ACCOUNTS_SEED.to_string(),
         ];
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        Ok(plan.tools.run("fixtures", &arguments)?)
+        Ok(tools.run("fixtures", &arguments)?)
     }
 }
 

@@ -1,13 +1,15 @@
-//! Named figures in the order they were put, written as one flat JSON object. No floating point: what has decimals is
-//! kept in thousandths.
+//! Named figures in the order they were put, written as one flat JSON object. Nothing is calculated here: what has
+//! decimals comes so from whoever measured it.
 
 use std::fmt;
+
+use serde_json::Number;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Figure {
     Whole(u64),
-    /// 1,234 is written 1.234.
-    Thousandths(u64),
+    /// As somebody else measured it.
+    Measured(Number),
     Text(String),
 }
 
@@ -15,7 +17,7 @@ impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole(number) => write!(f, "{number}"),
-            Self::Thousandths(number) => write!(f, "{}.{:03}", number / 1_000, number % 1_000),
+            Self::Measured(number) => write!(f, "{number}"),
             Self::Text(text) => f.write_str(text),
         }
     }
@@ -47,7 +49,7 @@ impl Figures {
     pub fn whole(&self, name: &str) -> u64 {
         match self.of(name) {
             Some(Figure::Whole(number)) => *number,
-            Some(Figure::Thousandths(_) | Figure::Text(_)) | None => 0,
+            Some(Figure::Measured(_) | Figure::Text(_)) | None => 0,
         }
     }
 
@@ -55,7 +57,7 @@ impl Figures {
         let lines = self.named.iter().map(|(name, figure)| {
             let value = match figure {
                 Figure::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
-                Figure::Whole(_) | Figure::Thousandths(_) => figure.to_string(),
+                Figure::Whole(_) | Figure::Measured(_) => figure.to_string(),
             };
             format!("  \"{name}\": {value}")
         });
@@ -71,7 +73,7 @@ mod tests {
     fn figures_are_flat_json() {
         let mut figures = Figures::default();
         figures.put("messages_per_s", Figure::Whole(1_234));
-        figures.put("p50_ms", Figure::Thousandths(12_005));
+        figures.put("p50_ms", Figure::Measured(serde_json::from_str("12.005").unwrap()));
         figures.put("machine", Figure::Text("a \"b\"".to_owned()));
         let read: serde_json::Value = serde_json::from_str(&figures.json()).unwrap();
         assert_eq!(read["messages_per_s"], 1_234);

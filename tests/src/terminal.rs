@@ -75,13 +75,11 @@ impl Table {
     }
 
     fn is_numeric(&self, column: usize) -> bool {
-        let mut cells = self
-            .rows
-            .iter()
-            .skip(1)
-            .filter_map(|row| row.get(column))
-            .filter(|cell| !cell.is_empty());
-        cells.all(|cell| cell.starts_with(|first: char| first.is_ascii_digit() || first == '-'))
+        let mut cells = self.rows.iter().skip(1).filter_map(|row| row.get(column));
+        cells.all(|cell| {
+            cell.chars()
+                .all(|letter| letter.is_ascii_digit() || letter == '.' || letter == '-')
+        })
     }
 }
 

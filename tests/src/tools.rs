@@ -36,7 +36,10 @@ fn ending(code: Option<i32>) -> String {
 #[derive(Debug, Clone)]
 pub enum Shown {
     OnTheTerminal,
+    /// All in a file.
     InFile(PathBuf),
+    /// Results in a file, progress on the terminal.
+    ProgressOnly(PathBuf),
 }
 
 #[derive(Debug, Clone)]
@@ -48,6 +51,15 @@ pub struct Tools {
 impl Tools {
     pub const fn new(sources: Sources, shown: Shown) -> Self {
         Self { sources, shown }
+    }
+
+    /// The same programs, shown otherwise.
+    #[must_use]
+    pub fn shown(&self, shown: Shown) -> Self {
+        Self {
+            sources: self.sources.clone(),
+            shown,
+        }
     }
 
     /// Runs a command of one of our programs; anything but exit code 0 is a fault.
@@ -91,9 +103,15 @@ impl Tools {
             .args(["--pdeathsig", "KILL", "--"])
             .arg(self.sources.program(program))
             .args(arguments);
-        if let Shown::InFile(path) = &self.shown {
-            let log = OpenOptions::new().create(true).append(true).open(path).map_err(fault)?;
-            command.stdout(log.try_clone().map_err(fault)?).stderr(log);
+        let append = |path| OpenOptions::new().create(true).append(true).open(path).map_err(fault);
+        match &self.shown {
+            Shown::OnTheTerminal => {}
+            Shown::InFile(path) => {
+                command.stdout(append(path)?).stderr(append(path)?);
+            }
+            Shown::ProgressOnly(path) => {
+                command.stdout(append(path)?);
+            }
         }
         let status = command.stdin(Stdio::null()).status().map_err(fault)?;
         Ok(status.code())

@@ -7,26 +7,15 @@ use ledger_model::{BusinessDate, Transfer, TransferKind};
 
 use crate::copying::{copy, incoming, open};
 use crate::server::Database;
-use crate::{Test, block_on, sample};
+use crate::{Test, sample};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
-        Test::new("clearing::nets_kept_are_nets_recomputed", |database| {
-            block_on(nets(database))
-        }),
-        Test::new("clearing::a_broken_invariant_is_named", |database| {
-            block_on(violations(database))
-        }),
-        Test::new(
-            "clearing::what_comes_late_changes_no_net_of_a_closed_date",
-            |database| block_on(late(database)),
-        ),
-        Test::new("clearing::a_date_closes_between_chunks_that_run", |database| {
-            block_on(busy_closing(database))
-        }),
-        Test::new("clearing::other_dates_stay_open", |database| {
-            block_on(other_dates(database))
-        }),
+        Test::new("clearing::nets_kept_are_nets_recomputed", nets),
+        Test::new("clearing::a_broken_invariant_is_named", violations),
+        Test::new("clearing::what_comes_late_changes_no_net_of_a_closed_date", late),
+        Test::new("clearing::a_date_closes_between_chunks_that_run", busy_closing),
+        Test::new("clearing::other_dates_stay_open", other_dates),
     ]
 }
 

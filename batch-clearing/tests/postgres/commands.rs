@@ -15,37 +15,32 @@ use tokio::time::Instant;
 
 use crate::fake_ledger::FakeLedger;
 use crate::server::Database;
-use crate::{Test, block_on, sample};
+use crate::{Test, sample};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
-        Test::new("commands::replicates_and_follows_the_ledger", |database| {
-            block_on(follows(database))
-        }),
-        Test::new("commands::goes_on_after_losing_the_ledger", |database| {
-            block_on(ledger_lost(database))
-        }),
-        Test::new("commands::goes_on_after_losing_postgres", |database| {
-            block_on(postgres_lost(database))
-        }),
-        Test::new("commands::a_broken_chain_ends_replication", |database| {
-            block_on(broken_chain(database))
-        }),
-        Test::new("commands::compare_finds_what_differs", |database| {
-            block_on(compares(database))
-        }),
+        Test::new("commands::replicates_and_follows_the_ledger", follows),
+        Test::new("commands::goes_on_after_losing_the_ledger", ledger_lost),
+        Test::new("commands::goes_on_after_losing_postgres", postgres_lost),
+        Test::new("commands::a_broken_chain_ends_replication", broken_chain),
+        Test::new("commands::compare_finds_what_differs", compares),
     ]
 }
 
 pub(crate) const LIMIT: Duration = Duration::from_mins(1);
 
-pub(crate) fn config(database: &Database, ledger: &FakeLedger, addition: &str) -> Config {
-    let text = format!(
+/// A configuration file for this database and ledger.
+pub(crate) fn config_text(database: &Database, ledger: &FakeLedger, addition: &str) -> String {
+    format!(
         "bank = \"{}\"\npostgres = \"{}\"\nledger = \"{}\"\noperations.address = \"127.0.0.1:0\"\n{addition}",
         sample::bank(),
         database.url,
         ledger.socket()
-    );
+    )
+}
+
+pub(crate) fn config(database: &Database, ledger: &FakeLedger, addition: &str) -> Config {
+    let text = config_text(database, ledger, addition);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("batch-clearing.toml");
     std::fs::write(&path, text).unwrap();

@@ -5,37 +5,21 @@ use batch_clearing::shard_writer::{CommitFault, ShardWriter, StoredPosition};
 use ledger_journal::ChainPosition;
 
 use crate::server::Database;
-use crate::{Test, block_on, sample};
+use crate::{Test, sample};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test::new(
             "copying::each_record_arrives_once_however_often_it_is_delivered",
-            |database| {
-                block_on(duplicates(database));
-            },
+            duplicates,
         ),
-        Test::new("copying::goes_on_where_it_stopped", |database| {
-            block_on(restart(database))
-        }),
-        Test::new("copying::a_gap_stops_and_leaves_nothing_behind", |database| {
-            block_on(gap(database))
-        }),
-        Test::new("copying::a_chunk_that_does_not_continue_is_refused", |database| {
-            block_on(stale(database))
-        }),
-        Test::new("copying::a_failed_chunk_leaves_neither_rows_nor_position", |database| {
-            block_on(failed(database))
-        }),
-        Test::new("copying::one_process_replicates_a_shard", |database| {
-            block_on(one_at_a_time(database))
-        }),
-        Test::new("copying::shards_are_committed_side_by_side", |database| {
-            block_on(side_by_side(database))
-        }),
-        Test::new("copying::rows_say_what_the_records_say", |database| {
-            block_on(rows(database))
-        }),
+        Test::new("copying::goes_on_where_it_stopped", restart),
+        Test::new("copying::a_gap_stops_and_leaves_nothing_behind", gap),
+        Test::new("copying::a_chunk_that_does_not_continue_is_refused", stale),
+        Test::new("copying::a_failed_chunk_leaves_neither_rows_nor_position", failed),
+        Test::new("copying::one_process_replicates_a_shard", one_at_a_time),
+        Test::new("copying::shards_are_committed_side_by_side", side_by_side),
+        Test::new("copying::rows_say_what_the_records_say", rows),
     ]
 }
 

@@ -12,16 +12,12 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Produc
 use crate::commands::{LIMIT, Replication, caught_up, config};
 use crate::fake_ledger::FakeLedger;
 use crate::server::Database;
-use crate::{Test, block_on, sample};
+use crate::{Test, sample};
 
 pub(crate) fn tests() -> Vec<Test> {
     vec![
-        Test::new("kafka::replicates_once_and_three_copies_agree", |database| {
-            block_on(three_copies(database))
-        }),
-        Test::new("kafka::a_gap_in_the_topic_is_seen_by_both", |database| {
-            block_on(gap(database))
-        }),
+        Test::new("kafka::replicates_once_and_three_copies_agree", three_copies),
+        Test::new("kafka::a_gap_in_the_topic_is_seen_by_both", gap),
     ]
 }
 

@@ -14,6 +14,7 @@ mod copying;
 mod fake_ledger;
 mod kafka;
 mod night;
+mod process;
 #[path = "../../src/sample.rs"]
 mod sample;
 mod server;
@@ -33,6 +34,7 @@ fn main() -> std::process::ExitCode {
         copying::tests(),
         kafka::tests(),
         night::tests(),
+        process::tests(),
     ];
     let trials = tests.into_iter().flatten().map(|test| test.trial(&server)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -43,11 +45,12 @@ fn main() -> std::process::ExitCode {
 /// A test that is given a database of its own.
 struct Test {
     name: &'static str,
-    run: fn(Database),
+    run: Box<dyn FnOnce(Database) + Send>,
 }
 
 impl Test {
-    const fn new(name: &'static str, run: fn(Database)) -> Self {
+    fn new<F: Future<Output = ()>>(name: &'static str, run: impl FnOnce(Database) -> F + Send + 'static) -> Self {
+        let run = Box::new(move |database| block_on(run(database)));
         Self { name, run }
     }
 

@@ -24,9 +24,16 @@ const MESSAGE_BYTES_MAX: usize = 16 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerFault {
     #[error("the ledger did not answer: {0}")]
-    Call(#[from] Box<Status>),
+    Call(tonic::Code),
     #[error("the ledger's answer does not read: {0}")]
     Answer(#[from] Malformed),
+}
+
+/// A status' text repeats what its code says and holds the transport's insides.
+impl From<Status> for LedgerFault {
+    fn from(status: Status) -> Self {
+        Self::Call(status.code())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -131,12 +138,8 @@ impl LedgerClient {
             shard: shard.into(),
             from,
         };
-        let chunks = self.rpc.clone().journal(request).await.map_err(Box::new)?.into_inner();
-        Ok(chunks.map(|chunk| {
-            chunk
-                .map(|chunk| chunk.records)
-                .map_err(|status| Box::new(status).into())
-        }))
+        let chunks = self.rpc.clone().journal(request).await?.into_inner();
+        Ok(chunks.map(|chunk| chunk.map(|chunk| chunk.records).map_err(Into::into)))
     }
 
     /// One reply for each batch, in order, when it is durable. The replies end after the last batch.
@@ -148,8 +151,8 @@ impl LedgerClient {
         B: Stream<Item = LoadBatch> + Send + 'static,
     {
         let batches = batches.map(|batch| wire::LoadBatch::from(&batch));
-        let replies = self.rpc.clone().load(batches).await.map_err(Box::new)?.into_inner();
-        Ok(replies.map(|reply| reply.map(Into::into).map_err(|status| Box::new(status).into())))
+        let replies = self.rpc.clone().load(batches).await?.into_inner();
+        Ok(replies.map(|reply| Ok(reply?.into())))
     }
 }
 

@@ -13,7 +13,7 @@ use ledger::shard::{Fatal, ShardLimits};
 use ledger::store::Store;
 use ledger_model::{
     Account, AccountStatus, AccountToken, Agreement, AgreementNumber, AgreementStatus, AgreementTerms, Amount,
-    ChinaTime, DetailsDigest, InstitutionId, Instruction, NameToken, Payee, Payment, Payout, Refund, ShardCount,
+    ChinaTime, DetailsDigest, InstitutionId, Instruction, NameToken, Payee, Payment, Payout, Refund, ShardCount, ShardId,
     TransferKey,
 };
 use ledger_protocol::Evidence;
@@ -85,6 +85,17 @@ pub(crate) fn agreement(number: u64) -> Agreement {
 
 pub(crate) fn agreement_number(number: u64) -> AgreementNumber {
     AgreementNumber::issue(SHARDS.of_account(token(number)), number)
+}
+
+/// The first account of a shard.
+pub(crate) fn first_of(shard: ShardId) -> u64 {
+    (1..1_000).find(|number| SHARDS.of_account(token(*number)) == shard).unwrap()
+}
+
+/// An account of another shard than `number` is of.
+pub(crate) fn elsewhere_than(number: u64) -> u64 {
+    let shard = SHARDS.of_account(token(number));
+    first_of(SHARDS.all().find(|other| *other != shard).unwrap())
 }
 
 pub(crate) fn details() -> DetailsDigest {

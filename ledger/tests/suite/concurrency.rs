@@ -9,7 +9,7 @@ use ledger::store::Store;
 use ledger_model::{ContentField, Decision, Instruction, TransferKey};
 use ledger_protocol::NothingPosted;
 
-use crate::bank::{Running, SHARDS, key, payment, payout, token};
+use crate::bank::{Running, SHARDS, elsewhere_than, key, payment, payout, token};
 use crate::embedded::open_all;
 use crate::memory::{Kept, MemoryStore, Trouble};
 
@@ -22,8 +22,7 @@ fn boxed(stores: Vec<MemoryStore>) -> Vec<Box<dyn Store>> {
 
 /// Two accounts whose homes differ.
 fn of_two_shards() -> (u64, u64) {
-    let second = (2..).find(|number| SHARDS.of_account(token(*number)) != SHARDS.of_account(token(1)));
-    (1, second.unwrap())
+    (1, elsewhere_than(1))
 }
 
 fn as_key(instruction: &Instruction, new: TransferKey) -> Instruction {
@@ -137,7 +136,7 @@ async fn while_a_key_is_in_flight_queries_and_resends_learn_nothing_early() {
     let Held { running, trouble, kept } = held().await;
     let home = SHARDS.of_account(token(1)).index();
     let pay = payment(1, 1, 100);
-    let gate = trouble[home].gate.lock().unwrap();
+    trouble[home].hold();
     let first = tokio::spawn({
         let (running, pay) = (Arc::clone(&running), pay.clone());
         async move { running.post(&pay).await }
@@ -154,7 +153,7 @@ async fn while_a_key_is_in_flight_queries_and_resends_learn_nothing_early() {
         let (running, pay) = (Arc::clone(&running), pay.clone());
         async move { running.post(&pay).await }
     });
-    drop(gate);
+    trouble[home].let_go();
     let Outcome::Decided {
         transfer,
         repeat: false,
@@ -180,7 +179,7 @@ async fn while_a_key_is_in_flight_queries_and_resends_learn_nothing_early() {
 async fn what_waited_too_long_is_not_posted() {
     let Held { running, trouble, .. } = held().await;
     let home = SHARDS.of_account(token(1)).index();
-    let gate = trouble[home].gate.lock().unwrap();
+    trouble[home].hold();
     let first = tokio::spawn({
         let running = Arc::clone(&running);
         async move { running.post(&payment(1, 1, 100)).await }
@@ -201,7 +200,7 @@ async fn what_waited_too_long_is_not_posted() {
     while std::time::Instant::now() < deadline {
         tokio::task::yield_now().await;
     }
-    drop(gate);
+    trouble[home].let_go();
     assert!(posted(&first.await.unwrap()));
     assert_eq!(
         late.await.unwrap(),
@@ -220,7 +219,8 @@ async fn a_full_queue_refuses_definitely() {
     };
     let running = Arc::new(Running::start_with(boxed(stores), limits));
     running.load(1..=1, "CNY1000.00").await;
-    let gate = trouble[SHARDS.of_account(token(1)).index()].gate.lock().unwrap();
+    let home = SHARDS.of_account(token(1)).index();
+    trouble[home].hold();
     let racers: Vec<_> = (0..8)
         .map(|number| {
             let running = Arc::clone(&running);
@@ -233,7 +233,7 @@ async fn a_full_queue_refuses_definitely() {
         assert!(std::time::Instant::now() < deadline);
         tokio::task::yield_now().await;
     }
-    drop(gate);
+    trouble[home].let_go();
     let mut busy = 0;
     for racer in racers {
         match racer.await.unwrap() {

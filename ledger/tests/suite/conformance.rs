@@ -8,14 +8,7 @@ use ledger::view::Wanted;
 use ledger_journal::{ChainPosition, JournalRecord};
 use ledger_model::{Decision, Instruction, Money};
 
-use crate::bank::{self, SHARDS, account, agreement, key, now, payment, refund, sealed, token};
-
-/// The first account whose home is the store's shard.
-fn local(store: &dyn Store) -> u64 {
-    (1..)
-        .find(|number| SHARDS.of_account(token(*number)) == store.state().shard)
-        .unwrap()
-}
+use crate::bank::{self, SHARDS, account, agreement, first_of, key, now, payment, refund, sealed, token};
 
 /// Works one group as a shard does, and commits it.
 pub(crate) fn work(store: &mut dyn Store, wanted: Wanted, task: impl FnOnce(&mut Working)) {
@@ -59,7 +52,7 @@ fn post(store: &mut dyn Store, number: u64, instructions: &[Instruction]) {
 }
 
 pub(crate) fn conforms(mut store: Box<dyn Store>, reopen: &dyn Fn(Box<dyn Store>) -> Box<dyn Store>) {
-    let number = local(store.as_ref());
+    let number = first_of(store.state().shard);
     starts_empty(store.as_ref(), number);
     open_books(store.as_mut(), number);
     let paid = payment(1, number, 3_000);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use ledger::books::{ClearingKey, HeldAccount, Remembered, Sides, Usage, UsageKey};
 use ledger::state::ShardState;
@@ -29,8 +29,26 @@ pub(crate) struct Trouble {
     pub(crate) fetch_fails: AtomicBool,
     pub(crate) commit_fails: AtomicBool,
     pub(crate) commit_panics: AtomicBool,
-    /// Held by a test to hold up commits.
-    pub(crate) gate: Mutex<()>,
+    /// Whether commits are held up.
+    held: Mutex<bool>,
+    let_go: Condvar,
+}
+
+impl Trouble {
+    /// Commits wait from now on.
+    pub(crate) fn hold(&self) {
+        *self.held.lock().unwrap() = true;
+    }
+
+    pub(crate) fn let_go(&self) {
+        *self.held.lock().unwrap() = false;
+        self.let_go.notify_all();
+    }
+
+    fn wait(&self) {
+        let held = self.held.lock().unwrap();
+        drop(self.let_go.wait_while(held, |held| *held).unwrap());
+    }
 }
 
 #[derive(Debug)]
@@ -95,7 +113,7 @@ impl Store for MemoryStore {
     }
 
     fn commit(&mut self, group: Group) -> Result<(), StoreFault> {
-        drop(self.trouble.gate.lock().unwrap());
+        self.trouble.wait();
         if self.trouble.commit_fails.load(Ordering::SeqCst) {
             return Err(fault("commit a group"));
         }

@@ -85,8 +85,7 @@ impl<'a> Step<'a> {
     }
 
     fn institution(&self) -> ledger_model::InstitutionId {
-        let place = if self.or("by", "Z1") == "Z1" { 0 } else { 1 };
-        INSTITUTIONS[place].parse().unwrap()
+        INSTITUTIONS[usize::from(self.or("by", "Z1") == "Z2")].parse().unwrap()
     }
 
     fn details(&self) -> DetailsDigest {

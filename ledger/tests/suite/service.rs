@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::bank::{
-    Running, SHARDS, WAIT, account, agreement, agreement_number, evidence, institution, key, payment, payout, refund,
+    Running, SHARDS, WAIT, account, agreement, agreement_number, elsewhere_than, evidence, institution, key, payment, payout, refund,
     token,
 };
 use crate::embedded::open_all;
@@ -195,11 +195,7 @@ async fn loading_tells_what_it_refused_by_its_place() {
     homeless.account = token(4_711);
     homeless.number = ledger_model::AgreementNumber::issue(SHARDS.of_account(token(4_711)), 3);
     let mut misplaced = agreement(2);
-    misplaced.number = agreement_number(
-        (3..)
-            .find(|n| SHARDS.of_account(token(*n)) != SHARDS.of_account(token(2)))
-            .unwrap(),
-    );
+    misplaced.number = agreement_number(elsewhere_than(2));
     let mut other = agreement(2);
     other.institution = institution(1);
     let replies = served

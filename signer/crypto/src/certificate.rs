@@ -5,18 +5,16 @@
 
 use std::fmt;
 
-use openssl::{
-    asn1::{Asn1Time, Asn1TimeRef},
-    error::ErrorStack,
-    pkey::{PKey, Public},
-    x509::X509,
-};
+use openssl::asn1::{Asn1Time, Asn1TimeRef};
+use openssl::error::ErrorStack;
+use openssl::pkey::{PKey, Public};
+use openssl::x509::X509;
 use thiserror::Error;
 
-use crate::{
-    CryptoFault, FieldKey, SignatureWrong, Suite, envelope, rsa,
-    sm::{encryption, key::PublicPoint, signature::VerifyingKey},
-};
+use crate::sm::encryption;
+use crate::sm::key::PublicPoint;
+use crate::sm::signature::VerifyingKey;
+use crate::{CryptoFault, FieldKey, SignatureWrong, Suite, envelope, rsa};
 
 #[derive(Debug, Error)]
 pub enum CertificateFault {

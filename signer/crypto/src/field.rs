@@ -5,21 +5,15 @@
 
 use std::fmt;
 
-use openssl::{
-    error::ErrorStack,
-    symm::{Cipher, Crypter, Mode},
-};
+use openssl::error::ErrorStack;
+use openssl::symm::{Cipher, Crypter, Mode};
 use sm2::elliptic_curve::subtle::Choice;
-use sm4::{
-    Sm4,
-    cipher::{Block, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit},
-};
+use sm4::Sm4;
+use sm4::cipher::{Block, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use zeroize::Zeroizing;
 
-use crate::{
-    CryptoFault, DoesNotOpen, Plaintext, Suite,
-    padding::{self, BLOCK_BYTES},
-};
+use crate::padding::{self, BLOCK_BYTES};
+use crate::{CryptoFault, DoesNotOpen, Plaintext, Suite};
 
 /// The symmetric key of one message. Wiped when dropped.
 pub struct FieldKey {

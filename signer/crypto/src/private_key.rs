@@ -4,24 +4,17 @@
 
 use std::fmt;
 
-use openssl::{
-    error::ErrorStack,
-    pkey::{PKey, Private},
-};
+use openssl::error::ErrorStack;
+use openssl::pkey::{PKey, Private};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::{
-    Certificate, CryptoFault, DoesNotOpen, FieldKey, Passphrase, Suite,
-    certificate::PublicKey,
-    envelope,
-    rsa::{self, RsaPrivateKey},
-    sm::{
-        encryption,
-        key::{PublicPoint, SecretScalar},
-        signature::SigningKey,
-    },
-};
+use crate::certificate::PublicKey;
+use crate::rsa::{self, RsaPrivateKey};
+use crate::sm::encryption;
+use crate::sm::key::{PublicPoint, SecretScalar};
+use crate::sm::signature::SigningKey;
+use crate::{Certificate, CryptoFault, DoesNotOpen, FieldKey, Passphrase, Suite, envelope};
 
 const ENCRYPTED_LABEL: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
 

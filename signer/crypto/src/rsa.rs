@@ -8,15 +8,13 @@
 //! refused at once: both are visible to everybody.
 
 use hmac::{Hmac, KeyInit, Mac};
-use openssl::{
-    encrypt::Encrypter,
-    error::ErrorStack,
-    hash::MessageDigest,
-    pkey::{Id, PKey, PKeyRef, Private, Public},
-    pkey_ctx::PkeyCtx,
-    rsa::Padding,
-    sign::{Signer, Verifier},
-};
+use openssl::encrypt::Encrypter;
+use openssl::error::ErrorStack;
+use openssl::hash::MessageDigest;
+use openssl::pkey::{Id, PKey, PKeyRef, Private, Public};
+use openssl::pkey_ctx::PkeyCtx;
+use openssl::rsa::Padding;
+use openssl::sign::{Signer, Verifier};
 use sm2::elliptic_curve::subtle::{ConditionallySelectable, ConstantTimeEq};
 use sm3::Sm3;
 use zeroize::Zeroizing;

@@ -8,8 +8,7 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sm3::Sm3;
 
-use crate::FieldKind;
-use crate::hexadecimal;
+use crate::{FieldKind, hexadecimal};
 
 /// The key of all tokens. Holds the keyed state of the hash, which wipes itself.
 #[derive(Clone)]

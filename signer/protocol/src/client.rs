@@ -12,10 +12,9 @@ use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use crate::answer::{Answer, Failure, KeyHealth, OpenVerdict, Rejection, Sealed, Signature, Token};
-use crate::limits;
-use crate::wire;
 use crate::wire::signer_client::SignerClient as Rpc;
 use crate::work::{FieldKind, Open, Seal, Sign, Suite, Tokenise, Work};
+use crate::{limits, wire};
 
 /// Work that was not done. Nothing was posted, whichever it is.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -2,8 +2,7 @@
 
 use thiserror::Error;
 
-use crate::limits;
-use crate::wire;
+use crate::{limits, wire};
 
 /// A cryptographic suite of the message profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

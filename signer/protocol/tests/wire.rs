@@ -1,10 +1,9 @@
 //! What crosses the wire comes back the same, is bounded, and prints nothing of a message.
 #![cfg(test)]
 
-use signer_protocol::wire;
 use signer_protocol::{
     Answer, EncryptedField, Failure, FieldKind, KeyHealth, MalformedWork, Open, Rejection, Seal, Sealed, Sign,
-    Signature, Suite, Tokenise, Work, limits,
+    Signature, Suite, Tokenise, Work, limits, wire,
 };
 
 const KINDS: [FieldKind; 4] = [
@@ -118,17 +117,18 @@ fn work_and_answers_come_back_the_same() {
 }
 
 #[test]
-fn work_beyond_a_limit_is_malformed() {
+fn messages_beyond_a_limit_are_malformed() {
+    type Change = fn(&mut Open, usize);
     #[track_caller]
     fn check(work: Work, expected: Option<&'static str>) {
         assert_eq!(Work::read(Some(work.into())).err(), expected.map(MalformedWork));
     }
-    let opening = |change: fn(&mut Open, usize), len: usize| {
+    let opening = |change: Change, len: usize| {
         let mut open = open();
         change(&mut open, len);
         Work::Open(open)
     };
-    let of_open: [(fn(&mut Open, usize), usize, &'static str); 7] = [
+    let of_open: [(Change, usize, &'static str); 7] = [
         (
             |open, len| open.signed = vec![0; len],
             limits::SIGNED_BYTES_MAX,
@@ -168,6 +168,14 @@ fn work_beyond_a_limit_is_malformed() {
     for (change, max, expected) in of_open {
         check(opening(change, max), None);
         check(opening(change, max + 1), Some(expected));
+    }
+}
+
+#[test]
+fn lists_beyond_a_limit_are_malformed() {
+    #[track_caller]
+    fn check(work: Work, expected: Option<&'static str>) {
+        assert_eq!(Work::read(Some(work.into())).err(), expected.map(MalformedWork));
     }
     let tokenising = |count: usize, len: usize| {
         Work::Tokenise(Tokenise {

@@ -90,7 +90,7 @@ pub(crate) fn every_kind_in_both_suites(site: &mut Site) {
         let before = site.settled().posted;
         let replay = site.replay(Mix::Demo, 600, suite, seed);
         replay
-            .play(site.plan())
+            .play(site.plan(), &site.plan().tools)
             .unwrap_or_else(|fault| panic!("{suite:?}: {fault}; see {}", site.file("log/tools.log").display()));
         let told = system_tests::feed::read_transcript(&replay.transcript).unwrap();
         let told = told.iter().filter(|line| line.outcome == "posted").count();

@@ -40,7 +40,7 @@ fn differences(report: &Value) -> Vec<(String, String)> {
 
 pub(crate) fn goes_on_where_it_stopped(site: &mut Site) {
     let replay = site.replay(Mix::Demo, 500, Suite::Sm, 401);
-    replay.play(site.plan()).unwrap();
+    replay.play(site.plan(), &site.plan().tools).unwrap();
     site.settled();
     let played = feed::read_transcript(&replay.transcript).unwrap();
     let date = played
@@ -48,18 +48,11 @@ pub(crate) fn goes_on_where_it_stopped(site: &mut Site) {
         .find_map(|line| batch_date(line.batch.as_deref()?))
         .unwrap();
     let statements = text(&site.file("statements"));
-    // the network's files are not there yet: it stops at reconciliation, after the day is closed
-    let missing = text(&site.file("not-there-yet"));
-    night(site, &date, &missing).unwrap_err();
-    let steps = "SELECT count(*) FROM night_step";
-    let done_before = site.installation.database().number(steps).unwrap();
-    assert!(done_before > 0, "the steps before it are done");
-    let first_done = "SELECT extract(epoch FROM min(finished_at))::bigint FROM night_step";
-    let first_done_at = site.installation.database().number(first_done).unwrap();
+    let transcript = text(&replay.transcript);
     let arguments = [
         "statements",
         "--transcript",
-        &text(&replay.transcript),
+        &transcript,
         "--bank",
         BANK,
         "--out",
@@ -67,15 +60,29 @@ pub(crate) fn goes_on_where_it_stopped(site: &mut Site) {
         "--plant-differences",
     ];
     site.plan().tools.run("fixtures", &arguments).unwrap();
+    let database = site.installation.database();
+    let steps = || database.number("SELECT count(*) FROM night_step").unwrap();
+    let first_done = || {
+        database
+            .number("SELECT extract(epoch FROM min(finished_at))::bigint FROM night_step")
+            .unwrap()
+    };
+    // its last step cannot write what it finds
+    database
+        .execute("ALTER TABLE reconciliation_run RENAME TO hidden")
+        .unwrap();
+    let stopped = night(site, &date, &statements);
+    database
+        .execute("ALTER TABLE hidden RENAME TO reconciliation_run")
+        .unwrap();
+    stopped.unwrap_err();
+    let (steps_before, first_done_before) = (steps(), first_done());
+    assert!(steps_before > 0, "the steps before it are done");
     let (code, report) = night(site, &date, &statements).unwrap();
     assert_eq!(code, exit::DIFFERENCES);
     assert_eq!(differences(&report).len(), 5, "{report}");
-    assert_eq!(
-        site.installation.database().number(first_done).unwrap(),
-        first_done_at,
-        "done steps are not done again"
-    );
-    assert!(site.installation.database().number(steps).unwrap() > done_before);
+    assert!(steps() > steps_before, "the last step is done");
+    assert_eq!(first_done(), first_done_before, "what was done is not done again");
     let (code_again, report_again) = night(site, &date, &statements).unwrap();
     assert_eq!(
         (code_again, differences(&report_again)),

@@ -20,6 +20,7 @@ fn curl(site: &Site, identity: Option<(&Path, &Path)>) -> (i32, String) {
         "/dev/null",
         "--write-out",
         "%{http_code}",
+        "--http1.1",
         "--max-time",
         "10",
         "--cacert",

@@ -4,18 +4,16 @@
 //! without the byte 04 before `C1`. The opener knows the plaintext's length, so the length of a ciphertext decides
 //! which form it is, and no content has to be guessed at.
 
-use sm2::{
-    AffinePoint, FieldBytes, NonZeroScalar, ProjectivePoint,
-    elliptic_curve::{Group, point::AffineCoordinates, subtle::ConstantTimeEq},
-};
+use sm2::elliptic_curve::Group;
+use sm2::elliptic_curve::point::AffineCoordinates;
+use sm2::elliptic_curve::subtle::ConstantTimeEq;
+use sm2::{AffinePoint, FieldBytes, NonZeroScalar, ProjectivePoint};
 use sm3::{Digest, Sm3};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{
-    WORD_BYTES, Word,
-    der::{Elements, Sequence},
-    key::{PublicPoint, SecretScalar},
-};
+use super::der::{Elements, Sequence};
+use super::key::{PublicPoint, SecretScalar};
+use super::{WORD_BYTES, Word};
 use crate::{CryptoFault, DoesNotOpen};
 
 const UNCOMPRESSED: u8 = 0x04;

@@ -5,10 +5,9 @@
 
 use std::fmt;
 
-use sm2::{
-    AffinePoint, NonZeroScalar, PublicKey, SecretKey, elliptic_curve::point::AffineCoordinates,
-    pkcs8::DecodePrivateKey, pkcs8::DecodePublicKey,
-};
+use sm2::elliptic_curve::point::AffineCoordinates;
+use sm2::pkcs8::{DecodePrivateKey, DecodePublicKey};
+use sm2::{AffinePoint, NonZeroScalar, PublicKey, SecretKey};
 use zeroize::Zeroize;
 
 use super::Word;

@@ -6,66 +6,29 @@
 use std::sync::LazyLock;
 
 use rfc6979::KGenerator;
-use sm2::{
-    AffinePoint, FieldBytes, NonZeroScalar, ProjectivePoint, Scalar, Sm2, U256,
-    elliptic_curve::{Curve, Group, PrimeField, ops::Reduce, point::AffineCoordinates},
-};
+use sm2::elliptic_curve::ops::Reduce;
+use sm2::elliptic_curve::point::AffineCoordinates;
+use sm2::elliptic_curve::{Curve, Group, PrimeField};
+use sm2::{AffinePoint, FieldBytes, NonZeroScalar, ProjectivePoint, Scalar, Sm2, U256};
 use sm3::{Digest, Sm3};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{
-    WORD_BYTES, Word,
-    der::{Elements, Sequence},
-    key::{PublicPoint, SecretScalar},
-    table::PointTable,
-};
+use super::der::{Elements, Sequence};
+use super::key::{PublicPoint, SecretScalar};
+use super::table::PointTable;
+use super::{WORD_BYTES, Word};
 use crate::{CryptoFault, SignatureWrong};
 
 /// The user id that the profile fixes (section 4).
 pub(crate) const USER_ID: &[u8; 16] = b"1234567812345678";
 
 /// a, b and the generator's x and y of the recommended curve (GB/T 32918.5), as they enter the hash of an identity.
+#[rustfmt::skip]
 const CURVE: [[u32; 8]; 4] = [
-    [
-        0xFFFF_FFFE,
-        0xFFFF_FFFF,
-        0xFFFF_FFFF,
-        0xFFFF_FFFF,
-        0xFFFF_FFFF,
-        0x0000_0000,
-        0xFFFF_FFFF,
-        0xFFFF_FFFC,
-    ],
-    [
-        0x28E9_FA9E,
-        0x9D9F_5E34,
-        0x4D5A_9E4B,
-        0xCF65_09A7,
-        0xF397_89F5,
-        0x15AB_8F92,
-        0xDDBC_BD41,
-        0x4D94_0E93,
-    ],
-    [
-        0x32C4_AE2C,
-        0x1F19_8119,
-        0x5F99_0446,
-        0x6A39_C994,
-        0x8FE3_0BBF,
-        0xF266_0BE1,
-        0x715A_4589,
-        0x334C_74C7,
-    ],
-    [
-        0xBC37_36A2,
-        0xF4F6_779C,
-        0x59BD_CEE3,
-        0x6B69_2153,
-        0xD0A9_877C,
-        0xC62A_4740,
-        0x02DF_32E5,
-        0x2139_F0A0,
-    ],
+    [0xFFFF_FFFE, 0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF, 0x0000_0000, 0xFFFF_FFFF, 0xFFFF_FFFC],
+    [0x28E9_FA9E, 0x9D9F_5E34, 0x4D5A_9E4B, 0xCF65_09A7, 0xF397_89F5, 0x15AB_8F92, 0xDDBC_BD41, 0x4D94_0E93],
+    [0x32C4_AE2C, 0x1F19_8119, 0x5F99_0446, 0x6A39_C994, 0x8FE3_0BBF, 0xF266_0BE1, 0x715A_4589, 0x334C_74C7],
+    [0xBC37_36A2, 0xF4F6_779C, 0x59BD_CEE3, 0x6B69_2153, 0xD0A9_877C, 0xC62A_4740, 0x02DF_32E5, 0x2139_F0A0],
 ];
 
 static GENERATOR: LazyLock<PointTable> = LazyLock::new(|| PointTable::new(&AffinePoint::GENERATOR));

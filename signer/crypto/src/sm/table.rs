@@ -3,10 +3,8 @@
 //! A bank verifies with a handful of keys, so each certificate keeps its table: 64 windows of 4 bits, the 15 non-zero
 //! multiples of each, about 68 KiB. Lookups are by plain index: only for public points and public scalars.
 
-use sm2::{
-    AffinePoint, ProjectivePoint, Scalar,
-    elliptic_curve::{BatchNormalize, Group, PrimeField},
-};
+use sm2::elliptic_curve::{BatchNormalize, Group, PrimeField};
+use sm2::{AffinePoint, ProjectivePoint, Scalar};
 
 const WINDOWS: usize = 64;
 const MULTIPLES: usize = 15;

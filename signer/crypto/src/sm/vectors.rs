@@ -2,18 +2,15 @@
 //! the deterministic nonce held against the `sm2` crate's own.
 
 use proptest::prelude::*;
-use sm2::{
-    FieldBytes, NonZeroScalar, ProjectivePoint, Scalar,
-    dsa::signature::{Signer, Verifier},
-    elliptic_curve::{Field, PrimeField, ops::Reduce},
-};
+use sm2::dsa::signature::{Signer, Verifier};
+use sm2::elliptic_curve::ops::Reduce;
+use sm2::elliptic_curve::{Field, PrimeField};
+use sm2::{FieldBytes, NonZeroScalar, ProjectivePoint, Scalar};
 
-use super::{
-    encryption,
-    key::SecretScalar,
-    signature::{SigningKey, USER_ID, VerifyingKey, digest, identity_hash},
-    table::PointTable,
-};
+use super::encryption;
+use super::key::SecretScalar;
+use super::signature::{SigningKey, USER_ID, VerifyingKey, digest, identity_hash};
+use super::table::PointTable;
 
 const SECRET: &str = "3945208F7B2144B13F36E38AC6D39F95889393692860B51A42FB81EF4DF7C5B8";
 const NONCE: &str = "59276E27D506861A16680F3AD9C02DCCEF3CC1FA3CDBE4CE6D54B80DEAC1BC21";

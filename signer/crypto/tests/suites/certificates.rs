@@ -1,10 +1,8 @@
 //! What is read from certificates and key files, and which are refused.
 
-use openssl::{
-    ec::{EcGroup, EcKey},
-    nid::Nid,
-    pkey::PKey,
-};
+use openssl::ec::{EcGroup, EcKey};
+use openssl::nid::Nid;
+use openssl::pkey::PKey;
 use signer_crypto::{Certificate, CertificateFault, KeyFault, Passphrase, PrivateKey, Suite};
 
 use crate::made::{PASSPHRASE, Pair, certificate_pem, key_pem, pair, rsa_key, sm_key};

@@ -1,7 +1,8 @@
 //! Fields: padding in every length, held against OpenSSL's own padding, and everything that must not open.
 
 use openssl::symm::{Cipher, decrypt, encrypt};
-use proptest::{collection::vec, prelude::*};
+use proptest::collection::vec;
+use proptest::prelude::*;
 use signer_crypto::{FieldKey, Suite};
 
 fn key(suite: Suite) -> (FieldKey, Vec<u8>, Cipher) {

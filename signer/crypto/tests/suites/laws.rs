@@ -1,6 +1,7 @@
 //! What must hold for every message, key and field of either suite.
 
-use proptest::{collection::vec, prelude::*};
+use proptest::collection::vec;
+use proptest::prelude::*;
 use signer_crypto::{FieldKey, Suite};
 
 use crate::made::pair;

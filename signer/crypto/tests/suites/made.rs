@@ -2,15 +2,13 @@
 
 use std::sync::LazyLock;
 
-use openssl::{
-    asn1::Asn1Time,
-    bn::BigNum,
-    hash::MessageDigest,
-    pkey::{HasPublic, PKey, PKeyRef, Private},
-    rsa::Rsa,
-    symm::Cipher,
-    x509::{X509, X509Name},
-};
+use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
+use openssl::hash::MessageDigest;
+use openssl::pkey::{HasPublic, PKey, PKeyRef, Private};
+use openssl::rsa::Rsa;
+use openssl::symm::Cipher;
+use openssl::x509::{X509, X509Name};
 use signer_crypto::{Certificate, Passphrase, PrivateKey, Suite};
 
 pub(crate) const PASSPHRASE: &[u8] = b"made in a test";

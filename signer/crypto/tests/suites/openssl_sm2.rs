@@ -8,13 +8,11 @@
 use std::ffi::{c_int, c_void};
 
 use foreign_types::ForeignTypeRef;
-use openssl::{
-    encrypt::{Decrypter, Encrypter},
-    md::Md,
-    md_ctx::MdCtx,
-    pkey::{PKeyRef, Private},
-    pkey_ctx::PkeyCtxRef,
-};
+use openssl::encrypt::{Decrypter, Encrypter};
+use openssl::md::Md;
+use openssl::md_ctx::MdCtx;
+use openssl::pkey::{PKeyRef, Private};
+use openssl::pkey_ctx::PkeyCtxRef;
 use proptest::prelude::*;
 use signer_crypto::{FieldKey, Suite};
 

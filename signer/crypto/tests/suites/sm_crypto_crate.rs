@@ -2,7 +2,8 @@
 //! a ciphertext, so it sees nothing else.
 
 use openssl::pkey::{PKeyRef, Private};
-use proptest::{collection::vec, prelude::*};
+use proptest::collection::vec;
+use proptest::prelude::*;
 use signer_crypto::{FieldKey, Suite};
 use sm_crypto::sm2;
 

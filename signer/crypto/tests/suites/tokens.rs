@@ -1,7 +1,10 @@
 //! Tokens: their definition held against OpenSSL's HMAC, their domains, and the key's text form.
 
-use openssl::{hash::MessageDigest, pkey::PKey, sign::Signer};
-use proptest::{collection::vec, prelude::*};
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::sign::Signer;
+use proptest::collection::vec;
+use proptest::prelude::*;
 use signer_crypto::{FieldKind, TokenKey};
 
 const KEY_HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
