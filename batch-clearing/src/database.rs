@@ -26,7 +26,7 @@ impl Purpose {
         match self {
             Self::Replication => {
                 "SET statement_timeout = '30s'; SET lock_timeout = '30s'; SET synchronous_commit = off; \
-                 SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning"
+                 SET client_min_messages = warning"
             }
             Self::Command => {
                 "SET statement_timeout = '1h'; SET lock_timeout = '30s'; SET synchronous_commit = on; \

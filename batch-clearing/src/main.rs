@@ -23,7 +23,8 @@ fn main() -> ExitCode {
         Err(fault) => {
             let sources = std::iter::successors(std::error::Error::source(&fault), |source| source.source());
             let text = sources.fold(fault.to_string(), |text, source| format!("{text}: {source}"));
-            eprintln!("batch-clearing: {text}");
+            // a refused configuration shows its place over several lines; the last of them says why
+            eprintln!("batch-clearing: {}", text.trim_end());
             ExitCode::from(fault.exit_code())
         }
     }

@@ -1,7 +1,7 @@
 //! `replicate`: keeps the copy in PostgreSQL up with the ledger's journals.
 //!
-//! A session is one connection of every kind: each shard has a lane from its source to its writer. Whatever is lost ends
-//! the session, and the next one reads on from what PostgreSQL says is there; nothing is remembered across sessions, so
+//! A round is one connection of every kind: each shard has a lane from its source to its writer. Whatever is lost ends
+//! the round, and the next one reads on from what PostgreSQL says is there; nothing is remembered across rounds, so
 //! there is nothing to get wrong. Faults that no retry can mend (a gap, an unreadable record) end the process.
 
 mod lag;
@@ -30,8 +30,8 @@ use crate::source::{self, KafkaReader, LedgerShard, ShardSource, SourceFault};
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
-/// A session that lasted this long was a good one: the next loss is answered quickly again.
-const GOOD_SESSION: Duration = Duration::from_secs(30);
+/// A round that lasted this long was a good one: the next loss is answered quickly again.
+const GOOD_ROUND: Duration = Duration::from_secs(30);
 
 /// Where the journals are read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -85,7 +85,7 @@ impl ReplicateFault {
     }
 }
 
-/// Whether a session is up; else why not.
+/// Whether a round is under way; else why not.
 #[derive(Debug, Clone)]
 struct Condition(Arc<Mutex<Result<(), String>>>);
 
@@ -99,7 +99,7 @@ impl Condition {
     }
 }
 
-/// What a session needs, and what outlives it.
+/// What a round needs, and what outlives it.
 struct Replicator {
     config: Config,
     origin: Origin,
@@ -141,18 +141,18 @@ pub async fn run(config: Config, origin: Origin, stop: Stop) -> Result<(), Repli
         metrics,
         condition,
     };
-    let ended = replicator.sessions(&stop).await;
+    let ended = replicator.rounds(&stop).await;
     beside.abort_all();
     while beside.join_next().await.is_some() {}
     ended
 }
 
 impl Replicator {
-    async fn sessions(&self, stop: &Stop) -> Result<(), ReplicateFault> {
+    async fn rounds(&self, stop: &Stop) -> Result<(), ReplicateFault> {
         let mut backoff = BACKOFF_FIRST;
         while !stop.is_requested() {
             let begun = tokio::time::Instant::now();
-            let fault = match self.session(stop).await {
+            let fault = match self.round(stop).await {
                 Ok(()) => break,
                 Err(fault) => fault,
             };
@@ -167,7 +167,7 @@ impl Replicator {
             );
             self.condition.set(Err(reason));
             self.metrics.interruptions.inc();
-            if begun.elapsed() > GOOD_SESSION {
+            if begun.elapsed() > GOOD_ROUND {
                 backoff = BACKOFF_FIRST;
             }
             tokio::select! {
@@ -180,7 +180,7 @@ impl Replicator {
         Ok(())
     }
 
-    async fn session(&self, stop: &Stop) -> Result<(), ReplicateFault> {
+    async fn round(&self, stop: &Stop) -> Result<(), ReplicateFault> {
         let mut client = database::connect(&self.config.postgres, Purpose::Command).await?;
         schema::migrate(&mut client).await?;
         drop(client);
@@ -222,16 +222,16 @@ impl Replicator {
         reader: impl Future<Output = SourceFault>,
         stop: &Stop,
     ) -> Result<(), ReplicateFault> {
-        let (switch, session_stop) = Stop::by_hand();
+        let (switch, round_stop) = Stop::by_hand();
         let mut running: JoinSet<Result<(), ReplicateFault>> = JoinSet::new();
         for (lane, source) in lanes {
-            running.spawn(lane.run(source, session_stop.clone()));
+            running.spawn(lane.run(source, round_stop.clone()));
         }
         self.condition.set(Ok(()));
         let mut reader = std::pin::pin!(reader);
         let mut first = None;
         loop {
-            let ending = session_stop.is_requested();
+            let ending = round_stop.is_requested();
             tokio::select! {
                 () = stop.requested(), if !ending => {}
                 fault = &mut reader, if !ending => first = Some(fault.into()),

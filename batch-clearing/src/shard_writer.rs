@@ -7,14 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 
-use futures::SinkExt;
+use futures::{SinkExt, future};
 use ledger_journal::{ChainHash, ChainPosition};
 use ledger_model::{BatchId, BusinessDate, ShardId};
 use tokio_postgres::{Client, Row, Statement, Transaction};
 
 use crate::chunk::Chunk;
 use crate::database::{self, DatabaseFault, Doing, Purpose};
-use crate::netting::Nets;
+use crate::netting::{NetKey, NetSums, Nets};
 use crate::partition;
 use crate::schema::lock;
 use crate::table_rows::{self, TableCopy};
@@ -146,24 +146,13 @@ impl ShardWriter {
         for copy in chunk.rows.into_copies() {
             send(&transaction, &self.statements, copy).await?;
         }
-        let batches: Vec<&str> = chunk.batches.iter().map(BatchId::as_str).collect();
-        if !batches.is_empty() {
-            transaction
-                .execute(&self.statements.batches, &[&batches])
-                .await
-                .doing("recording batches")?;
-        }
-        add_nets(&transaction, &self.statements, self.shard, &nets).await?;
-        let sequence = sequence_column(chunk.after.sequence)?;
-        let head = chunk.after.head.0.as_slice();
-        let shard = i16::from(self.shard.number());
-        transaction
-            .execute(
-                &self.statements.position,
-                &[&shard, &sequence, &head, &chunk.next_offset],
-            )
-            .await
-            .doing("moving a shard's position")?;
+        // polled, and so sent, in this order without waiting for each other's answer
+        future::try_join3(
+            record_batches(&transaction, &self.statements, &chunk.batches),
+            add_nets(&transaction, &self.statements, self.shard, &nets),
+            move_position(&transaction, &self.statements, chunk.after, chunk.next_offset),
+        )
+        .await?;
         transaction.commit().await.doing("committing a chunk")?;
         Ok(Committed { late })
     }
@@ -207,10 +196,14 @@ async fn lock_and_check(
     let shard = chunk.before.shard;
     let number = i16::from(shard.number());
     let days: Vec<i32> = chunk.days.keys().map(|day| day_number(*day)).collect();
-    let row = transaction
-        .query_one(&statements.lock_position, &[&number])
-        .await
-        .doing("locking a shard's position")?;
+    // sent in this order; the days are locked by a statement of its own, so that what is read after is not older
+    let (row, _, closed) = future::try_join3(
+        transaction.query_one(&statements.lock_position, &[&number]),
+        transaction.execute(&statements.lock_days, &[&lock::DAY, &days]),
+        transaction.query(&statements.closed_days, &[&days]),
+    )
+    .await
+    .doing("locking a shard's position and business dates")?;
     let found = stored_position(shard, &row)?.chain;
     if found != chunk.before {
         return Err(CommitFault::PositionMoved {
@@ -219,15 +212,6 @@ async fn lock_and_check(
             found: found.sequence,
         });
     }
-    // the lock comes first and on its own: what is read after it must not be older than it
-    transaction
-        .execute(&statements.lock_days, &[&lock::DAY, &days])
-        .await
-        .doing("locking business dates")?;
-    let closed = transaction
-        .query(&statements.closed_days, &[&days])
-        .await
-        .doing("reading closed dates")?;
     let mut dates = BTreeSet::new();
     for row in &closed {
         let day: i32 = row.try_get(0).doing("reading closed dates")?;
@@ -256,16 +240,41 @@ async fn send(transaction: &Transaction<'_>, statements: &Statements, copy: Tabl
     }
 }
 
+async fn record_batches(
+    transaction: &Transaction<'_>,
+    statements: &Statements,
+    batches: &BTreeSet<BatchId>,
+) -> Result<(), DatabaseFault> {
+    if batches.is_empty() {
+        return Ok(());
+    }
+    let batches: Vec<&str> = batches.iter().map(BatchId::as_str).collect();
+    let recorded = transaction.execute(&statements.batches, &[&batches]).await;
+    recorded.doing("recording batches").map(|_| ())
+}
+
+async fn move_position(
+    transaction: &Transaction<'_>,
+    statements: &Statements,
+    after: ChainPosition,
+    next_offset: Option<i64>,
+) -> Result<(), DatabaseFault> {
+    let sequence = i64::try_from(after.sequence).map_err(|_| DatabaseFault::Content("a sequence number"))?;
+    let (shard, head) = (i16::from(after.shard.number()), after.head.0.as_slice());
+    let moved = transaction
+        .execute(&statements.position, &[&shard, &sequence, &head, &next_offset])
+        .await;
+    moved.doing("moving a shard's position").map(|_| ())
+}
+
 async fn add_nets(
     transaction: &Transaction<'_>,
     statements: &Statements,
     shard: ShardId,
     nets: &Nets,
 ) -> Result<(), DatabaseFault> {
-    let text =
-        |part: fn(&crate::netting::NetKey) -> &str| -> Vec<&str> { nets.iter().map(|(key, _)| part(key)).collect() };
-    let number =
-        |part: fn(&crate::netting::NetSums) -> i64| -> Vec<i64> { nets.iter().map(|(_, sums)| part(sums)).collect() };
+    let text = |part: fn(&NetKey) -> &str| -> Vec<&str> { nets.iter().map(|(key, _)| part(key)).collect() };
+    let number = |part: fn(&NetSums) -> i64| -> Vec<i64> { nets.iter().map(|(_, sums)| part(sums)).collect() };
     let (batches, institutions) = (text(|key| key.batch.as_str()), text(|key| key.institution.as_str()));
     let currencies = text(|key| key.currency.as_str());
     let (posted, debits) = (number(|sums| sums.posted), number(|sums| sums.debit_minor));
@@ -296,10 +305,6 @@ fn stored_position(shard: ShardId, row: &Row) -> Result<StoredPosition, Database
         chain: ChainPosition { shard, sequence, head },
         kafka_offset,
     })
-}
-
-fn sequence_column(sequence: u64) -> Result<i64, DatabaseFault> {
-    i64::try_from(sequence).map_err(|_| DatabaseFault::Content("a sequence number"))
 }
 
 /// `yyyyMMdd`: the form in which dates travel as numbers and name advisory locks.

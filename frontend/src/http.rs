@@ -8,11 +8,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 use tokio::time::Instant;
 
-use crate::admission::{Admission, Class};
+use crate::admission::{Admission, Admitted, Class};
 use crate::desk::Desk;
 use crate::metrics::Stage;
 use crate::neighbours::{Books, Signer};
@@ -26,6 +27,10 @@ pub const ISSUER: HeaderName = HeaderName::from_static("oriissrid");
 const PAYER_ACCOUNT_TYPE: HeaderName = HeaderName::from_static("pyeraccttp");
 const PAYEE_ACCOUNT_TYPE: HeaderName = HeaderName::from_static("pyeeaccttp");
 const RESERVED: HeaderName = HeaderName::from_static("reservedfield");
+
+/// Of a body that is refused, read and thrown away so that the refusal arrives.
+const DISCARDED_BYTES_MAX: usize = 1 << 20;
+const DISCARDING_MAX: Duration = Duration::from_millis(500);
 
 const ECHOED_LINES: usize = 3;
 /// The optional header lines that an answer echoes, and how long each may be (profile, section 1).
@@ -71,22 +76,22 @@ impl<S: Signer, B: Books> Intake<S, B> {
     }
 
     async fn take(&self, request: Request<Incoming>, peer: Peer, arrived: Instant) -> Result<Reply, HttpRefusal> {
-        if request.uri().path() != self.path {
-            return Err(HttpRefusal::NoSuchPath);
-        }
-        if request.method() != Method::POST {
-            return Err(HttpRefusal::MethodNotAllowed);
-        }
-        if !request.headers().get(CONTENT_TYPE).is_some_and(is_xml_in_utf8) {
-            return Err(HttpRefusal::ContentType);
-        }
-        if announced_length(request.headers()).is_some_and(|length| length > self.body_bytes_max) {
-            return Err(HttpRefusal::TooLarge);
-        }
-        let lines = HeaderLines::of(request.headers());
-        let class = Class::of_header(lines.message_type());
-        let admitted = self.admission.admit(class).map_err(|_| HttpRefusal::Shed)?;
-        let body = self.read_body(request.into_body(), arrived).await?;
+        let (head, mut body) = request.into_parts();
+        let lines = HeaderLines::of(&head.headers);
+        let read = match self.admit(&head, &lines) {
+            Ok(admitted) => self.read_body(&mut body, arrived).await.map(|read| (read, admitted)),
+            Err(refusal) => Err(refusal),
+        };
+        let (body, admitted) = match read {
+            Ok(read) => read,
+            Err(refusal) => {
+                // a client that waits to be told to go on has sent nothing, and will not
+                if !head.headers.contains_key(EXPECT) {
+                    discard(&mut body).await;
+                }
+                return Err(refusal);
+            }
+        };
         self.desk.metrics.took(Stage::Read, arrived.elapsed());
         let received = Received::new(body, lines, peer, arrived);
         let desk = Arc::clone(&self.desk);
@@ -102,8 +107,26 @@ impl<S: Signer, B: Books> Intake<S, B> {
         })
     }
 
+    /// What the head of a request alone decides.
+    fn admit(&self, head: &Parts, lines: &HeaderLines) -> Result<Admitted, HttpRefusal> {
+        if head.uri.path() != self.path {
+            return Err(HttpRefusal::NoSuchPath);
+        }
+        if head.method != Method::POST {
+            return Err(HttpRefusal::MethodNotAllowed);
+        }
+        if !head.headers.get(CONTENT_TYPE).is_some_and(is_xml_in_utf8) {
+            return Err(HttpRefusal::ContentType);
+        }
+        if announced_length(&head.headers).is_some_and(|length| length > self.body_bytes_max) {
+            return Err(HttpRefusal::TooLarge);
+        }
+        let class = Class::of_header(lines.message_type());
+        self.admission.admit(class).map_err(|_| HttpRefusal::Shed)
+    }
+
     /// Stops reading at the first byte too many, whether or not a length was announced.
-    async fn read_body(&self, body: Incoming, arrived: Instant) -> Result<Bytes, HttpRefusal> {
+    async fn read_body(&self, body: &mut Incoming, arrived: Instant) -> Result<Bytes, HttpRefusal> {
         let reading = collect(body, self.body_bytes_max);
         match tokio::time::timeout_at(arrived + self.body_read, reading).await {
             Ok(read) => read,
@@ -112,7 +135,24 @@ impl<S: Signer, B: Books> Intake<S, B> {
     }
 }
 
-async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, HttpRefusal> {
+/// Takes the rest of a refused body off the wire, within bounds: closing a connection on bytes that nobody read resets
+/// it, and the reset overtakes the refusal.
+async fn discard(body: &mut Incoming) {
+    let discarding = async {
+        let mut left = DISCARDED_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            left = match left.checked_sub(bytes) {
+                Some(left) => left,
+                None => return,
+            };
+        }
+    };
+    // too slow or too long: the refusal may be lost, and that is the client's own doing
+    let _ended_in_time = tokio::time::timeout(DISCARDING_MAX, discarding).await;
+}
+
+async fn collect(body: &mut Incoming, bytes_max: usize) -> Result<Bytes, HttpRefusal> {
     let expected = usize::try_from(body.size_hint().lower())
         .unwrap_or(bytes_max)
         .min(bytes_max);

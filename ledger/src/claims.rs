@@ -2,7 +2,7 @@
 //!
 //! A post holds its key's [`Claim`] from before it is routed until what it came to is durable. Two posts of one key that
 //! name different accounts go to different shards; the second waits for the first here, and then finds what the first
-//! left. A query for a claimed key answers "in process" without looking, since what it would see is about to change.
+//! left. A query for a claimed key that finds nothing answers "in process": it may be there in a moment.
 //!
 //! Mutexes are held for a look-up in a map, never across an await.
 

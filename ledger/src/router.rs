@@ -159,27 +159,36 @@ impl Ledger {
     }
 
     /// What is known of a key. Reads every shard, so call it off the executor.
+    ///
+    /// A store may show a record a moment before it is durable; only one that its shard has announced as committed is
+    /// told. So a transfer decided long ago is told even while a resend of it is under way.
     pub fn query(&self, key: &TransferKey) -> Outcome {
-        // the claim first: once it is gone, whatever its post left behind can be read
-        if self.claims.is_held(key) || self.is_halted() {
+        if self.is_halted() {
             return Outcome::InProcess;
         }
-        for reader in &self.readers.0 {
+        // the claim first: once it is gone, whatever its post left behind can be read
+        let under_way = self.claims.is_held(key);
+        for (reader, shard) in self.readers.0.iter().zip(&self.shards) {
             match reader.transfer(key) {
                 Ok(None) => {}
-                Ok(Some(remembered)) => {
+                Ok(Some(remembered)) if remembered.sequence <= shard.committed().borrow().sequence => {
                     return Outcome::Decided {
                         transfer: remembered.transfer,
                         repeat: true,
                     };
                 }
+                Ok(Some(_)) => return Outcome::InProcess,
                 Err(fault) => {
                     tracing::error!(%fault, cause = ?fault, "a transfer could not be looked up");
                     return Outcome::NothingPosted(NothingPosted::Store);
                 }
             }
         }
-        Outcome::NotFound
+        if under_way {
+            Outcome::InProcess
+        } else {
+            Outcome::NotFound
+        }
     }
 
     /// Brings in accounts and agreements, each with its place in the batch it came in; durable when it returns.

@@ -141,7 +141,7 @@ pub fn run(plan: Plan, options: &BenchOptions, now: Timestamp) -> Result<(), Ben
         (&before, &after),
     );
     steps.step("stop every part", || installation.stop_all())?;
-    print(&figures, installation.plan(), options);
+    print(&figures, &counts, installation.plan(), options);
     if let Some(path) = &options.json {
         fs::write(path, figures.json()).map_err(file_fault(path, "written"))?;
     }
@@ -209,14 +209,17 @@ fn figures(
     }
     let generated = after.load_generator_micros.saturating_sub(before.load_generator_micros);
     figures.put("load_generator_cpu_us_per_message", per_message(generated));
-    for (name, count) in [
-        ("verified", counts.verified),
-        ("posted", counts.posted),
-        ("journalled", counts.journalled),
-        ("shipped", counts.shipped),
-        ("replicated", counts.replicated),
-    ] {
-        figures.put(name, Figure::Whole(count));
+    let counted = [
+        ("verified", Some(counts.verified)),
+        ("posted", Some(counts.posted)),
+        ("journalled", Some(counts.journalled)),
+        ("shipped", counts.kafka.map(|kafka| kafka.shipped)),
+        ("replicated", Some(counts.replicated)),
+    ];
+    for (name, count) in counted {
+        if let Some(count) = count {
+            figures.put(name, Figure::Whole(count));
+        }
     }
     for (name, text) in circumstances(plan, options) {
         figures.put(name, Figure::Text(text));
@@ -254,7 +257,7 @@ fn circumstances(plan: &Plan, options: &BenchOptions) -> [(&'static str, String)
     ]
 }
 
-fn print(figures: &Figures, plan: &Plan, options: &BenchOptions) {
+fn print(figures: &Figures, counts: &Counts, plan: &Plan, options: &BenchOptions) {
     let shown = |name: &str| figures.shown(name);
     say(format!("\n  {} messages/s\n", shown("messages_per_s")));
     let mut latencies = Table::new(["p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms"]);
@@ -279,10 +282,5 @@ fn print(figures: &Figures, plan: &Plan, options: &BenchOptions) {
     for (name, text) in circumstances(plan, options) {
         say(format!("  {name:<11} {text}"));
     }
-    let counts = ["verified", "posted", "journalled", "shipped", "replicated"];
-    say(format!(
-        "  {:<11} {}",
-        "counts",
-        counts.map(|name| format!("{name} {}", shown(name))).join(", ")
-    ));
+    say(format!("  {:<11} {counts}", "counts"));
 }

@@ -40,12 +40,18 @@ pub struct Counts {
     pub posted: u64,
     /// Records in the shards' journals.
     pub journalled: u64,
-    /// Records Kafka has acknowledged to the ledger; without Kafka those the replicator can read.
-    pub shipped: u64,
-    /// Records that Kafka holds.
-    pub in_kafka: u64,
+    /// None where there is no Kafka.
+    pub kafka: Option<KafkaCounts>,
     /// Rows in PostgreSQL.
     pub replicated: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KafkaCounts {
+    /// Records that it has acknowledged to the ledger.
+    pub shipped: u64,
+    /// Records that it holds.
+    pub held: u64,
 }
 
 impl Counts {
@@ -54,39 +60,42 @@ impl Counts {
         let metrics = operations_port::ask(plan.ports.address(Port::FrontendOperations), "/metrics");
         let metrics = metrics.map_err(CountFault::Metrics)?.body;
         let shards = positions(installation)?;
-        let journalled = shards.iter().map(|shard| shard.sequence).sum();
-        let (shipped, in_kafka) = if plan.kafka.is_some() {
-            (
-                shards.iter().map(|shard| shard.shipped).sum(),
-                kafka::records(&plan.ports)?,
-            )
-        } else {
-            (journalled, journalled)
+        let kafka = match plan.kafka {
+            None => None,
+            Some(_) => Some(KafkaCounts {
+                shipped: shards.iter().map(|shard| shard.shipped).sum(),
+                held: kafka::records(&plan.ports)?,
+            }),
         };
         let replicated = installation.database().number("SELECT count(*) FROM journal_record")?;
         Ok(Self {
             verified: counter(&metrics, "frontend_messages_verified_total", ""),
             posted: shards.iter().map(|shard| shard.transfers_posted).sum(),
-            journalled,
-            shipped,
-            in_kafka,
+            journalled: shards.iter().map(|shard| shard.sequence).sum(),
+            kafka,
             replicated: u64::try_from(replicated).unwrap_or(0),
         })
     }
 
-    pub const fn copies_agree(&self) -> bool {
-        self.journalled == self.shipped && self.journalled == self.in_kafka && self.journalled == self.replicated
+    pub fn copies_agree(&self) -> bool {
+        let in_kafka = self
+            .kafka
+            .is_none_or(|kafka| [kafka.shipped, kafka.held] == [self.journalled; 2]);
+        in_kafka && self.replicated == self.journalled
     }
 
     /// What came since an earlier count.
     #[must_use]
-    pub const fn since(self, earlier: Self) -> Self {
+    pub fn since(self, earlier: Self) -> Self {
+        let kafka = self.kafka.zip(earlier.kafka).map(|(kafka, earlier)| KafkaCounts {
+            shipped: kafka.shipped.saturating_sub(earlier.shipped),
+            held: kafka.held.saturating_sub(earlier.held),
+        });
         Self {
             verified: self.verified.saturating_sub(earlier.verified),
             posted: self.posted.saturating_sub(earlier.posted),
             journalled: self.journalled.saturating_sub(earlier.journalled),
-            shipped: self.shipped.saturating_sub(earlier.shipped),
-            in_kafka: self.in_kafka.saturating_sub(earlier.in_kafka),
+            kafka,
             replicated: self.replicated.saturating_sub(earlier.replicated),
         }
     }
@@ -102,11 +111,18 @@ impl Counts {
 
 impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "verified {}, posted {}, journalled {}, shipped {}, in Kafka {}, replicated {}",
-            self.verified, self.posted, self.journalled, self.shipped, self.in_kafka, self.replicated
-        )
+        let Self {
+            verified,
+            posted,
+            journalled,
+            replicated,
+            ..
+        } = self;
+        write!(f, "verified {verified}, posted {posted}, journalled {journalled}, ")?;
+        if let Some(KafkaCounts { shipped, held }) = self.kafka {
+            write!(f, "shipped {shipped}, in Kafka {held}, ")?;
+        }
+        write!(f, "replicated {replicated}")
     }
 }
 
@@ -117,4 +133,55 @@ pub fn positions(installation: &Installation) -> Result<Vec<ledger_protocol::Sha
         let client = LedgerClient::connect(&endpoint)?;
         client.positions().await.map_err(CountFault::Positions)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Counts = Counts {
+        verified: 7,
+        posted: 7,
+        journalled: 7,
+        kafka: Some(KafkaCounts { shipped: 7, held: 7 }),
+        replicated: 7,
+    };
+
+    #[test]
+    fn one_count_that_differs_is_enough() {
+        let check = |counts: Counts, expected: bool| assert_eq!(counts.check_all_equal().is_ok(), expected, "{counts}");
+        check(ALL, true);
+        check(Counts { kafka: None, ..ALL }, true);
+        check(Counts { verified: 8, ..ALL }, false);
+        check(Counts { posted: 6, ..ALL }, false);
+        check(Counts { journalled: 8, ..ALL }, false);
+        check(Counts { replicated: 6, ..ALL }, false);
+        let kafka = |shipped, held| Some(KafkaCounts { shipped, held });
+        check(
+            Counts {
+                kafka: kafka(6, 7),
+                ..ALL
+            },
+            false,
+        );
+        check(
+            Counts {
+                kafka: kafka(7, 8),
+                ..ALL
+            },
+            false,
+        );
+    }
+
+    #[test]
+    fn a_run_is_what_came_since() {
+        let twice = Counts {
+            verified: 14,
+            posted: 14,
+            journalled: 14,
+            kafka: Some(KafkaCounts { shipped: 14, held: 14 }),
+            replicated: 14,
+        };
+        assert_eq!(twice.since(ALL), ALL);
+    }
 }

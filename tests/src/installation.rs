@@ -22,7 +22,7 @@ use crate::sources::{KafkaJars, Sources};
 use crate::tools::{ToolFault, Tools};
 use crate::wait::{Look, WaitFault, wait_for};
 
-const READY_LIMIT: Duration = Duration::from_mins(1);
+const READY_LIMIT: Duration = Duration::from_mins(2);
 
 #[derive(Debug, Error)]
 pub enum InstallationFault {

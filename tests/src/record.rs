@@ -4,6 +4,7 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
+use crate::installation::Plan;
 use crate::layout::{Layout, LayoutFault, write_file};
 use crate::ports::{Port, PortFault, Ports};
 use crate::settings::JournalSource;
@@ -13,15 +14,17 @@ pub struct Record {
     ports: Vec<String>,
     pub journal_source: JournalSource,
     pub kafka_version: Option<String>,
+    pub postgres_version: String,
 }
 
 impl Record {
-    pub fn new(ports: &Ports, journal_source: JournalSource, kafka_version: Option<String>) -> Self {
-        let choice = |port: Port| format!("{}={}", port.name(), ports.of(port));
+    pub fn new(plan: &Plan) -> Self {
+        let choice = |port: Port| format!("{}={}", port.name(), plan.ports.of(port));
         Self {
             ports: Port::ALL.map(choice).to_vec(),
-            journal_source,
-            kafka_version,
+            journal_source: plan.journal_source(),
+            kafka_version: plan.kafka.as_ref().map(|jars| jars.version.clone()),
+            postgres_version: plan.sources.postgres_version(),
         }
     }
 
@@ -50,7 +53,12 @@ mod tests {
         let layout = Layout::create(directory.path()).unwrap();
         assert_eq!(Record::read(&layout), None);
         let ports = Ports::choose(["kafka=4"]).unwrap();
-        let record = Record::new(&ports, JournalSource::Kafka, Some("4.1.1".to_owned()));
+        let record = Record {
+            ports: vec![format!("kafka={}", ports.of(Port::Kafka))],
+            journal_source: JournalSource::Kafka,
+            kafka_version: Some("4.1.1".to_owned()),
+            postgres_version: "15.1".to_owned(),
+        };
         record.write(&layout).unwrap();
         assert_eq!(Record::read(&layout), Some(record.clone()));
         assert_eq!(record.ports().unwrap().of(Port::Kafka), 4);

@@ -2,6 +2,7 @@
 //! broker's jars, PostgreSQL's programs. Looked for once, each with a message that says what to do when it is missing.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use thiserror::Error;
 
@@ -55,6 +56,15 @@ impl Sources {
 
     pub fn postgres(&self, program: &str) -> PathBuf {
         self.postgres.join(program)
+    }
+
+    /// Such as `15.18`; empty when it does not say.
+    pub fn postgres_version(&self) -> String {
+        let told = Command::new(self.postgres("postgres")).arg("--version").output();
+        let told = told
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default();
+        told.split_whitespace().nth(2).unwrap_or_default().to_owned()
     }
 
     pub fn keys(&self) -> PathBuf {

@@ -1,6 +1,7 @@
 //! `up`, `status` and `down`: the installation kept running for a tester.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use thiserror::Error;
@@ -35,14 +36,13 @@ pub enum UpFault {
     OtherwiseUp,
     #[error("not everything runs: {0}")]
     Incomplete(String),
-    #[error("an installation is up: ./run down first")]
-    StillUp,
+    #[error("processes of the installation in {0} still run: stop it first")]
+    StillUp(PathBuf),
 }
 
 /// Starts what does not run, with the fixtures' accounts loaded, and leaves it running.
 pub fn up(plan: Plan, accounts: u64, now: Timestamp) -> Result<(), UpFault> {
-    let version = plan.kafka.as_ref().map(|jars| jars.version.clone());
-    let record = Record::new(&plan.ports, plan.journal_source(), version);
+    let record = Record::new(&plan);
     let before = installation::running(&plan.layout);
     if !before.is_empty() && Record::read(&plan.layout).is_some_and(|there| there != record) {
         return Err(UpFault::OtherwiseUp);
@@ -162,7 +162,7 @@ fn version(part: Part, ports: &Ports, record: &Record) -> String {
             text.split_whitespace().nth(1).unwrap_or_default().to_owned()
         }
         (None, Part::Kafka) => record.kafka_version.clone().unwrap_or_default(),
-        (None, _) => String::new(),
+        (None, _) => record.postgres_version.clone(),
     }
 }
 
@@ -200,7 +200,7 @@ pub fn down(layout: &Layout, files: Files) -> Result<(), UpFault> {
 /// Removes all files of an installation that does not run.
 pub fn erase(layout: &Layout) -> Result<(), UpFault> {
     if !installation::running(layout).is_empty() {
-        return Err(UpFault::StillUp);
+        return Err(UpFault::StillUp(layout.root().to_owned()));
     }
     postgres::erase_data(layout)?;
     Ok(layout.erase()?)

@@ -55,7 +55,7 @@ impl Metrics {
         );
         ours.register(
             "interruptions",
-            "Sessions that ended with a fault",
+            "Rounds of replication that ended with a fault",
             metrics.interruptions.clone(),
         );
         ours.register(

@@ -14,7 +14,6 @@ use crate::{Test, sample};
 pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test::new("process::from_empty_tables_to_the_report_of_the_night", whole),
-        Test::new("process::bench", bench),
         Test::new("process::what_is_wrong_is_said_on_the_last_line", faults),
     ]
 }
@@ -143,37 +142,5 @@ async fn faults(database: Database) {
     database.execute("DROP TABLE schema_version").await;
     check("net --date 2026-03-02", 1, "run `batch-clearing migrate`");
     std::fs::write(program.path("batch-clearing.toml"), "bank = 1").unwrap();
-    check("--check-config", 3, "batch-clearing: configuration");
-}
-
-async fn bench(database: Database) {
-    let length = 60_000;
-    let ledger = FakeLedger::start((0..4).map(|shard| sample::journal(sample::shard(shard), length)));
-    let program = Program::new(&database, &ledger);
-    let mut big = std::fs::read_to_string(program.path("batch-clearing.toml")).unwrap();
-    big.push_str("\n");
-    std::fs::write(program.path("batch-clearing.toml"), big).unwrap();
-    let begun = std::time::Instant::now();
-    let replicator = program.command("replicate").stderr(Stdio::null()).spawn().unwrap();
-    let pid = replicator.id();
-    assert_eq!(
-        program.run(&format!("wait --records {} --deadline 300", 4 * length)).0,
-        0
-    );
-    let took = begun.elapsed();
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<_> = stat.split(' ').collect();
-    println!("BENCH {took:?} utime {} stime {} (ticks)", fields[13], fields[14]);
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    println!(
-        "BENCH {}",
-        status.lines().find(|line| line.starts_with("VmHWM")).unwrap()
-    );
-    terminate(replicator);
-    let begun = std::time::Instant::now();
-    let (code, text, last) = program.run("net --date 2026-03-02");
-    println!("BENCH net {code} {:?} {text} {last}", begun.elapsed());
-    let begun = std::time::Instant::now();
-    let (code, ..) = program.run("compare");
-    println!("BENCH compare {code} {:?}", begun.elapsed());
+    check("--check-config", 3, "invalid type: integer `1`, expected a string");
 }

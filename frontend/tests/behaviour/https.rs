@@ -147,7 +147,7 @@ async fn a_body_is_never_read_beyond_its_limit() {
     let announced = format!("{head}Content-Length: 65537\r\n\r\n");
     assert!(
         caller.say(announced.as_bytes()).await.starts_with("HTTP/1.1 413"),
-        "before a byte of it"
+        "though not a byte of it comes"
     );
     let absurd = format!("{head}Content-Length: 18446744073709551615\r\n\r\n");
     assert!(caller.say(absurd.as_bytes()).await.starts_with("HTTP/1.1 4"));
@@ -165,6 +165,29 @@ async fn a_body_is_never_read_beyond_its_limit() {
     assert!(too_large.starts_with("HTTP/1.1 413"), "{too_large}");
     let just_fits = caller.say(format!("{}0\r\n\r\n", chunked(65_536)).as_bytes()).await;
     assert!(just_fits.starts_with("HTTP/1.1 400"), "{just_fits}");
+}
+
+/// A refusal that is sent while the body is still coming must not be overtaken by a reset.
+#[tokio::test]
+async fn a_refusal_arrives_however_much_was_sent_with_it() {
+    let house = House::usual().await;
+    use http_body_util::Full;
+    use hyper::Request;
+    for protocol in ["h2", "http/1.1"] {
+        for (content_type, expected) in [("application/xml", 413), ("text/plain", 415)] {
+            for _ in 0..10 {
+                let caller = Caller::new(&house, Some(&house.network()), protocol, rustls::ALL_VERSIONS);
+                let request = Request::post("https://front.end/preSvr").header("Content-Type", content_type);
+                let request = request.body(Full::new(Bytes::from(vec![b'x'; 300_000]))).unwrap();
+                let answer = if protocol == "h2" {
+                    caller.http2().await.send_request(request).await
+                } else {
+                    caller.http1().await.send_request(request).await
+                };
+                assert_eq!(answer.unwrap().status().as_u16(), expected, "{protocol}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -115,12 +115,7 @@ impl LedgerClient {
 
     /// Of every shard, in order.
     pub async fn positions(&self) -> Result<Vec<ShardPosition>, LedgerFault> {
-        let reply = self
-            .rpc
-            .clone()
-            .positions(wire::PositionsRequest {})
-            .await
-            .map_err(Box::new)?;
+        let reply = self.rpc.clone().positions(wire::PositionsRequest {}).await?;
         let shards = reply.into_inner().shards.into_iter();
         shards
             .map(|position| position.try_into().map_err(LedgerFault::Answer))

@@ -13,8 +13,8 @@ use ledger::shard::{Fatal, ShardLimits};
 use ledger::store::Store;
 use ledger_model::{
     Account, AccountStatus, AccountToken, Agreement, AgreementNumber, AgreementStatus, AgreementTerms, Amount,
-    ChinaTime, DetailsDigest, InstitutionId, Instruction, NameToken, Payee, Payment, Payout, Refund, ShardCount, ShardId,
-    TransferKey,
+    ChinaTime, DetailsDigest, InstitutionId, Instruction, NameToken, Payee, Payment, Payout, Refund, ShardCount,
+    ShardId, TransferKey,
 };
 use ledger_protocol::Evidence;
 use prometheus_client::registry::Registry;
@@ -89,7 +89,9 @@ pub(crate) fn agreement_number(number: u64) -> AgreementNumber {
 
 /// The first account of a shard.
 pub(crate) fn first_of(shard: ShardId) -> u64 {
-    (1..1_000).find(|number| SHARDS.of_account(token(*number)) == shard).unwrap()
+    (1..1_000)
+        .find(|number| SHARDS.of_account(token(*number)) == shard)
+        .unwrap()
 }
 
 /// An account of another shard than `number` is of.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ledger::outcome::Outcome;
+use ledger::outcome::{Outcome, ReplyTo};
 use ledger::store::Store;
 use ledger_model::{ContentField, Decision, Instruction, TransferKey};
 use ledger_protocol::NothingPosted;
+use tokio::sync::mpsc;
 
-use crate::bank::{Running, SHARDS, elsewhere_than, key, payment, payout, token};
+use crate::bank::{Running, SHARDS, elsewhere_than, evidence, key, payment, payout, token};
 use crate::embedded::open_all;
 use crate::memory::{Kept, MemoryStore, Trouble};
 
@@ -136,7 +137,7 @@ async fn while_a_key_is_in_flight_queries_and_resends_learn_nothing_early() {
     let Held { running, trouble, kept } = held().await;
     let home = SHARDS.of_account(token(1)).index();
     let pay = payment(1, 1, 100);
-    trouble[home].hold();
+    let holding = trouble[home].hold();
     let first = tokio::spawn({
         let (running, pay) = (Arc::clone(&running), pay.clone());
         async move { running.post(&pay).await }
@@ -153,7 +154,7 @@ async fn while_a_key_is_in_flight_queries_and_resends_learn_nothing_early() {
         let (running, pay) = (Arc::clone(&running), pay.clone());
         async move { running.post(&pay).await }
     });
-    trouble[home].let_go();
+    drop(holding);
     let Outcome::Decided {
         transfer,
         repeat: false,
@@ -176,10 +177,34 @@ async fn while_a_key_is_in_flight_queries_and_resends_learn_nothing_early() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_is_told_while_a_resend_of_it_is_under_way() {
+    let Held { running, trouble, .. } = held().await;
+    let home = SHARDS.of_account(token(1)).index();
+    let old = payment(1, 1, 100);
+    assert!(posted(&running.post(&old).await));
+    let holding = trouble[home].hold();
+    let busy = tokio::spawn({
+        let running = Arc::clone(&running);
+        async move { running.post(&payment(2, 1, 100)).await }
+    });
+    in_flight(&running, &key("0110", 2)).await;
+    // claims the key before it returns, and waits behind the group that is held up
+    let (sender, mut answers) = mpsc::channel(1);
+    let place = sender.reserve_owned().await.unwrap();
+    let deadline = std::time::Instant::now() + crate::bank::WAIT;
+    let reply = ReplyTo { number: 1, place };
+    running.ledger.post(old.clone(), &evidence(&old), deadline, reply);
+    let told = running.ledger.query(old.key());
+    assert!(matches!(told, Outcome::Decided { repeat: true, .. }), "{told:?}");
+    drop(holding);
+    assert!(posted(&busy.await.unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_waited_too_long_is_not_posted() {
     let Held { running, trouble, .. } = held().await;
     let home = SHARDS.of_account(token(1)).index();
-    trouble[home].hold();
+    let holding = trouble[home].hold();
     let first = tokio::spawn({
         let running = Arc::clone(&running);
         async move { running.post(&payment(1, 1, 100)).await }
@@ -200,7 +225,7 @@ async fn what_waited_too_long_is_not_posted() {
     while std::time::Instant::now() < deadline {
         tokio::task::yield_now().await;
     }
-    trouble[home].let_go();
+    drop(holding);
     assert!(posted(&first.await.unwrap()));
     assert_eq!(
         late.await.unwrap(),
@@ -220,7 +245,7 @@ async fn a_full_queue_refuses_definitely() {
     let running = Arc::new(Running::start_with(boxed(stores), limits));
     running.load(1..=1, "CNY1000.00").await;
     let home = SHARDS.of_account(token(1)).index();
-    trouble[home].hold();
+    let holding = trouble[home].hold();
     let racers: Vec<_> = (0..8)
         .map(|number| {
             let running = Arc::clone(&running);
@@ -233,7 +258,7 @@ async fn a_full_queue_refuses_definitely() {
         assert!(std::time::Instant::now() < deadline);
         tokio::task::yield_now().await;
     }
-    trouble[home].let_go();
+    drop(holding);
     let mut busy = 0;
     for racer in racers {
         match racer.await.unwrap() {

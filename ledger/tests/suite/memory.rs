@@ -34,15 +34,22 @@ pub(crate) struct Trouble {
     let_go: Condvar,
 }
 
-impl Trouble {
-    /// Commits wait from now on.
-    pub(crate) fn hold(&self) {
-        *self.held.lock().unwrap() = true;
-    }
+/// Holds up commits.
+#[derive(Debug)]
+pub(crate) struct Holding(Arc<Trouble>);
 
-    pub(crate) fn let_go(&self) {
-        *self.held.lock().unwrap() = false;
-        self.let_go.notify_all();
+impl Drop for Holding {
+    fn drop(&mut self) {
+        *self.0.held.lock().unwrap() = false;
+        self.0.let_go.notify_all();
+    }
+}
+
+impl Trouble {
+    /// Commits wait from now on, until what is returned is dropped.
+    pub(crate) fn hold(self: &Arc<Self>) -> Holding {
+        *self.held.lock().unwrap() = true;
+        Holding(Arc::clone(self))
     }
 
     fn wait(&self) {

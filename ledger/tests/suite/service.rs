@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::bank::{
-    Running, SHARDS, WAIT, account, agreement, agreement_number, elsewhere_than, evidence, institution, key, payment, payout, refund,
-    token,
+    Running, SHARDS, WAIT, account, agreement, agreement_number, elsewhere_than, evidence, institution, key, payment,
+    payout, refund, token,
 };
 use crate::embedded::open_all;
 

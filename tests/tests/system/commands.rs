@@ -1,11 +1,14 @@
 //! The `installation` program as a tester uses it, each time in a directory and on ports of its own.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use operations::exit;
 use system_tests::ports::{Port, Ports};
+use system_tests::wait::{Look, wait_for};
 use tempfile::TempDir;
 
 use crate::site;
@@ -23,7 +26,7 @@ impl Tester {
         }
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    fn command(&self, arguments: &[&str]) -> Command {
         let choice = |port: Port| format!("{}={}", port.name(), self.ports.of(port));
         let mut command = Command::new(site::program());
         command.arg("--directory").arg(self.directory.path()).args(arguments);
@@ -31,7 +34,12 @@ impl Tester {
         if !site::has_kafka() && ["up", "demo"].contains(&arguments[0]) {
             command.arg("--without-kafka");
         }
-        command.current_dir(site::repository()).output().unwrap()
+        command.current_dir(site::repository());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
     }
 
     /// Runs it and checks the exit code; what it said on both channels.
@@ -106,4 +114,29 @@ pub(crate) fn demo_in_the_other_suite() {
         exit::DONE,
     );
     assert!(said.contains("All as it should be"), "{said}");
+}
+
+pub(crate) fn nothing_outlives_a_killed_demo() {
+    let tester = Tester::new();
+    let mut demo = tester.command(&["demo", "--messages", "20000", "--accounts", "500"]);
+    let mut demo = demo.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let frontend = tester.directory.path().join("demo/run/frontend.pid");
+    let running = wait_for("the demo's last part", Duration::from_mins(1), || {
+        match demo.try_wait() {
+            Ok(None) if frontend.exists() => Look::Holds(()),
+            Ok(None) => Look::NotYet("not yet".to_owned()),
+            ended => Look::Never(format!("{ended:?}")),
+        }
+    });
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    running.unwrap_or_else(|fault| panic!("{fault}"));
+    let all = BTreeSet::from(Port::ALL);
+    wait_for("the end of every part", Duration::from_secs(10), || {
+        match tester.ports.check_free(&all) {
+            Ok(()) => Look::Holds(()),
+            Err(fault) => Look::NotYet(fault.to_string()),
+        }
+    })
+    .unwrap_or_else(|fault| panic!("{fault}"));
 }

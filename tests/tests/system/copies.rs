@@ -16,7 +16,7 @@ fn compare(site: &Site) -> u8 {
 
 pub(crate) fn kafka_holds_every_record_once(site: &mut Site) {
     let counts = site.settled();
-    assert_eq!(counts.in_kafka, counts.journalled, "{counts}");
+    assert_eq!(counts.kafka.unwrap().held, counts.journalled, "{counts}");
     assert_eq!(compare(site), exit::DONE);
 }
 
@@ -27,23 +27,25 @@ pub(crate) fn compare_finds_a_changed_row(site: &mut Site) {
     site.settled();
     assert_eq!(compare(site), exit::DONE, "before anything is changed");
     let database = site.installation.database();
-    let row = "(shard, sequence) IN \
-               (SELECT shard, sequence FROM transfer ORDER BY business_date DESC, shard, sequence LIMIT 1)";
-    let flip = "encoded = set_byte(encoded, 40, get_byte(encoded, 40) # 1)";
+    let posting = "(shard, sequence) IN (SELECT shard, sequence FROM transfer WHERE refusal IS NULL LIMIT 1)";
+    let newest = "(shard, sequence) IN (SELECT shard, sequence FROM replication_position ORDER BY shard LIMIT 1)";
+    let flip = "hash = set_byte(hash, 0, get_byte(hash, 0) # 1)";
     let changes = [
-        ("entry", "minor = minor + 1", "minor = minor - 1"),
-        ("journal_record", flip, flip),
+        ("sums", "entry", posting, "minor = minor + 1", "minor = minor - 1"),
+        ("counts", "transfer", posting, "refusal = 'x'", "refusal = NULL"),
+        ("chain heads", "journal_record", newest, flip, flip),
     ];
-    for (table, change, back) in changes {
+    for (figures, table, row, change, back) in changes {
         let touched = database
             .execute(&format!("UPDATE {table} SET {change} WHERE {row}"))
             .unwrap();
         assert!(touched > 0, "{table} has such a row");
         let found = compare(site);
+        let row = if table == "transfer" { "refusal = 'x'" } else { row };
         database
             .execute(&format!("UPDATE {table} SET {back} WHERE {row}"))
             .unwrap();
-        assert_eq!(found, exit::DIFFERENCES, "a changed row of {table}");
+        assert_eq!(found, exit::DIFFERENCES, "{figures}: a changed row of {table}");
     }
     assert_eq!(compare(site), exit::DONE, "after everything is changed back");
 }

@@ -110,6 +110,10 @@ fn trials(stage: &Arc<Stage>) -> Vec<Trial> {
         on.trial("secrets::logs_hold_none", secrets::logs_hold_none),
         alone("commands::a_taken_port_is_named", commands::a_taken_port_is_named),
         alone("commands::up_status_down", commands::up_status_down),
+        alone(
+            "commands::nothing_outlives_a_killed_demo",
+            commands::nothing_outlives_a_killed_demo,
+        ),
         alone("commands::demo_in_the_other_suite", commands::demo_in_the_other_suite),
     ]
 }

@@ -23,7 +23,7 @@ use crate::site::{Site, now};
 /// The special customers come first and would be refused.
 const SPECIAL_ACCOUNTS: usize = 11;
 const CONNECTIONS: usize = 8;
-const PROGRESS_LIMIT: Duration = Duration::from_secs(30);
+const PROGRESS_LIMIT: Duration = Duration::from_mins(1);
 
 /// Signed payments, each of another id.
 #[derive(Clone)]
