@@ -1,7 +1,7 @@
 //! `night`: close, net with its audit, compare, reconcile, in this order, resumable after each.
 //!
-//! A step that is finished is not run again unless asked to, also where it found differences. A step that fails leaves
-//! the ones before it finished. Differences do not stop the night: they are what it is for.
+//! A step that is finished is not run again unless asked to, also where it found differences. A reconciliation is not
+//! finished while statement files are missing or cannot be used. A step that fails leaves the ones before it finished. Differences do not stop the night: they are what it is for.
 
 use std::time::Duration;
 
@@ -160,7 +160,10 @@ impl Night<'_> {
     }
 
     async fn reconcile(&mut self) -> Result<String, NightFault> {
-        if self.skips::<ReconcileReport>(Step::Reconcile).await? {
+        let day = self.day();
+        let before: Option<ReconcileReport> = night_step::finished(self.client, day, Step::Reconcile).await?;
+        // files that were missing or could not be used may be there by now
+        if !self.plan.again && before.is_some_and(|report| report.file_faults.is_empty()) {
             return Ok(FINISHED_BEFORE.to_owned());
         }
         let (place, progress) = (self.plan.place.clone(), self.progress.clone());

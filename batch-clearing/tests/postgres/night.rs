@@ -376,4 +376,9 @@ async fn bad_files(database: Database) {
             .await,
         3
     );
+    // good files come late: the next night takes them without being told to do everything again
+    let late = Statements::write(&day.lines);
+    let report = day.night(late.directory.path(), false).await.unwrap();
+    assert_eq!(report.outcome(), Some(Outcome::Clean));
+    assert!(report.reconcile.unwrap().file_faults.is_empty());
 }
