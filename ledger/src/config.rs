@@ -68,8 +68,9 @@ const fn commit_batch_max() -> usize {
     512
 }
 
+/// The store's own housekeeping is not told line by line.
 fn log() -> String {
-    "info".to_owned()
+    "info,fjall=warn,lsm_tree=warn".to_owned()
 }
 
 const fn replication() -> u16 {

@@ -103,7 +103,7 @@ impl Meters {
             meters.queue_depth.clone(),
         );
         ledger.register(
-            "ship_lag_records",
+            "ship_lag",
             "Records committed and not acknowledged",
             meters.ship_lag.clone(),
         );

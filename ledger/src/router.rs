@@ -160,8 +160,8 @@ impl Ledger {
 
     /// What is known of a key. Reads every shard, so call it off the executor.
     ///
-    /// A store may show a record a moment before it is durable; only one that its shard has announced as committed is
-    /// told. So a transfer decided long ago is told even while a resend of it is under way.
+    /// A transfer decided long ago is told even while a resend of it is under way. One that is not found is denied only
+    /// where no post of it was under way before the look-up began.
     pub fn query(&self, key: &TransferKey) -> Outcome {
         if self.is_halted() {
             return Outcome::InProcess;
@@ -177,6 +177,7 @@ impl Ledger {
                         repeat: true,
                     };
                 }
+                // readers owe nothing early; this is not left to them alone (invariant S2)
                 Ok(Some(_)) => return Outcome::InProcess,
                 Err(fault) => {
                     tracing::error!(%fault, cause = ?fault, "a transfer could not be looked up");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use batch_clearing::figures::ShardFigures;
 use futures::{Stream, StreamExt};
@@ -33,6 +33,7 @@ pub(crate) struct FakeLedger {
 struct Service(Journals);
 
 const CHUNK: usize = 16;
+const LISTENS_WITHIN: Duration = Duration::from_secs(10);
 
 impl FakeLedger {
     /// With these journals, shard 0 first. Call inside a runtime.
@@ -47,7 +48,7 @@ impl FakeLedger {
         ledger.restart()
     }
 
-    /// Stops answering and answers again.
+    /// Stops answering and answers again: listens when this returns. Blocks, so the runtime needs another thread.
     pub(crate) fn restart(mut self) -> Self {
         self.switch.pull();
         let (switch, stop) = Stop::by_hand();
@@ -60,6 +61,12 @@ impl FakeLedger {
                 tokio::task::yield_now().await;
             }
         });
+        let socket = self.directory.path().join("ledger.sock");
+        let deadline = Instant::now() + LISTENS_WITHIN;
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+            assert!(Instant::now() < deadline, "the ledger does not listen");
+            std::thread::yield_now();
+        }
         self
     }
 

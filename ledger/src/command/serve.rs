@@ -4,10 +4,12 @@
 //! shards. A fault that leaves it open what is in the books ends the process at once.
 
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ledger_model::{ShardCount, ShardId};
 use operations::endpoint::{Endpoint, EndpointFault};
 use operations::exit;
 use operations::logs;
@@ -153,17 +155,7 @@ async fn start(config: &Config, meters: Arc<Meters>) -> Result<Arc<Ledger>, Serv
     let (directory, shards, limits) = (config.directory.clone(), config.shards, config.limits);
     let opened = tokio::task::spawn_blocking(move || {
         std::fs::create_dir_all(&directory).map_err(ServeFault::Directory)?;
-        let mut stores: Vec<Box<dyn Store>> = Vec::new();
-        for shard in shards.all() {
-            let fault = |source| ServeFault::Store {
-                shard: shard.number(),
-                source,
-            };
-            let store = EmbeddedStore::open(&directory, shards, shard).map_err(fault)?;
-            let state = store.state();
-            tracing::info!(%shard, sequence = state.sequence, head = %state.head, "opened a shard's store");
-            stores.push(Box::new(store));
-        }
+        let stores = open_stores(&directory, shards)?;
         let parts = LedgerParts {
             stores,
             shards,
@@ -177,6 +169,34 @@ async fn start(config: &Config, meters: Arc<Meters>) -> Result<Arc<Ledger>, Serv
     opened
         .await
         .unwrap_or_else(|panic| Err(ServeFault::Thread(std::io::Error::other(panic))))
+}
+
+/// The first shard alone: a directory of another ledger is refused before anything is made in it. Then the others at
+/// once, since each has its own log to read after a crash.
+fn open_stores(directory: &Path, shards: ShardCount) -> Result<Vec<Box<dyn Store>>, ServeFault> {
+    let open = |shard: ShardId| -> Result<Box<dyn Store>, ServeFault> {
+        let fault = |source| ServeFault::Store {
+            shard: shard.number(),
+            source,
+        };
+        let store = EmbeddedStore::open(directory, shards, shard).map_err(fault)?;
+        let state = store.state();
+        tracing::info!(%shard, sequence = state.sequence, head = %state.head, "opened a shard's store");
+        Ok(Box::new(store))
+    };
+    let (first, others): (Vec<ShardId>, Vec<ShardId>) = shards.all().partition(|shard| shard.number() == 0);
+    let mut stores = first.into_iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    std::thread::scope(|scope| {
+        let opening: Vec<_> = others
+            .into_iter()
+            .map(|shard| scope.spawn(move || open(shard)))
+            .collect();
+        for thread in opening {
+            let panicked = |_| Err(ServeFault::Thread(std::io::Error::other("opening a store panicked")));
+            stores.push(thread.join().unwrap_or_else(panicked)?);
+        }
+        Ok(stores)
+    })
 }
 
 /// Nobody is answered after this. The next start finds out what is in the books.

@@ -5,7 +5,7 @@
 //! the producer gives up on is a fault, and a new producer starts from what was acknowledged.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ledger_model::{ShardCount, ShardId};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 use super::{Broker, Connect, PartitionEnd, Sent, ShipFault};
 
 /// For any single question to the broker.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone)]
 pub struct KafkaSettings {
@@ -37,7 +37,7 @@ pub struct KafkaSettings {
 pub fn kafka(settings: KafkaSettings, runtime: Handle) -> Connect {
     Box::new(move || {
         let faults = fault("make a producer");
-        let context = Context(Arc::default());
+        let context = Context::default();
         let producer = producer_config(&settings)
             .create_with_context(context.clone())
             .map_err(faults)?;
@@ -45,7 +45,7 @@ pub fn kafka(settings: KafkaSettings, runtime: Handle) -> Connect {
             settings: settings.clone(),
             runtime: runtime.clone(),
             producer,
-            reports: context.0,
+            reports: context.reports,
         }))
     })
 }
@@ -58,8 +58,50 @@ struct Reports {
 }
 
 /// Takes librdkafka's reports and log lines.
-#[derive(Clone)]
-struct Context(Arc<Mutex<Reports>>);
+#[derive(Clone, Default)]
+struct Context {
+    reports: Arc<Mutex<Reports>>,
+    lines: Arc<Mutex<Lines>>,
+}
+
+/// How much was told lately: a broker that is away for hours must not fill the log with the same few lines.
+#[derive(Default)]
+struct Lines {
+    since: Option<Instant>,
+    told: u32,
+    kept_back: u32,
+}
+
+const LINES_MAX: u32 = 8;
+const LINES_PERIOD: Duration = Duration::from_secs(30);
+
+impl Lines {
+    fn may_tell(&mut self, now: Instant) -> bool {
+        if self.since.is_none_or(|since| now.duration_since(since) >= LINES_PERIOD) {
+            if self.kept_back > 0 {
+                tracing::info!(target: "kafka", lines = self.kept_back, "more lines of the client were kept back");
+            }
+            *self = Self {
+                since: Some(now),
+                told: 0,
+                kept_back: 0,
+            };
+        }
+        let may = self.told < LINES_MAX;
+        self.told += u32::from(may);
+        self.kept_back += u32::from(!may);
+        may
+    }
+}
+
+impl Context {
+    fn may_tell(&self) -> bool {
+        self.lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .may_tell(Instant::now())
+    }
+}
 
 struct Kafka {
     settings: KafkaSettings,
@@ -113,7 +155,7 @@ impl Kafka {
 
     fn create_topic(&self, partitions: u8) -> Result<(), ShipFault> {
         let faults = fault("make the topic");
-        let admin = AdminClient::from_config_and_context(&client_config(&self.settings), Context(Arc::default()));
+        let admin = AdminClient::from_config_and_context(&client_config(&self.settings), Context::default());
         let admin = admin.map_err(&faults)?;
         let replication = TopicReplication::Fixed(self.settings.replication.into());
         let topic = NewTopic::new(&self.settings.topic, partitions.into(), replication);
@@ -168,7 +210,7 @@ impl Broker for Kafka {
         config
             .set("group.id", "ledger-shipping")
             .set("enable.auto.commit", "false");
-        let consumer: BaseConsumer<Context> = config.create_with_context(Context(Arc::default())).map_err(&faults)?;
+        let consumer: BaseConsumer<Context> = config.create_with_context(Context::default()).map_err(&faults)?;
         let mut wanted = TopicPartitionList::new();
         wanted
             .add_partition_offset(topic, partition, Offset::Offset(end - 1))
@@ -212,6 +254,9 @@ impl Broker for Kafka {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        if !self.may_tell() {
+            return;
+        }
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
                 tracing::error!(target: "kafka", facility, "{text}");
@@ -224,9 +269,9 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).failed = Some(error);
+            self.reports.lock().unwrap_or_else(PoisonError::into_inner).failed = Some(error);
             tracing::error!(target: "kafka", reason, "the producer has failed for good");
-        } else {
+        } else if self.may_tell() {
             tracing::warn!(target: "kafka", %error, reason, "the client reports trouble");
         }
     }
@@ -238,7 +283,7 @@ impl ProducerContext for Context {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, sequence: usize) {
-        let mut reports = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
             Ok(message) => reports.acknowledged.push((message.partition(), sequence)),
             Err((error, _)) => reports.failed = Some(error.clone()),

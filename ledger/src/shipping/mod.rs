@@ -177,7 +177,7 @@ impl Shipper {
                 }
             }
             if self.finish_by.is_requested() {
-                tracing::warn!("stopped before all of the journal was shipped");
+                tracing::warn!("stopped without a broker; the journal is shipped at the next start");
                 return;
             }
             // a connection that held was good: start over quickly
@@ -193,12 +193,21 @@ impl Shipper {
     fn wait(&self, pause: Duration) {
         let until = Instant::now() + pause;
         while Instant::now() < until && !self.finish_by.is_requested() {
+            self.note_lag();
             std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Shown also while there is no broker to ship to.
+    fn note_lag(&self) {
+        for route in &self.routes {
+            route.note(&self.meters, 0);
         }
     }
 
     /// The life of one connection. Ends well only when it was asked to finish.
     fn ship(&mut self) -> Result<(), ShipFault> {
+        self.note_lag();
         let mut broker = (self.connect)()?;
         broker.prepare(self.shards)?;
         for route in &mut self.routes {
@@ -231,7 +240,11 @@ impl Shipper {
                 .routes
                 .iter()
                 .all(|route| route.lane.shipped() >= route.feed.committed());
-            if self.finish_by.is_over() || (self.finish_by.is_requested() && all_shipped) {
+            if self.finish_by.is_requested() && all_shipped {
+                return Ok(());
+            }
+            if self.finish_by.is_over() {
+                tracing::warn!("stopped before all of the journal was shipped; the rest is shipped at the next start");
                 return Ok(());
             }
         }

@@ -84,8 +84,11 @@ impl EmbeddedStore {
             .max_journaling_size(LOG_BYTES_MAX)
             .max_cached_files(Some(OPEN_FILES_MAX))
             .worker_threads(WORKERS)
-            .open()
-            .map_err(&fault)?;
+            .open();
+        let database = database.map_err(|source| match source {
+            fjall::Error::Locked => StoreFault::Taken,
+            other => fault(other),
+        })?;
         let tables = Tables::open(database).map_err(&fault)?;
         // what a process that was killed had written and not yet synced is shown only once it is durable
         tables.database.persist(PersistMode::SyncAll).map_err(&fault)?;

@@ -45,6 +45,8 @@ pub enum StoreFault {
         wanted: u8,
         wanted_of: u8,
     },
+    #[error("another process has the store open")]
+    Taken,
     #[error("the store contradicts itself: {0}")]
     Inconsistent(&'static str),
 }
@@ -87,7 +89,7 @@ pub trait Reader: Send + Sync {
 }
 
 impl StoreFault {
-    pub(crate) fn engine(doing: &'static str) -> impl Fn(fjall::Error) -> Self {
+    pub(crate) fn engine<E: std::error::Error + Send + Sync + 'static>(doing: &'static str) -> impl Fn(E) -> Self {
         move |source| Self::Engine {
             doing,
             source: Box::new(source),

@@ -123,11 +123,11 @@ async fn held() -> Held {
     Held { running, trouble, kept }
 }
 
-/// Waits until the key is being worked.
-async fn in_flight(running: &Running, key: &TransferKey) {
+/// Waits until a group is decided and its commit held up.
+async fn held_up(trouble: &Trouble) {
     let deadline = std::time::Instant::now() + crate::bank::WAIT;
-    while running.ledger.query(key) != Outcome::InProcess {
-        assert!(std::time::Instant::now() < deadline, "it was never in flight");
+    while !trouble.holds_up_a_commit() {
+        assert!(std::time::Instant::now() < deadline, "no commit came");
         tokio::task::yield_now().await;
     }
 }
@@ -142,7 +142,8 @@ async fn while_a_key_is_in_flight_queries_and_resends_learn_nothing_early() {
         let (running, pay) = (Arc::clone(&running), pay.clone());
         async move { running.post(&pay).await }
     });
-    in_flight(&running, pay.key()).await;
+    held_up(&trouble[home]).await;
+    assert_eq!(running.ledger.query(pay.key()), Outcome::InProcess);
     let second = running.post_within(&pay, Duration::from_millis(30)).await;
     assert_eq!(
         second,
@@ -187,7 +188,7 @@ async fn what_was_decided_is_told_while_a_resend_of_it_is_under_way() {
         let running = Arc::clone(&running);
         async move { running.post(&payment(2, 1, 100)).await }
     });
-    in_flight(&running, &key("0110", 2)).await;
+    held_up(&trouble[home]).await;
     // claims the key before it returns, and waits behind the group that is held up
     let (sender, mut answers) = mpsc::channel(1);
     let place = sender.reserve_owned().await.unwrap();
@@ -198,6 +199,7 @@ async fn what_was_decided_is_told_while_a_resend_of_it_is_under_way() {
     assert!(matches!(told, Outcome::Decided { repeat: true, .. }), "{told:?}");
     drop(holding);
     assert!(posted(&busy.await.unwrap()));
+    assert_eq!(answers.recv().await.unwrap().outcome, told);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,7 +211,7 @@ async fn what_waited_too_long_is_not_posted() {
         let running = Arc::clone(&running);
         async move { running.post(&payment(1, 1, 100)).await }
     });
-    in_flight(&running, &key("0110", 1)).await;
+    held_up(&trouble[home]).await;
     let late = tokio::spawn({
         let running = Arc::clone(&running);
         async move {

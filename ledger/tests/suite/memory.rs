@@ -32,6 +32,8 @@ pub(crate) struct Trouble {
     /// Whether commits are held up.
     held: Mutex<bool>,
     let_go: Condvar,
+    /// A commit is being held up now.
+    waits: AtomicBool,
 }
 
 /// Holds up commits.
@@ -52,9 +54,15 @@ impl Trouble {
         Holding(Arc::clone(self))
     }
 
+    pub(crate) fn holds_up_a_commit(&self) -> bool {
+        self.waits.load(Ordering::SeqCst)
+    }
+
     fn wait(&self) {
         let held = self.held.lock().unwrap();
+        self.waits.store(*held, Ordering::SeqCst);
         drop(self.let_go.wait_while(held, |held| *held).unwrap());
+        self.waits.store(false, Ordering::SeqCst);
     }
 }
 
