@@ -1,13 +1,14 @@
 //! SM2: signatures and encryption over the recommended curve, and their encodings.
 //!
-//! Field and group arithmetic come from the `sm2` crate and are used in [`key`], [`table`], [`signature`] and
-//! [`encryption`] alone; nothing outside this module names a type of that crate's curve.
+//! Multiples of known points, which are what signatures cost, are our own ([`arithmetic`]); all other arithmetic comes
+//! from the `sm2` crate and is used in [`key`], [`signature`] and [`encryption`] alone. Nothing outside this module
+//! names a type of either.
 
+mod arithmetic;
 pub(crate) mod der;
 pub(crate) mod encryption;
 pub(crate) mod key;
 pub(crate) mod signature;
-mod table;
 #[cfg(test)]
 mod vectors;
 

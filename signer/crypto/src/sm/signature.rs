@@ -3,19 +3,16 @@
 //! A signature is accepted as strict DER or as raw `r‖s`, and made as DER. `r` and `s` must lie in 1..n, `r + s` must
 //! not be n, and the computed point must not be the identity.
 
-use std::sync::LazyLock;
-
 use rfc6979::KGenerator;
 use sm2::elliptic_curve::ops::Reduce;
-use sm2::elliptic_curve::point::AffineCoordinates;
-use sm2::elliptic_curve::{Curve, Group, PrimeField};
-use sm2::{AffinePoint, FieldBytes, NonZeroScalar, ProjectivePoint, Scalar, Sm2, U256};
+use sm2::elliptic_curve::{Curve, PrimeField};
+use sm2::{FieldBytes, Scalar, Sm2, U256};
 use sm3::{Digest, Sm3};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::arithmetic::{self, Affine, Claim, Table, TableSize};
 use super::der::{Elements, Sequence};
 use super::key::{PublicPoint, SecretScalar};
-use super::table::PointTable;
 use super::{WORD_BYTES, Word};
 use crate::{CryptoFault, SignatureWrong};
 
@@ -31,42 +28,31 @@ const CURVE: [[u32; 8]; 4] = [
     [0xBC37_36A2, 0xF4F6_779C, 0x59BD_CEE3, 0x6B69_2153, 0xD0A9_877C, 0xC62A_4740, 0x02DF_32E5, 0x2139_F0A0],
 ];
 
-static GENERATOR: LazyLock<PointTable> = LazyLock::new(|| PointTable::new(&AffinePoint::GENERATOR));
-
 /// What verifying by one key needs, computed once: the hash of the identity and the table of the point.
 pub(crate) struct VerifyingKey {
     identity: Word,
-    table: PointTable,
+    table: Table,
 }
 
 impl VerifyingKey {
     pub(crate) fn new(point: &PublicPoint) -> Self {
+        let [x, y] = point.coordinates();
+        let point_checked = Affine::from_coordinates(&x, &y).expect("a public point is on the curve");
         Self {
             identity: identity_hash(point),
-            table: PointTable::new(point.expose()),
+            table: Table::new(&point_checked, TableSize::Small),
         }
     }
 
     pub(crate) fn verify(&self, signed: &[u8], signature: &[u8]) -> Result<(), SignatureWrong> {
         let (r, s) = read(signature).ok_or(SignatureWrong)?;
-        if self.holds(&digest(&self.identity, signed), &r, &s) {
+        let e = arithmetic::Scalar::from_bytes_reduced(&digest(&self.identity, signed).into());
+        let key = &self.table;
+        if (Claim { key, e, r, s }).holds(&arithmetic::BASE_POINT) {
             Ok(())
         } else {
             Err(SignatureWrong)
         }
-    }
-
-    /// Steps B4 to B7 of the standard.
-    fn holds(&self, digest: &FieldBytes, r: &Scalar, s: &Scalar) -> bool {
-        let t = *r + *s;
-        if t.is_zero().into() {
-            return false;
-        }
-        let point = GENERATOR.mul_vartime(s) + self.table.mul_vartime(&t);
-        if point.is_identity().into() {
-            return false;
-        }
-        *r == Scalar::reduce(digest) + Scalar::reduce(&point.to_affine().x())
     }
 }
 
@@ -118,8 +104,10 @@ impl SigningKey {
 
     /// Steps A4 to A6 of the standard; `None` where it says to take another nonce.
     pub(super) fn sign_with(&self, digest: &Scalar, nonce: &Scalar) -> Option<(Scalar, Scalar)> {
-        let point = ProjectivePoint::mul_by_generator(nonce).to_affine();
-        let r = *digest + Scalar::reduce(&point.x());
+        let mut k = arithmetic::Scalar::from_bytes(&nonce.to_repr().into())?;
+        let x = arithmetic::base_multiple_x(&k);
+        k.zeroize();
+        let r = *digest + Scalar::reduce(&FieldBytes::from(x?));
         // (1 + d)^-1 (k − r d) = (1 + d)^-1 (k + r) − r
         let sum = Zeroizing::new(*nonce + r);
         let s = **self.inverse * *sum - r;
@@ -128,9 +116,9 @@ impl SigningKey {
     }
 }
 
-/// `r` and `s`, both in 1..n. 64 bytes are raw, all else must be DER: a DER signature has 70 to 72 bytes, and would have
-/// 64 only if six leading bytes of its numbers were zero.
-fn read(signature: &[u8]) -> Option<(Scalar, Scalar)> {
+/// `r` and `s`, both below n; the verdict refuses zeros. 64 bytes are raw, all else must be DER: a DER signature has 70
+/// to 72 bytes, and would have 64 only if six leading bytes of its numbers were zero.
+fn read(signature: &[u8]) -> Option<(arithmetic::Scalar, arithmetic::Scalar)> {
     let (r, s) = match signature.split_first_chunk::<WORD_BYTES>() {
         Some((r, s)) if s.len() == WORD_BYTES => (*r, s.try_into().ok()?),
         _ => {
@@ -140,13 +128,7 @@ fn read(signature: &[u8]) -> Option<(Scalar, Scalar)> {
             words
         }
     };
-    Some((in_range(r)?, in_range(s)?))
-}
-
-fn in_range(word: Word) -> Option<Scalar> {
-    NonZeroScalar::from_repr(word.into())
-        .into_option()
-        .map(|scalar| *scalar)
+    Some((arithmetic::Scalar::from_bytes(&r)?, arithmetic::Scalar::from_bytes(&s)?))
 }
 
 /// e = SM3(Z ‖ M)

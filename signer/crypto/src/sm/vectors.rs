@@ -1,16 +1,15 @@
-//! The worked examples that the standards print (GB/T 32918.5 appendices, GB/T 32905), and the table of multiples and
-//! the deterministic nonce held against the `sm2` crate's own.
+//! The worked examples that the standards print (GB/T 32918.5 appendices, GB/T 32905), and the deterministic
+//! nonce held against the `sm2` crate's own.
 
 use proptest::prelude::*;
 use sm2::dsa::signature::{Signer, Verifier};
+use sm2::elliptic_curve::PrimeField;
 use sm2::elliptic_curve::ops::Reduce;
-use sm2::elliptic_curve::{Field, PrimeField};
-use sm2::{FieldBytes, NonZeroScalar, ProjectivePoint, Scalar};
+use sm2::{NonZeroScalar, Scalar};
 
 use super::encryption;
 use super::key::SecretScalar;
 use super::signature::{SigningKey, USER_ID, VerifyingKey, digest, identity_hash};
-use super::table::PointTable;
 
 const SECRET: &str = "3945208F7B2144B13F36E38AC6D39F95889393692860B51A42FB81EF4DF7C5B8";
 const NONCE: &str = "59276E27D506861A16680F3AD9C02DCCEF3CC1FA3CDBE4CE6D54B80DEAC1BC21";
@@ -82,38 +81,7 @@ fn an_empty_text_is_not_encrypted() {
     assert!(encryption::decrypt(&secret(), &raw, 0).is_err());
 }
 
-fn scalars() -> impl Strategy<Value = Scalar> {
-    any::<[u8; 32]>().prop_map(|bytes| Scalar::reduce(&FieldBytes::from(bytes)))
-}
-
-#[track_caller]
-fn check_multiple(table: &PointTable, point: ProjectivePoint, scalar: &Scalar) {
-    assert_eq!(table.mul_vartime(scalar), point * scalar);
-}
-
-#[test]
-fn multiples_at_the_edges() {
-    let point = ProjectivePoint::GENERATOR * *nonce();
-    let table = PointTable::new(&point.to_affine());
-    for small in 0..40u64 {
-        check_multiple(&table, point, &Scalar::from(small));
-        check_multiple(&table, point, &-Scalar::from(small));
-    }
-    for window in 0..64u32 {
-        let base = Scalar::from(16u64).pow([u64::from(window)]);
-        for multiple in 1..16u64 {
-            check_multiple(&table, point, &(base * Scalar::from(multiple)));
-        }
-    }
-}
-
 proptest! {
-    #[test]
-    fn multiples(scalar in scalars(), base in scalars()) {
-        let point = ProjectivePoint::GENERATOR * base;
-        check_multiple(&PointTable::new(&point.to_affine()), point, &scalar);
-    }
-
     #[test]
     fn signatures_are_those_of_the_sm2_crate(secret: [u8; 32], signed: Vec<u8>) {
         let Some(scalar) = SecretScalar::from_bytes(&secret) else { return Ok(()) };

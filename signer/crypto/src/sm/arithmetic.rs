@@ -1,0 +1,47 @@
+//! Our own arithmetic for the multiplications that signatures need: multiples of points that are known beforehand.
+//!
+//! The network signs with a handful of keys, so every key that verifies, and the base point, gets a table once, and a
+//! multiplication becomes a sum of table entries without a doubling. Verification (public values) indexes tables and
+//! compares without a division; signing (a secret nonce) scans them under masks. All other arithmetic of SM2 is that
+//! of the `sm2` crate, against which this module is tested.
+
+#![expect(
+    clippy::inline_always,
+    reason = "field operations of a few instructions, where a call costs as much as the work"
+)]
+#![expect(clippy::many_single_char_names, reason = "the names the formulas are published with")]
+
+mod digits;
+mod field;
+mod limbs;
+mod multiply;
+mod point;
+mod scalar;
+mod table;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::sync::LazyLock;
+
+use zeroize::Zeroize;
+
+use super::Word;
+pub(crate) use point::Affine;
+pub(crate) use scalar::Scalar;
+pub(crate) use table::{Table, TableSize};
+pub(crate) use verify::Claim;
+
+/// For public scalars: indexed, so it may be large.
+pub(super) static BASE_POINT: LazyLock<Table> = LazyLock::new(|| Table::new(&Affine::generator(), TableSize::Large));
+
+/// For secret scalars: scanned whole, so it had better be small.
+static BASE_POINT_SCANNED: LazyLock<Table> = LazyLock::new(|| Table::new(&Affine::generator(), TableSize::Small));
+
+/// The x coordinate of k·G for a secret k that is not zero. Constant-time.
+pub(super) fn base_multiple_x(k: &Scalar) -> Option<Word> {
+    let mut product = multiply::fixed_secret(&BASE_POINT_SCANNED, k);
+    let point = product.to_affine();
+    product.zeroize();
+    point.map(|point| point.x_bytes())
+}

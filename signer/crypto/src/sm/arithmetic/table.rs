@@ -1,0 +1,83 @@
+//! Tables of multiples of one point, so that a multiplication is a sum of table entries without a doubling.
+//!
+//! ```text
+//!   row i:  1·2^(w·i)·P   3·2^(w·i)·P   5·2^(w·i)·P   …   (2^w − 1)·2^(w·i)·P      2^(w−1) entries of 64 bytes
+//! ```
+//!
+//! A table is public or secret as its point is; what reads it decides whether it may index or must scan.
+
+use super::digits;
+use super::point::{Affine, Jacobian};
+
+/// How much memory a table takes for its speed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TableSize {
+    /// Window of 6 bits, 86 KiB.
+    Small,
+    /// Window of 8 bits, 256 KiB.
+    Large,
+}
+
+impl TableSize {
+    pub(super) const fn window(self) -> u32 {
+        match self {
+            Self::Small => 6,
+            Self::Large => 8,
+        }
+    }
+}
+
+/// Odd multiples of a point for every window of a scalar.
+pub(crate) struct Table {
+    pub(super) window: u32,
+    entries_per_row: usize,
+    entries: Vec<Affine>,
+}
+
+impl Table {
+    pub(crate) fn new(point: &Affine, size: TableSize) -> Self {
+        let window = size.window();
+        let entries_per_row = 1 << (window - 1);
+        let mut entries = Vec::new();
+        let mut base = *point;
+        for _ in 0..digits::count(window) {
+            let double = affine(Jacobian::from(base).double());
+            let mut row = Vec::with_capacity(entries_per_row);
+            let mut multiple = Jacobian::from(base);
+            for _ in 0..entries_per_row {
+                row.push(multiple);
+                multiple = multiple.plus_public(&double);
+            }
+            entries.extend(Jacobian::to_affine_all(&row));
+            let mut next = Jacobian::from(base);
+            for _ in 0..window {
+                next = next.double();
+            }
+            base = affine(next);
+        }
+        Self {
+            window,
+            entries_per_row,
+            entries,
+        }
+    }
+
+    /// Rows from the lowest window up.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &[Affine]> {
+        self.entries.chunks_exact(self.entries_per_row)
+    }
+
+    /// An entry at a public place.
+    #[inline(always)]
+    pub(super) fn entry(&self, row: u32, place: u64) -> &Affine {
+        let at = usize::try_from(u64::from(row) << (self.window - 1) | place).ok();
+        at.and_then(|at| self.entries.get(at))
+            .expect("a digit's place lies within its row")
+    }
+}
+
+fn affine(point: Jacobian) -> Affine {
+    point
+        .to_affine()
+        .expect("small multiples of a point of prime order are finite")
+}
