@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use frontend::config::{AdmissionLimits, Connections};
+use http_body_util::Full;
 use hyper::header::HeaderValue;
-use hyper::{Method, Version};
+use hyper::{Method, Request, Version};
 use ledger_model::Decision;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
@@ -171,8 +172,6 @@ async fn a_body_is_never_read_beyond_its_limit() {
 #[tokio::test]
 async fn a_refusal_arrives_however_much_was_sent_with_it() {
     let house = House::usual().await;
-    use http_body_util::Full;
-    use hyper::Request;
     for protocol in ["h2", "http/1.1"] {
         for (content_type, expected) in [("application/xml", 413), ("text/plain", 415)] {
             for _ in 0..10 {
