@@ -8,6 +8,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use thiserror::Error;
 
+/// Where [`Ports::free`] looks.
+const FREE_PORTS: std::ops::Range<u16> = 20_000..32_000;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Port {
     Frontend,
@@ -99,16 +102,23 @@ impl Ports {
         Ok(ports)
     }
 
-    /// Ports nothing listened on a moment ago, for tests that run beside anything else.
-    pub fn free() -> Result<Self, PortFault> {
-        let listeners: Vec<_> = Port::ALL
-            .iter()
-            .map(|port| (*port, TcpListener::bind((Ipv4Addr::LOCALHOST, 0))))
-            .collect();
+    /// Ports nothing listens on now, for tests that run beside anything else. `start` spreads those who ask at once.
+    ///
+    /// Below the range the system takes the near ends of connections from: a port of that range may be taken by any
+    /// connection while a process that is to come back is down.
+    pub fn free(start: u32) -> Result<Self, PortFault> {
+        let count = FREE_PORTS.end - FREE_PORTS.start;
+        let first = u16::try_from(start % u32::from(count)).unwrap_or(0);
+        let mut candidates = (0..count).map(|step| FREE_PORTS.start + (first + step) % count);
+        let mut listeners = Vec::new();
         let mut chosen = BTreeMap::new();
-        for (port, listener) in listeners {
-            let address = listener.and_then(|listener| listener.local_addr());
-            chosen.insert(port, address.map_err(|_| PortFault::NoneFree)?.port());
+        for port in Port::ALL {
+            let bound =
+                candidates.find_map(|number| TcpListener::bind((Ipv4Addr::LOCALHOST, number)).ok().zip(Some(number)));
+            let (listener, number) = bound.ok_or(PortFault::NoneFree)?;
+            // held until all are found
+            listeners.push(listener);
+            chosen.insert(port, number);
         }
         Ok(Self { chosen })
     }
@@ -175,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_named_with_its_flag() {
-        let ports = Ports::free().unwrap();
+        let ports = Ports::free(7).unwrap();
         let all = BTreeSet::from(Port::ALL);
         ports.check_free(&all).unwrap();
         let _listener = TcpListener::bind(ports.address(Port::Postgres)).unwrap();

@@ -22,7 +22,7 @@ impl Tester {
     fn new() -> Self {
         Self {
             directory: site::directory(),
-            ports: Ports::free().unwrap(),
+            ports: site::free_ports(),
         }
     }
 

@@ -103,6 +103,10 @@ pub(crate) fn sources() -> Sources {
     Sources::find(&repository(), program.parent().unwrap()).unwrap_or_else(|fault| panic!("{fault}"))
 }
 
+pub(crate) fn free_ports() -> Ports {
+    Ports::free(std::process::id().wrapping_mul(64)).unwrap()
+}
+
 pub(crate) fn has_kafka() -> bool {
     Sources::find(&repository(), program().parent().unwrap()).is_ok_and(|sources| sources.kafka().is_some())
 }
@@ -128,7 +132,7 @@ impl Site {
         let plan = Plan {
             tools: Tools::new(sources.clone(), Shown::InFile(layout.logs().join("tools.log"))),
             layout,
-            ports: Ports::free().unwrap(),
+            ports: free_ports(),
             kafka: sources.kafka(),
             sources,
             clock: Clock::AlsoFixtureTime,
