@@ -232,11 +232,15 @@ impl Process {
     fn wait_gone(&mut self, limit: Duration) -> Result<(), WaitFault> {
         let what = format!("the end of {}", self.name);
         wait_for(&what, limit, || {
-            let reaped = self.child.as_mut().map(Child::try_wait);
-            match reaped {
-                Some(Ok(Some(_))) => Look::Holds(()),
-                _ if self.identity.is_alive() => Look::NotYet("it still runs".to_owned()),
-                _ => Look::Holds(()),
+            let is_gone = match &mut self.child {
+                // only the parent is told for certain, and only once
+                Some(child) => matches!(child.try_wait(), Ok(Some(_)) | Err(_)),
+                None => !self.identity.is_alive(),
+            };
+            if is_gone {
+                Look::Holds(())
+            } else {
+                Look::NotYet("it still runs".to_owned())
             }
         })
     }

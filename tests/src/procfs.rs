@@ -21,7 +21,11 @@ pub struct Stat {
 }
 
 pub fn stat(pid: u32) -> Option<Stat> {
-    read_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    let mut stat = read_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+    // a process is shown as defunct when its first thread is: the others may still hold its sockets
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    stat.is_defunct &= threads <= 1;
+    Some(stat)
 }
 
 /// The command's name stands in parentheses and may hold anything, so fields are counted from the last one.

@@ -1,9 +1,10 @@
 //! A ledger that serves journals it was given, over a Unix socket like the real one.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use batch_clearing::figures::ShardFigures;
 use futures::{Stream, StreamExt};
@@ -50,6 +51,8 @@ impl FakeLedger {
 
     /// Stops answering and answers again: listens when this returns. Blocks, so the runtime needs another thread.
     pub(crate) fn restart(mut self) -> Self {
+        let socket = self.directory.path().join("ledger.sock");
+        let before = made(&socket);
         self.switch.pull();
         let (switch, stop) = Stop::by_hand();
         self.switch = switch;
@@ -61,9 +64,8 @@ impl FakeLedger {
                 tokio::task::yield_now().await;
             }
         });
-        let socket = self.directory.path().join("ledger.sock");
         let deadline = Instant::now() + LISTENS_WITHIN;
-        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+        while made(&socket) == before || std::os::unix::net::UnixStream::connect(&socket).is_err() {
             assert!(Instant::now() < deadline, "the ledger does not listen");
             std::thread::yield_now();
         }
@@ -86,6 +88,11 @@ impl FakeLedger {
     pub(crate) fn set(&self, shard: u8, journal: Vec<Vec<u8>>) {
         self.journals.lock().unwrap().insert(shard, journal);
     }
+}
+
+/// When the socket at a path was made, if there is one: tells the server before from the one after.
+fn made(socket: &Path) -> Option<SystemTime> {
+    std::fs::metadata(socket).and_then(|found| found.modified()).ok()
 }
 
 fn position(shard: u8, journal: &[Vec<u8>]) -> ShardPosition {

@@ -2,7 +2,7 @@
 //! configuration. There is no third way, in particular no plain TCP.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -168,9 +168,13 @@ impl Endpoint {
         match self {
             Self::Unix(path) => {
                 let incoming = UnixListenerStream::new(listen_unix(path).await?);
+                let own = identity(path);
                 let serving = server.add_routes(routes).serve_with_incoming_shutdown(incoming, until);
                 let ended = within_drain_limit(serving, stop, &place).await;
-                let _gone_already = std::fs::remove_file(path);
+                // a successor may listen there already while the last streams drain
+                if own.is_some() && identity(path) == own {
+                    let _gone_already = std::fs::remove_file(path);
+                }
                 ended
             }
             Self::Tcp(tls) => {
@@ -230,6 +234,12 @@ async fn listen_unix(path: &Path) -> Result<UnixListener, EndpointFault> {
     Ok(listener)
 }
 
+/// Which file is at a path now; an inode number alone may be used again.
+fn identity(path: &Path) -> Option<(u64, u64, i64, i64)> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino(), found.ctime(), found.ctime_nsec()))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, EndpointFault> {
     std::fs::read(path).map_err(|source| EndpointFault::File {
         path: path.to_owned(),
@@ -274,5 +284,24 @@ mod tests {
         );
         assert!(matches!(listen_unix(&path).await, Err(EndpointFault::Taken { .. })));
         drop(live);
+    }
+
+    #[tokio::test]
+    async fn a_socket_is_left_to_its_successor() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.sock");
+        let (switch, stop) = Stop::by_hand();
+        let endpoint = Endpoint::unix(&path);
+        let serving = tokio::spawn(async move { endpoint.serve(Routes::default(), stop).await });
+        while UnixStream::connect(&path).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        // another process takes the place while this one has not ended yet
+        std::fs::remove_file(&path).unwrap();
+        let successor = listen_unix(&path).await.unwrap();
+        switch.pull();
+        serving.await.unwrap().unwrap();
+        assert!(UnixStream::connect(&path).await.is_ok());
+        drop(successor);
     }
 }

@@ -85,11 +85,16 @@ pub(crate) fn up_status_down() {
     // as after a reboot or a kill: the file is there, the process is not
     let pid_file = tester.directory.path().join("run/frontend.pid");
     kill(&pid_file);
-    let said = tester.check(&["status"], exit::FAILED);
-    assert!(
-        said.lines().last().unwrap().contains("frontend (does not run)"),
-        "{said}"
-    );
+    wait_for("status to say so", Duration::from_secs(10), || {
+        let output = tester.run(&["status"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.code() == Some(i32::from(exit::FAILED)) && said.contains("frontend (does not run)") {
+            Look::Holds(())
+        } else {
+            Look::NotYet(said)
+        }
+    })
+    .unwrap_or_else(|fault| panic!("{fault}"));
     tester.check(&["up"], exit::DONE);
     tester.check(&["status"], exit::DONE);
     let said = tester.check(&["down", "--erase"], exit::DONE);

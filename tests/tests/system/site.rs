@@ -56,6 +56,10 @@ impl Stage {
         }
         match &mut *state {
             State::Up(site) => {
+                // what an earlier trial that failed has left down
+                site.installation
+                    .start_all()
+                    .map_err(|fault| Failed::from(chain(&fault)))?;
                 run(site);
                 Ok(())
             }
