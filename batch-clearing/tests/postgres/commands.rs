@@ -154,7 +154,12 @@ async fn broken_chain(database: Database) {
     ledger.set(0, torn);
     let fault = replication.running.await.unwrap().unwrap_err();
     assert_eq!(fault.to_string(), "shard 0: record 22 where 21 was due");
-    assert!(database.number("SELECT COALESCE(max(sequence), 0) FROM journal_record").await <= 20);
+    assert!(
+        database
+            .number("SELECT COALESCE(max(sequence), 0) FROM journal_record")
+            .await
+            <= 20
+    );
 }
 
 async fn compares(database: Database) {
