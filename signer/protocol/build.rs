@@ -10,6 +10,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "signer.v1.Seal",
             "signer.v1.Sign",
             "signer.v1.Tokenise",
+            "signer.v1.Reveal",
+            "signer.v1.Revealed",
         ])
         .compile_fds(files)?;
     Ok(())

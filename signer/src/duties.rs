@@ -1,13 +1,18 @@
 //! What the signer does with one piece of work: from work and second to answer. No I/O, no clock, no queue.
 
-use signer_crypto::{CryptoFault, FieldKey, TokenKey};
-use signer_protocol::{Answer, Failure, KeyHealth, Sign, Signature, Tokenise, Work};
+use std::time::{Duration, Instant};
+
+use signer_crypto::{FieldKey, TokenKey};
+use signer_protocol::{Answer, Failure, KeyHealth, Sign, Signature, Tokenise, Tokens, Work};
 
 use crate::config::KeyUse;
+use crate::held_key::KeyFailure;
 use crate::key_ring::{KeyRing, OwnKey};
-use crate::opening::{self, Opened};
+use crate::opening::{self, Opened, Unopened};
 use crate::sealing::{self, Unsealed};
 use crate::suites::{contract_suite, crypto_kind, crypto_suite};
+
+const HEALTH_LIMIT: Duration = Duration::from_secs(2);
 
 /// The keys, and all that is done with them.
 #[derive(Debug)]
@@ -26,23 +31,27 @@ impl Duties {
     }
 
     /// Any bytes in `work` give an answer. `now` is Unix time.
-    pub(crate) fn perform(&self, work: &Work, now: i64) -> Answer {
+    pub(crate) fn perform(&self, work: &Work, now: i64, deadline: Instant) -> Answer {
         match work {
-            Work::Open(open) => match opening::open(&self.ring, &self.token_key, open, now) {
+            Work::Open(open) => match opening::open(&self.ring, &self.token_key, open, now, deadline) {
                 Ok(Opened { suite, tokens }) => Answer::Opened {
                     suite: contract_suite(suite),
-                    tokens,
+                    tokens: Tokens {
+                        tokens,
+                        ..Tokens::default()
+                    },
                 },
-                Err(rejection) => Answer::Rejected(rejection),
+                Err(unopened) => unopened_answer(unopened),
             },
-            Work::Seal(seal) => match sealing::seal(&self.ring, seal, now) {
+            Work::Seal(seal) => match sealing::seal(&self.ring, seal, now, deadline) {
                 Ok(sealed) => Answer::Sealed(sealed),
-                Err(Unsealed::Rejected(rejection)) => Answer::Rejected(rejection),
+                Err(Unsealed::Unopened(unopened)) => unopened_answer(unopened),
                 Err(Unsealed::NoCertificate) => no_key("no current certificate to encrypt for the receiver"),
-                Err(Unsealed::Fault(fault)) => failed(&fault),
+                Err(Unsealed::Fault(fault)) => failed(&KeyFailure::Failed(fault.to_string())),
             },
-            Work::Sign(sign) => self.sign(sign, now),
+            Work::Sign(sign) => self.sign(sign, now, deadline),
             Work::Tokenise(tokenise) => self.tokenise(tokenise),
+            Work::Reveal(_) => Answer::Failed(Failure::NotAllowed, "no caller may reveal".to_owned()),
         }
     }
 
@@ -62,7 +71,7 @@ impl Duties {
         health.collect()
     }
 
-    fn sign(&self, sign: &Sign, now: i64) -> Answer {
+    fn sign(&self, sign: &Sign, now: i64, deadline: Instant) -> Answer {
         let Some(key) = self.ring.signing(crypto_suite(sign.suite), now) else {
             return no_key("no current key of the suite to sign with");
         };
@@ -73,9 +82,9 @@ impl Duties {
                 bytes: Vec::new(),
             });
         }
-        match key.private.sign(&sign.signed) {
+        match sign_one(key, &sign.signed, deadline) {
             Ok(bytes) => Answer::Signed(Signature { serial, bytes }),
-            Err(fault) => failed(&fault),
+            Err(failure) => failed(&failure),
         }
     }
 
@@ -85,7 +94,10 @@ impl Duties {
             .plaintexts
             .iter()
             .map(|plaintext| self.token_key.token(kind, plaintext.as_bytes()));
-        Answer::Tokens(tokens.collect())
+        Answer::Tokens(Tokens {
+            tokens: tokens.collect(),
+            ..Tokens::default()
+        })
     }
 }
 
@@ -99,8 +111,7 @@ impl OwnKey {
 
     fn signs(&self) -> bool {
         const SIGNED: &[u8] = b"health of a signing key";
-        self.private
-            .sign(SIGNED)
+        sign_one(self, SIGNED, Instant::now() + HEALTH_LIMIT)
             .is_ok_and(|signature| self.certificate.verify(SIGNED, &signature).is_ok())
     }
 
@@ -108,7 +119,11 @@ impl OwnKey {
         const FIELD: &[u8] = b"health of a decrypting key";
         let field_key = FieldKey::generate(self.certificate.suite()).ok()?;
         let envelope = self.certificate.seal_envelope(&field_key).ok()?;
-        let opened = self.private.open_envelope(&envelope).ok()?;
+        let opened = self
+            .private
+            .open_envelopes(&[&envelope], Instant::now() + HEALTH_LIMIT)
+            .pop()?
+            .ok()?;
         let plaintext = opened.decrypt(&field_key.encrypt(FIELD)).ok()?;
         Some(plaintext.expose() == FIELD)
     }
@@ -119,9 +134,24 @@ fn no_key(text: &str) -> Answer {
 }
 
 /// The cause is for our log alone: what a caller sees never holds a source chain.
-fn failed(fault: &CryptoFault) -> Answer {
-    tracing::error!(%fault, source = ?std::error::Error::source(fault), "a key operation failed");
-    Answer::Failed(Failure::Internal, "a key operation failed".to_owned())
+fn failed(failure: &KeyFailure) -> Answer {
+    tracing::error!(%failure, "a key was not used");
+    match failure {
+        KeyFailure::Unavailable(_) => Answer::Failed(Failure::KeyUnavailable, "the key cannot be reached".to_owned()),
+        KeyFailure::Failed(_) => Answer::Failed(Failure::Internal, "a key operation failed".to_owned()),
+    }
+}
+
+fn unopened_answer(unopened: Unopened) -> Answer {
+    match unopened {
+        Unopened::Rejected(rejection) => Answer::Rejected(rejection),
+        Unopened::Key(failure) => failed(&failure),
+    }
+}
+
+fn sign_one(key: &OwnKey, signed: &[u8], deadline: Instant) -> Result<Vec<u8>, KeyFailure> {
+    let signature = key.private.sign(&[signed], deadline).pop();
+    signature.expect("one message has one outcome")
 }
 
 fn rfc3339(second: i64) -> String {

@@ -45,7 +45,7 @@ impl Task {
     pub(crate) const fn lane(&self) -> Lane {
         match self.operation() {
             Operation::Sign | Operation::Seal | Operation::Health => Lane::Urgent,
-            Operation::Open | Operation::Tokenise => Lane::Ordinary,
+            Operation::Open | Operation::Reveal | Operation::Tokenise => Lane::Ordinary,
         }
     }
 

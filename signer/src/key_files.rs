@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use signer_crypto::{Certificate, CertificateFault, KeyFault, Passphrase, PrivateKey, TokenKey};
 use thiserror::Error;
@@ -71,7 +72,7 @@ fn add_key(ring: &mut KeyRing, entry: &KeyEntry) -> Result<(), KeyFileFault> {
             certificate,
         });
     }
-    ring.add_key(entry.usage, certificate, private)
+    ring.add_key(entry.usage, certificate, Arc::new(private))
         .map_err(|source| KeyFileFault::SerialTaken {
             path: entry.certificate.clone(),
             source,

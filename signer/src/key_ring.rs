@@ -6,11 +6,13 @@
 //! on which everybody changes. No clock here: the second comes from the caller.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use signer_crypto::{Certificate, PrivateKey, Suite};
+use signer_crypto::{Certificate, Suite};
 use thiserror::Error;
 
 use crate::config::{KeyUse, PeerUse};
+use crate::held_key::HeldKey;
 
 /// Serial numbers find keys, so two certificates for one use cannot share one.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -22,7 +24,7 @@ pub struct SerialTaken {
 #[derive(Debug)]
 pub(crate) struct OwnKey {
     pub(crate) certificate: Certificate,
-    pub(crate) private: PrivateKey,
+    pub(crate) private: Arc<dyn HeldKey>,
 }
 
 /// A certificate of the network or of an institution.
@@ -57,7 +59,7 @@ impl KeyRing {
         &mut self,
         usage: KeyUse,
         certificate: Certificate,
-        private: PrivateKey,
+        private: Arc<dyn HeldKey>,
     ) -> Result<(), SerialTaken> {
         let keys = match usage {
             KeyUse::Sign => &mut self.signing,
@@ -160,7 +162,7 @@ fn insert<T>(keys: &mut BTreeMap<String, T>, serial: String, key: T) -> Result<(
 
 #[cfg(test)]
 mod tests {
-    use signer_crypto::Passphrase;
+    use signer_crypto::{Passphrase, PrivateKey};
 
     use super::*;
 
@@ -173,13 +175,11 @@ mod tests {
     const NEWER: &str = "4B42";
 
     /// Two SM keys: `OLDER` from 2020, `NEWER` from 2026-11-20 on.
-    fn keys() -> [(Certificate, PrivateKey); 2] {
+    fn keys() -> [(Certificate, Arc<dyn HeldKey>); 2] {
         let pair = |certificate: &[u8], key: &[u8], passphrase: &[u8]| {
             let passphrase = Passphrase::new(passphrase.trim_ascii_end().to_vec());
-            (
-                Certificate::from_pem(certificate).unwrap(),
-                PrivateKey::from_pkcs8_pem(key, &passphrase).unwrap(),
-            )
+            let private: Arc<dyn HeldKey> = Arc::new(PrivateKey::from_pkcs8_pem(key, &passphrase).unwrap());
+            (Certificate::from_pem(certificate).unwrap(), private)
         };
         [
             pair(

@@ -12,6 +12,7 @@
 mod clock;
 mod config;
 mod duties;
+mod held_key;
 mod job;
 mod key_files;
 mod key_ring;

@@ -20,6 +20,7 @@ pub(crate) enum Operation {
     Open,
     Seal,
     Sign,
+    Reveal,
     Tokenise,
     Health,
 }
@@ -31,6 +32,7 @@ impl Operation {
             Work::Seal(_) => Self::Seal,
             Work::Sign(_) => Self::Sign,
             Work::Tokenise(_) => Self::Tokenise,
+            Work::Reveal(_) => Self::Reveal,
         }
     }
 
@@ -40,6 +42,7 @@ impl Operation {
             Self::Seal => "seal",
             Self::Sign => "sign",
             Self::Tokenise => "tokenise",
+            Self::Reveal => "reveal",
             Self::Health => "health",
         }
     }
@@ -49,7 +52,7 @@ pub(crate) const DONE: &str = "done";
 
 pub(crate) const fn outcome(answer: &Answer) -> &'static str {
     match answer {
-        Answer::Opened { .. } | Answer::Sealed(_) | Answer::Signed(_) | Answer::Tokens(_) => DONE,
+        Answer::Opened { .. } | Answer::Sealed(_) | Answer::Signed(_) | Answer::Tokens(_) | Answer::Revealed(_) => DONE,
         Answer::Rejected(rejection) => rejection_name(*rejection),
         Answer::Failed(failure, _) => failure_name(*failure),
     }
@@ -74,6 +77,8 @@ pub(crate) const fn failure_name(failure: Failure) -> &'static str {
         Failure::NoKey => "no_key",
         Failure::MalformedWork => "malformed_work",
         Failure::Internal => "internal",
+        Failure::KeyUnavailable => "key_unavailable",
+        Failure::NotAllowed => "not_allowed",
     }
 }
 

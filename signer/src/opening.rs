@@ -1,9 +1,12 @@
 //! Opening a message: is it signed by whom it says, and what are the tokens of its encrypted fields. One decision list,
 //! in the order the contract gives; the first that fails is the verdict. Nothing is decrypted for a stranger.
 
+use std::time::Instant;
+
 use signer_crypto::{Certificate, FieldKey, Suite, TokenKey};
 use signer_protocol::{Open, Rejection, Token};
 
+use crate::held_key::{EnvelopeFailure, KeyFailure};
 use crate::key_ring::KeyRing;
 use crate::suites::crypto_kind;
 
@@ -12,15 +15,34 @@ pub(crate) struct Opened {
     pub(crate) tokens: Vec<Token>,
 }
 
-pub(crate) fn open(ring: &KeyRing, token_key: &TokenKey, open: &Open, now: i64) -> Result<Opened, Rejection> {
+/// Why a message was not opened.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unopened {
+    Rejected(Rejection),
+    Key(KeyFailure),
+}
+
+impl From<Rejection> for Unopened {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+pub(crate) fn open(
+    ring: &KeyRing,
+    token_key: &TokenKey,
+    open: &Open,
+    now: i64,
+    deadline: Instant,
+) -> Result<Opened, Unopened> {
     let certificate = signers_certificate(ring, open, now)?;
     certificate
         .verify(&open.signed, &open.signature)
-        .map_err(|_| Rejection::SignatureWrong)?;
+        .map_err(|_| Unopened::Rejected(Rejection::SignatureWrong))?;
     let tokens = if open.encryption_serial.is_empty() && open.envelope.is_empty() && open.fields.is_empty() {
         Vec::new()
     } else {
-        let field_key = open_envelope(ring, &open.encryption_serial, &open.envelope, now)?;
+        let field_key = open_envelope(ring, &open.encryption_serial, &open.envelope, now, deadline)?;
         tokens(&field_key, token_key, open)?
     };
     Ok(Opened {
@@ -30,11 +52,20 @@ pub(crate) fn open(ring: &KeyRing, token_key: &TokenKey, open: &Open, now: i64) 
 }
 
 /// The field key of an envelope that was sealed for a current key of ours.
-pub(crate) fn open_envelope(ring: &KeyRing, serial: &str, envelope: &[u8], now: i64) -> Result<FieldKey, Rejection> {
+pub(crate) fn open_envelope(
+    ring: &KeyRing,
+    serial: &str,
+    envelope: &[u8],
+    now: i64,
+    deadline: Instant,
+) -> Result<FieldKey, Unopened> {
     let key = ring.decrypting(serial, now).ok_or(Rejection::EncryptionSerialUnknown)?;
-    key.private
-        .open_envelope(envelope)
-        .map_err(|_| Rejection::FieldDoesNotOpen)
+    let opened = key.private.open_envelopes(&[envelope], deadline).pop();
+    match opened.expect("one envelope has one outcome") {
+        Ok(field_key) => Ok(field_key),
+        Err(EnvelopeFailure::DoesNotOpen) => Err(Rejection::FieldDoesNotOpen.into()),
+        Err(EnvelopeFailure::Key(failure)) => Err(Unopened::Key(failure)),
+    }
 }
 
 fn signers_certificate<'a>(ring: &'a KeyRing, open: &Open, now: i64) -> Result<&'a Certificate, Rejection> {
@@ -89,7 +120,11 @@ mod tests {
         };
         let token_key = TokenKey::from_hex(&"00".repeat(TokenKey::BYTES)).unwrap();
         let check = |now: i64, expected: Rejection| {
-            assert_eq!(open(&ring, &token_key, &message, now).err(), Some(expected), "{now}");
+            assert_eq!(
+                open(&ring, &token_key, &message, now, Instant::now()).err(),
+                Some(expected.into()),
+                "{now}"
+            );
         };
         check(first - 1, Rejection::CertificateOutOfDate);
         check(first, Rejection::SignatureWrong);

@@ -85,7 +85,7 @@ impl Worker {
             return;
         }
         match job.task {
-            Task::Work { work, reply } => self.answer(operation, work, reply, job.arrived),
+            Task::Work { work, reply } => self.answer(operation, work, reply, (job.arrived, job.deadline)),
             Task::Health(asker) => {
                 let Some(health) = guarded(|| self.duties.health(clock::unix_seconds())) else {
                     return;
@@ -96,9 +96,9 @@ impl Worker {
         }
     }
 
-    fn answer(&self, operation: Operation, mut work: Work, reply: ReplySlot, arrived: Instant) {
+    fn answer(&self, operation: Operation, mut work: Work, reply: ReplySlot, (arrived, deadline): (Instant, Instant)) {
         let now = clock::unix_seconds();
-        let answer = guarded(|| self.duties.perform(&work, now))
+        let answer = guarded(|| self.duties.perform(&work, now, deadline))
             .unwrap_or_else(|| Answer::Failed(Failure::Internal, "a defect".to_owned()));
         log(operation, &work, &answer);
         if let Work::Tokenise(tokenise) = &mut work {

@@ -54,6 +54,7 @@ impl Parsed {
             Ok(OpenVerdict::Rejected(rejection)) => Err(Setback::new(self.origin, Fault::Rejected(rejection))),
             Ok(OpenVerdict::Opened { suite, tokens }) => {
                 let origin = self.origin.in_suite(suite);
+                let tokens = tokens.tokens;
                 if tokens.len() != fields.len() {
                     return Err(Setback::new(origin, Fault::SignerBrokeContract));
                 }

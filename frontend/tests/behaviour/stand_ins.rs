@@ -13,7 +13,7 @@ use frontend_messages::Profile;
 use ledger_model::{BankSerial, Decision, Instruction, Payee, Transfer, TransferKey};
 use ledger_protocol::{Evidence, PostReply, QueryReply};
 use sha2::{Digest, Sha256};
-use signer_protocol::{Open, OpenVerdict, Rejection, Seal, Sealed, Signature, SignerFault, Suite};
+use signer_protocol::{Open, OpenVerdict, Rejection, Seal, Sealed, Signature, SignerFault, Suite, Tokens};
 use tokio::time::Instant;
 
 use crate::messages::{BANK, NETWORK};
@@ -90,7 +90,10 @@ impl Signer for StandInSigner {
             (None, Some(rejection)) => Ok(OpenVerdict::Rejected(rejection)),
             (None, None) => Ok(OpenVerdict::Opened {
                 suite: self.suite,
-                tokens,
+                tokens: Tokens {
+                    tokens,
+                    ..Tokens::default()
+                },
             }),
         }
     }

@@ -10,6 +10,7 @@
 //! No I/O and no clock: files, dates and revocation are the caller's. Certificates are trusted because the operator
 //! configured them one by one; chains are not built here.
 
+mod batch;
 mod certificate;
 mod envelope;
 mod fault;
@@ -24,6 +25,7 @@ mod sm;
 mod suite;
 mod token;
 
+pub use batch::{Sealing, Verification, seal_all, verify_all};
 pub use certificate::{Certificate, CertificateFault};
 pub use fault::{CryptoFault, DoesNotOpen, SignatureWrong};
 pub use field::FieldKey;

@@ -12,7 +12,7 @@ pub enum OpenVerdict {
     /// The signature held and every field opened; tokens in the order of the fields.
     Opened {
         suite: Suite,
-        tokens: Vec<Token>,
+        tokens: Tokens,
     },
     Rejected(Rejection),
 }
@@ -61,14 +61,27 @@ pub struct Signature {
     pub bytes: Vec<u8>,
 }
 
+/// A plaintext that was asked for. Prints nothing of itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Revealed(pub Vec<u8>);
+
+/// Tokens of some plaintexts, in their order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tokens {
+    pub tokens: Vec<Token>,
+    /// The same under the other generation of the token key; empty unless two are configured.
+    pub other_generation: Vec<Token>,
+}
+
 /// Everything the signer can answer to one piece of work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    Opened { suite: Suite, tokens: Vec<Token> },
+    Opened { suite: Suite, tokens: Tokens },
     Rejected(Rejection),
     Sealed(Sealed),
     Signed(Signature),
-    Tokens(Vec<Token>),
+    Tokens(Tokens),
+    Revealed(Revealed),
     Failed(Failure, String),
 }
 
@@ -80,6 +93,9 @@ pub enum Failure {
     NoKey,
     MalformedWork,
     Internal,
+    /// The device that holds the key is away or stalls.
+    KeyUnavailable,
+    NotAllowed,
 }
 
 /// How one key of the bank's does.
@@ -110,7 +126,8 @@ impl From<Answer> for wire::reply::What {
         match answer {
             Answer::Opened { suite, tokens } => Self::Opened(wire::Opened {
                 suite: wire::Suite::from(suite).into(),
-                tokens: bytes(tokens),
+                tokens: bytes(tokens.tokens),
+                other_generation: bytes(tokens.other_generation),
             }),
             Answer::Rejected(rejection) => Self::Rejected(wire::Rejected {
                 reason: wire::Rejection::from(rejection).into(),
@@ -128,7 +145,11 @@ impl From<Answer> for wire::reply::What {
                 signing_serial: serial,
                 signature: bytes,
             }),
-            Answer::Tokens(tokens) => Self::Tokens(wire::Tokens { tokens: bytes(tokens) }),
+            Answer::Tokens(tokens) => Self::Tokens(wire::Tokens {
+                tokens: bytes(tokens.tokens),
+                other_generation: bytes(tokens.other_generation),
+            }),
+            Answer::Revealed(Revealed(plaintext)) => Self::Revealed(wire::Revealed { plaintext }),
             Answer::Failed(failure, text) => Self::Failed(wire::Failed {
                 cause: wire::failed::Cause::from(failure).into(),
                 text,
@@ -146,7 +167,7 @@ impl TryFrom<wire::reply::What> for Answer {
                 let suite = opened.suite().try_into()?;
                 Ok(Self::Opened {
                     suite,
-                    tokens: read_tokens(opened.tokens)?,
+                    tokens: read_generations(opened.tokens, opened.other_generation)?,
                 })
             }
             wire::reply::What::Rejected(rejected) => rejected.reason().try_into().map(Self::Rejected),
@@ -166,10 +187,24 @@ impl TryFrom<wire::reply::What> for Answer {
                 serial: signing_serial,
                 bytes: signature,
             })),
-            wire::reply::What::Tokens(wire::Tokens { tokens }) => read_tokens(tokens).map(Self::Tokens),
+            wire::reply::What::Tokens(wire::Tokens {
+                tokens,
+                other_generation,
+            }) => read_generations(tokens, other_generation).map(Self::Tokens),
+            wire::reply::What::Revealed(revealed) => Ok(Self::Revealed(Revealed(revealed.plaintext))),
             wire::reply::What::Failed(failed) => Ok(Self::Failed(failed.cause().into(), failed.text)),
         }
     }
+}
+
+fn read_generations(tokens: Vec<Vec<u8>>, other_generation: Vec<Vec<u8>>) -> Result<Tokens, MalformedWork> {
+    if !other_generation.is_empty() && other_generation.len() != tokens.len() {
+        return Err(MalformedWork("two generations of tokens differ in number"));
+    }
+    Ok(Tokens {
+        tokens: read_tokens(tokens)?,
+        other_generation: read_tokens(other_generation)?,
+    })
 }
 
 fn read_tokens(tokens: Vec<Vec<u8>>) -> Result<Vec<Token>, MalformedWork> {
@@ -216,6 +251,8 @@ impl From<Failure> for wire::failed::Cause {
             Failure::NoKey => Self::NoKey,
             Failure::MalformedWork => Self::MalformedWork,
             Failure::Internal => Self::Internal,
+            Failure::KeyUnavailable => Self::KeyUnavailable,
+            Failure::NotAllowed => Self::NotAllowed,
         }
     }
 }
@@ -227,6 +264,8 @@ impl From<wire::failed::Cause> for Failure {
             wire::failed::Cause::Busy => Self::Busy,
             wire::failed::Cause::NoKey => Self::NoKey,
             wire::failed::Cause::MalformedWork => Self::MalformedWork,
+            wire::failed::Cause::KeyUnavailable => Self::KeyUnavailable,
+            wire::failed::Cause::NotAllowed => Self::NotAllowed,
             // A cause that this side does not know is nothing it can act on either.
             wire::failed::Cause::Internal | wire::failed::Cause::Unspecified => Self::Internal,
         }

@@ -11,9 +11,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
-use crate::answer::{Answer, Failure, KeyHealth, OpenVerdict, Rejection, Sealed, Signature, Token};
+use crate::answer::{Answer, Failure, KeyHealth, OpenVerdict, Rejection, Revealed, Sealed, Signature, Token};
 use crate::wire::signer_client::SignerClient as Rpc;
-use crate::work::{FieldKind, Open, Seal, Sign, Suite, Tokenise, Work};
+use crate::work::{FieldKind, Open, Reveal, Seal, Sign, Suite, Tokenise, Work};
 use crate::{limits, wire};
 
 /// Work that was not done. Nothing was posted, whichever it is.
@@ -36,6 +36,12 @@ pub enum SignerFault {
     /// The caller broke the contract.
     #[error("the signer refuses the work: {0}")]
     MalformedWork(String),
+    /// The device that holds the key is away or stalls. May be tried again, elsewhere or later.
+    #[error("the key cannot be reached: {0}")]
+    KeyUnavailable(String),
+    /// The signer's policy forbids it to this caller.
+    #[error("the signer does not allow it: {0}")]
+    NotAllowed(String),
     #[error("the signer failed: {0}")]
     Internal(String),
 }
@@ -150,12 +156,20 @@ impl SignerClient {
                 .call(Work::Tokenise(Tokenise { kind, plaintexts }), deadline)
                 .await?
             {
-                Answer::Tokens(some) if some.len() == asked => tokens.extend(some),
+                Answer::Tokens(some) if some.tokens.len() == asked => tokens.extend(some.tokens),
                 other => return Err(unexpected(other)),
             }
             plaintexts = rest;
         }
         Ok(tokens)
+    }
+
+    /// The plaintext of one field of a verified message: a right of its own, audited.
+    pub async fn reveal(&self, reveal: Reveal, deadline: Instant) -> Result<Revealed, SignerFault> {
+        match self.call(Work::Reveal(reveal), deadline).await? {
+            Answer::Revealed(plaintext) => Ok(plaintext),
+            other => Err(unexpected(other)),
+        }
     }
 
     /// A real use of every current key of the bank's.
@@ -193,6 +207,8 @@ fn failed(failure: Failure, text: String) -> SignerFault {
         Failure::NoKey => SignerFault::NoKey,
         Failure::MalformedWork => SignerFault::MalformedWork(text),
         Failure::Internal => SignerFault::Internal(text),
+        Failure::KeyUnavailable => SignerFault::KeyUnavailable(text),
+        Failure::NotAllowed => SignerFault::NotAllowed(text),
     }
 }
 
@@ -200,7 +216,7 @@ fn unexpected(answer: Answer) -> SignerFault {
     match answer {
         Answer::Rejected(rejection) => SignerFault::Rejected(rejection),
         Answer::Failed(failure, text) => failed(failure, text),
-        Answer::Opened { .. } | Answer::Sealed(_) | Answer::Signed(_) | Answer::Tokens(_) => {
+        Answer::Opened { .. } | Answer::Sealed(_) | Answer::Signed(_) | Answer::Tokens(_) | Answer::Revealed(_) => {
             SignerFault::Internal("the answer is not to the question".to_owned())
         }
     }

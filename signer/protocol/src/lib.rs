@@ -23,6 +23,6 @@ pub mod wire {
     tonic::include_proto!("signer.v1");
 }
 
-pub use answer::{Answer, Failure, KeyHealth, OpenVerdict, Rejection, Sealed, Signature, Token};
+pub use answer::{Answer, Failure, KeyHealth, OpenVerdict, Rejection, Revealed, Sealed, Signature, Token, Tokens};
 pub use client::{SignerClient, SignerFault};
-pub use work::{EncryptedField, FieldKind, MalformedWork, Open, Seal, Sign, Suite, Tokenise, Work};
+pub use work::{EncryptedField, FieldKind, MalformedWork, Open, Reveal, Seal, Sign, Suite, Tokenise, Work};

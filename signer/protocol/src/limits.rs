@@ -18,6 +18,8 @@ pub const FIELD_BYTES_MAX: usize = 4096;
 pub const PLAINTEXTS_MAX: usize = 4096;
 /// One plaintext of them.
 pub const PLAINTEXT_BYTES_MAX: usize = 512;
+/// The purpose of a reveal.
+pub const PURPOSE_BYTES_MAX: usize = 64;
 /// One gRPC message: a batch of the largest messages with their fields.
 pub const BATCH_BYTES_MAX: usize = 16 << 20;
 /// Pieces of work the client puts into one batch.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use crate::answer::Revealed;
 use crate::wire;
-use crate::work::{EncryptedField, Open, Seal, Sign, Tokenise};
+use crate::work::{EncryptedField, Open, Reveal, Seal, Sign, Tokenise};
 
 impl fmt::Debug for Open {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,6 +38,12 @@ impl fmt::Debug for Tokenise {
     }
 }
 
+impl fmt::Debug for Reveal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reveal({:?} for {:?})", self.field, self.purpose)
+    }
+}
+
 impl fmt::Debug for wire::Open {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (issuer, serial) = (&self.issuer, &self.signing_serial);
@@ -60,5 +67,23 @@ impl fmt::Debug for wire::Sign {
 impl fmt::Debug for wire::Tokenise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Tokenise({} of {:?})", self.plaintexts.len(), self.kind())
+    }
+}
+
+impl fmt::Debug for wire::Reveal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reveal(for {:?})", self.purpose)
+    }
+}
+
+impl fmt::Debug for wire::Revealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Revealed(…)")
+    }
+}
+
+impl fmt::Debug for Revealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Revealed(…)")
     }
 }

@@ -73,6 +73,18 @@ pub struct Tokenise {
     pub plaintexts: Vec<String>,
 }
 
+/// Give out the plaintext of one field.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reveal {
+    /// `NcrptnSN` of the message.
+    pub encryption_serial: String,
+    /// `DgtlEnvlp` of the message, decoded from base64.
+    pub envelope: Vec<u8>,
+    pub field: EncryptedField,
+    /// Why, for the audit log: printable ASCII.
+    pub purpose: String,
+}
+
 /// One piece of work as the signer takes it: of known kind, within the limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Work {
@@ -80,6 +92,7 @@ pub enum Work {
     Seal(Seal),
     Sign(Sign),
     Tokenise(Tokenise),
+    Reveal(Reveal),
 }
 
 /// Work that is not as the contract says; the text names the rule, never a value.
@@ -99,6 +112,7 @@ impl Work {
             Some(wire::work::What::Seal(seal)) => seal.try_into().map(Self::Seal),
             Some(wire::work::What::Sign(sign)) => sign.try_into().map(Self::Sign),
             Some(wire::work::What::Tokenise(tokenise)) => tokenise.try_into().map(Self::Tokenise),
+            Some(wire::work::What::Reveal(reveal)) => reveal.try_into().map(Self::Reveal),
             None => Err(MalformedWork("work of no known kind")),
         }
     }
@@ -217,6 +231,37 @@ impl TryFrom<wire::Tokenise> for Tokenise {
     }
 }
 
+impl TryFrom<wire::Reveal> for Reveal {
+    type Error = MalformedWork;
+
+    fn try_from(reveal: wire::Reveal) -> Result<Self, MalformedWork> {
+        within(
+            reveal.encryption_serial.len(),
+            limits::SERIAL_BYTES_MAX,
+            "encryption_serial is too long",
+        )?;
+        within(
+            reveal.envelope.len(),
+            limits::ENVELOPE_BYTES_MAX,
+            "envelope is too long",
+        )?;
+        within(reveal.purpose.len(), limits::PURPOSE_BYTES_MAX, "purpose is too long")?;
+        let printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+        if reveal.purpose.trim().is_empty() || !reveal.purpose.bytes().all(printable) {
+            return Err(MalformedWork("a reveal needs a purpose in printable ASCII"));
+        }
+        Ok(Self {
+            encryption_serial: reveal.encryption_serial,
+            envelope: reveal.envelope,
+            field: reveal
+                .field
+                .ok_or(MalformedWork("a reveal without a field"))?
+                .try_into()?,
+            purpose: reveal.purpose,
+        })
+    }
+}
+
 fn within(len: usize, max: usize, otherwise: &'static str) -> Result<(), MalformedWork> {
     if len <= max {
         Ok(())
@@ -294,19 +339,33 @@ impl From<Work> for wire::work::What {
                 kind: wire::FieldKind::from(kind).into(),
                 plaintexts,
             }),
+            Work::Reveal(Reveal {
+                encryption_serial,
+                envelope,
+                field,
+                purpose,
+            }) => Self::Reveal(wire::Reveal {
+                encryption_serial,
+                envelope,
+                field: Some(field.into()),
+                purpose,
+            }),
+        }
+    }
+}
+
+impl From<EncryptedField> for wire::EncryptedField {
+    fn from(EncryptedField { kind, ciphertext }: EncryptedField) -> Self {
+        Self {
+            kind: wire::FieldKind::from(kind).into(),
+            ciphertext,
         }
     }
 }
 
 impl From<Open> for wire::Open {
     fn from(open: Open) -> Self {
-        let fields = open
-            .fields
-            .into_iter()
-            .map(|EncryptedField { kind, ciphertext }| wire::EncryptedField {
-                kind: wire::FieldKind::from(kind).into(),
-                ciphertext,
-            });
+        let fields = open.fields.into_iter().map(Into::into);
         Self {
             signed: open.signed,
             signature: open.signature,

@@ -2,8 +2,8 @@
 #![cfg(test)]
 
 use signer_protocol::{
-    Answer, EncryptedField, Failure, FieldKind, KeyHealth, MalformedWork, Open, Rejection, Seal, Sealed, Sign,
-    Signature, Suite, Tokenise, Work, limits, wire,
+    Answer, EncryptedField, Failure, FieldKind, KeyHealth, MalformedWork, Open, Rejection, Reveal, Revealed, Seal,
+    Sealed, Sign, Signature, Suite, Tokenise, Tokens, Work, limits, wire,
 };
 
 const KINDS: [FieldKind; 4] = [
@@ -38,6 +38,18 @@ fn seal() -> Seal {
     }
 }
 
+fn reveal() -> Reveal {
+    Reveal {
+        encryption_serial: "4000000113".to_owned(),
+        envelope: vec![2; 125],
+        field: EncryptedField {
+            kind: FieldKind::Mobile,
+            ciphertext: vec![3; 16],
+        },
+        purpose: "sms gateway".to_owned(),
+    }
+}
+
 fn every_work() -> Vec<Work> {
     let sign = Suite::ALL.map(|suite| {
         Work::Sign(Sign {
@@ -52,7 +64,7 @@ fn every_work() -> Vec<Work> {
         })
     });
     [
-        vec![Work::Open(open()), Work::Seal(seal())],
+        vec![Work::Open(open()), Work::Seal(seal()), Work::Reveal(reveal())],
         sign.to_vec(),
         tokenise.to_vec(),
     ]
@@ -66,6 +78,8 @@ fn every_answer() -> Vec<Answer> {
         Failure::NoKey,
         Failure::MalformedWork,
         Failure::Internal,
+        Failure::KeyUnavailable,
+        Failure::NotAllowed,
     ];
     let rest = [
         Answer::Sealed(Sealed {
@@ -77,13 +91,20 @@ fn every_answer() -> Vec<Answer> {
             serial: "4000000111".to_owned(),
             bytes: vec![3; 71],
         }),
-        Answer::Tokens(vec![[4; 32], [5; 32]]),
+        Answer::Tokens(Tokens {
+            tokens: vec![[4; 32], [5; 32]],
+            other_generation: vec![[7; 32], [8; 32]],
+        }),
+        Answer::Revealed(Revealed(b"13800000000".to_vec())),
     ];
     [
         Suite::ALL
             .map(|suite| Answer::Opened {
                 suite,
-                tokens: vec![[6; 32]],
+                tokens: Tokens {
+                    tokens: vec![[6; 32]],
+                    ..Tokens::default()
+                },
             })
             .to_vec(),
         Rejection::ALL.map(Answer::Rejected).to_vec(),
@@ -203,6 +224,7 @@ fn lists_beyond_a_limit_are_malformed() {
 fn answers_that_do_not_read() {
     let short = wire::reply::What::Tokens(wire::Tokens {
         tokens: vec![vec![0; 31]],
+        other_generation: Vec::new(),
     });
     assert_eq!(Answer::try_from(short), Err(MalformedWork("a token is not 32 bytes")));
     let no_reason = wire::reply::What::Rejected(wire::Rejected { reason: 0 });

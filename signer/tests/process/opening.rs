@@ -1,7 +1,7 @@
 //! Opening messages: the good ones, and every rejection in the order of the contract.
 
 use signer_crypto::{FieldKind as Kind, Suite};
-use signer_protocol::{FieldKind, Open, OpenVerdict, Rejection};
+use signer_protocol::{FieldKind, Open, OpenVerdict, Rejection, Tokens};
 
 use crate::making::{NETWORK, Pair, message, plain_message};
 use crate::running::{Keys, Running, contract_suite, index, soon, token_key};
@@ -33,7 +33,10 @@ async fn good_messages_of_every_pair_of_suites() {
                 verdict,
                 OpenVerdict::Opened {
                     suite: contract_suite(signed_in),
-                    tokens
+                    tokens: Tokens {
+                        tokens,
+                        ..Tokens::default()
+                    }
                 }
             );
         }
@@ -45,7 +48,7 @@ async fn good_messages_of_every_pair_of_suites() {
             verdict,
             Ok(OpenVerdict::Opened {
                 suite: contract_suite(signed_in),
-                tokens: vec![]
+                tokens: Tokens::default()
             })
         );
     }

@@ -1,0 +1,45 @@
+//! Many operations at once, which is where the lanes of the processor pay. Every item has its own outcome: what is wrong
+//! with one never touches another, and a batch of one is an ordinary call.
+
+use crate::{Certificate, CryptoFault, DoesNotOpen, FieldKey, PrivateKey, SignatureWrong};
+
+/// A signature to verify: whether `signature` is one of exactly `signed` by the certificate's key. Stranger's input.
+#[derive(Debug, Clone, Copy)]
+pub struct Verification<'a> {
+    pub certificate: &'a Certificate,
+    pub signed: &'a [u8],
+    pub signature: &'a [u8],
+}
+
+/// A field key to seal for the holder of a certificate's private key.
+#[derive(Debug, Clone, Copy)]
+pub struct Sealing<'a> {
+    pub certificate: &'a Certificate,
+    pub field_key: &'a FieldKey,
+}
+
+/// Verdicts in the order of the items, of either suite and of any keys.
+pub fn verify_all(items: &[Verification<'_>]) -> Vec<Result<(), SignatureWrong>> {
+    let verdicts = items
+        .iter()
+        .map(|item| item.certificate.verify(item.signed, item.signature));
+    verdicts.collect()
+}
+
+/// Envelopes in the order of the items.
+pub fn seal_all(items: &[Sealing<'_>]) -> Vec<Result<Vec<u8>, CryptoFault>> {
+    let envelopes = items.iter().map(|item| item.certificate.seal_envelope(item.field_key));
+    envelopes.collect()
+}
+
+impl PrivateKey {
+    /// Signatures in the order of the messages.
+    pub fn sign_all(&self, signed: &[&[u8]]) -> Vec<Result<Vec<u8>, CryptoFault>> {
+        signed.iter().map(|signed| self.sign(signed)).collect()
+    }
+
+    /// Field keys in the order of the envelopes. Stranger's input.
+    pub fn open_envelopes(&self, sealed: &[&[u8]]) -> Vec<Result<FieldKey, DoesNotOpen>> {
+        sealed.iter().map(|sealed| self.open_envelope(sealed)).collect()
+    }
+}
