@@ -16,6 +16,8 @@ mod envelope;
 mod fault;
 mod field;
 mod hexadecimal;
+#[cfg(any(test, feature = "inside"))]
+pub mod inside;
 mod padding;
 mod private_key;
 mod rsa;
