@@ -1,81 +1,23 @@
-//! The inside of the crate for what measures and tries it: benchmarks, fuzz targets and long runs. Feature `inside`, off
-//! by default; nothing that serves uses it.
-//!
-//! Digests in, raw signatures out, whole batches: no certificate, no encoding. "Portable" is the scalar path of any
-//! processor, all else what the processor allows.
+//! What benches, fuzz targets and long runs need of the inside, behind the feature `inside`. Nobody else turns it on;
+//! nothing here is kept stable.
 
-use std::fmt;
+mod sm2;
 
-use crate::sm::arithmetic::{self, Affine, Claim, Multiples, Scalar, Table};
+use crate::sm3;
+pub use sm2::{PublicKey, TableSize, lanes_available, verify_digests, verify_digests_portable};
 
-/// Whether this processor has the lanes (AVX-512 IFMA).
-pub fn lanes_available() -> bool {
-    arithmetic::lanes_available()
+/// Whether batches of hashes run in lanes on this processor.
+pub fn sm3_lanes_available() -> bool {
+    sm3::lanes_available()
 }
 
-/// How much memory a public key's table takes for its speed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TableSize {
-    /// 86 KiB.
-    Small,
-    /// 256 KiB.
-    Large,
+/// The digest of one message, by the portable path.
+pub fn sm3(message: &[u8]) -> [u8; 32] {
+    sm3::digest(&[message])
 }
 
-impl From<TableSize> for arithmetic::TableSize {
-    fn from(size: TableSize) -> Self {
-        match size {
-            TableSize::Small => Self::Small,
-            TableSize::Large => Self::Large,
-        }
-    }
-}
-
-/// An SM2 public key.
-pub struct PublicKey(Multiples);
-
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PublicKey(…)")
-    }
-}
-
-impl PublicKey {
-    /// With its table; `None` for what is not a point of the curve.
-    pub fn new(x: &[u8; 32], y: &[u8; 32], size: TableSize) -> Option<Self> {
-        let point = Affine::from_coordinates(x, y)?;
-        Some(Self(Multiples::Tabled(Table::new(&point, size.into()))))
-    }
-
-    /// Without a table; `None` for what is not a point of the curve.
-    pub fn untabled(x: &[u8; 32], y: &[u8; 32]) -> Option<Self> {
-        Affine::from_coordinates(x, y).map(|point| Self(Multiples::Untabled(point)))
-    }
-
-    /// One verification on the scalar path: of digest `e` and signature `r‖s`.
-    pub fn verify_digest(&self, e: &[u8; 32], r_s: &[u8; 64]) -> bool {
-        claim(&(self, e, r_s)).is_some_and(|claim| claim.holds(&arithmetic::BASE_POINT))
-    }
-}
-
-/// Verdicts in the order of the items.
-pub fn verify_digests(items: &[(&PublicKey, &[u8; 32], &[u8; 64])]) -> Vec<bool> {
-    let claims: Vec<Option<Claim<'_>>> = items.iter().map(claim).collect();
-    arithmetic::hold_all(&claims)
-}
-
-/// The same on the scalar path.
-pub fn verify_digests_portable(items: &[(&PublicKey, &[u8; 32], &[u8; 64])]) -> Vec<bool> {
-    items.iter().map(|(key, e, r_s)| key.verify_digest(e, r_s)).collect()
-}
-
-/// `None` where r or s is beyond the order.
-fn claim<'k>((key, e, r_s): &(&'k PublicKey, &[u8; 32], &[u8; 64])) -> Option<Claim<'k>> {
-    let (r, s) = r_s.split_first_chunk()?;
-    Some(Claim {
-        key: &key.0,
-        e: Scalar::from_bytes_reduced(e),
-        r: Scalar::from_bytes(r)?,
-        s: Scalar::from_bytes(s.first_chunk()?)?,
-    })
+/// Digests in the order of the messages; in lanes where the processor has them.
+pub fn sm3_all(messages: &[&[u8]]) -> Vec<[u8; 32]> {
+    let parts: Vec<[&[u8]; 1]> = messages.iter().map(|message| [*message]).collect();
+    sm3::digest_all_parts(&parts)
 }

@@ -24,6 +24,7 @@ mod rsa;
 mod secret;
 mod self_test;
 mod sm;
+mod sm3;
 mod suite;
 mod token;
 
