@@ -3,8 +3,10 @@
 
 mod certificates;
 mod field_keys;
+mod forms;
 mod laws;
 mod made;
+mod malformed_certificates;
 mod malformed_envelopes;
 mod malformed_signatures;
 mod openssl_sm2;
