@@ -1,7 +1,10 @@
 //! What benches, fuzz targets and long runs need of the inside, behind the feature `inside`. Nobody else turns it on;
 //! nothing here is kept stable.
 
+mod sm2;
+
 use crate::sm3;
+pub use sm2::{PublicKey, TableSize, lanes_available, verify_digests, verify_digests_portable};
 
 /// Whether batches of hashes run in lanes on this processor.
 pub fn sm3_lanes_available() -> bool {

@@ -16,7 +16,7 @@ mod envelope;
 mod fault;
 mod field;
 mod hexadecimal;
-#[cfg(feature = "inside")]
+#[cfg(any(test, feature = "inside"))]
 pub mod inside;
 mod padding;
 mod private_key;

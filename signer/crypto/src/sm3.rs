@@ -74,7 +74,7 @@ pub(crate) fn digest(parts: &[&[u8]]) -> Digest {
 }
 
 /// Whether batches run in lanes on this processor.
-#[cfg(feature = "inside")]
+#[cfg(any(test, feature = "inside"))]
 pub(crate) fn lanes_available() -> bool {
     Lanes::detect().is_some()
 }
