@@ -1,8 +1,9 @@
 //! The signer: the one process that holds the bank's private keys and sees plaintext account numbers.
 //!
 //! ```text
-//!  stream ──▶ service ──▶ queue (urgent, ordinary) ──▶ workers ──▶ duties ──▶ answer ──▶ stream
-//!             reads work     bounded, full = busy        own threads   keys, no I/O
+//!  stream ──▶ service ──▶ queue of lanes ──▶ workers ──▶ stages of duties ──▶ replies ──▶ stream
+//!             reads work   bounded, full =    own          batched; keys,
+//!                          busy               threads      no I/O, no clock
 //! ```
 //!
 //! What it never does: parse a message, open a connection, write a file, or put a body, a key or a plaintext into a log.
@@ -13,10 +14,14 @@ pub mod audit;
 mod clock;
 mod config;
 mod duties;
+mod envelopes;
+mod guarded;
+mod health;
 mod held_key;
 mod job;
 mod key_files;
 mod key_ring;
+mod key_set;
 mod metrics;
 mod opening;
 #[cfg_attr(not(test), expect(dead_code, reason = "callers are told apart in the next step"))]
@@ -24,10 +29,16 @@ mod opening;
 mod policy;
 mod process;
 mod queue;
+mod reload;
+mod replies;
 mod sealing;
 mod service;
+mod signing;
 mod suites;
+mod tokens;
+mod trials;
 mod workers;
 
 pub use config::Config;
 pub use process::{BoundProcess, Process, ServeFault, StartFault};
+pub use reload::{ReloadFault, Reloaded, Reloader};

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use operations::stop::Stop;
 use operations::{exit, logs};
-use signer::{Config, Process, ServeFault, StartFault};
+use signer::{Config, Process, Reloader, ServeFault, StartFault};
 
 use crate::command_line::{Arguments, Command, Serve};
 
@@ -52,7 +52,17 @@ fn serve(process: Process) -> Result<(), ServeFault> {
         .enable_all()
         .build()
         .map_err(ServeFault::Threads)?;
-    runtime.block_on(async { process.bind().await?.serve(Stop::on_signals()).await })
+    runtime.block_on(async {
+        let bound = process.bind().await?;
+        tokio::spawn(reload_on_hangup(bound.reloader()));
+        bound.serve(Stop::on_signals()).await
+    })
+}
+
+async fn reload_on_hangup(reloader: Reloader) {
+    if let Err(fault) = reloader.on_hangup().await {
+        tracing::error!(%fault, "SIGHUP cannot be waited for");
+    }
 }
 
 /// Says why on the last line of stderr, with the chain of causes.

@@ -16,12 +16,15 @@ mod envelope;
 mod fault;
 mod field;
 mod hexadecimal;
+#[cfg(any(test, feature = "inside"))]
+pub mod inside;
 mod padding;
 mod private_key;
 mod rsa;
 mod secret;
 mod self_test;
 mod sm;
+mod sm3;
 mod suite;
 mod token;
 

@@ -4,7 +4,7 @@
 //! from the `sm2` crate and is used in [`key`], [`signature`] and [`encryption`] alone. Nothing outside this module
 //! names a type of either.
 
-mod arithmetic;
+pub(crate) mod arithmetic;
 pub(crate) mod der;
 pub(crate) mod encryption;
 pub(crate) mod key;
@@ -13,7 +13,7 @@ pub(crate) mod signature;
 mod vectors;
 
 /// Bytes of a coordinate, a scalar or an SM3 digest.
-const WORD_BYTES: usize = 32;
+pub(crate) const WORD_BYTES: usize = 32;
 
 /// A coordinate, scalar or digest, big-endian.
-type Word = [u8; WORD_BYTES];
+pub(crate) type Word = [u8; WORD_BYTES];

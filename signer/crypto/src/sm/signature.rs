@@ -10,7 +10,7 @@ use sm2::{FieldBytes, Scalar, Sm2, U256};
 use sm3::{Digest, Sm3};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::arithmetic::{self, Affine, Claim, Table, TableSize};
+use super::arithmetic::{self, Affine, Claim, Multiples, Table, TableSize};
 use super::der::{Elements, Sequence};
 use super::key::{PublicPoint, SecretScalar};
 use super::{WORD_BYTES, Word};
@@ -31,7 +31,7 @@ const CURVE: [[u32; 8]; 4] = [
 /// What verifying by one key needs, computed once: the hash of the identity and the table of the point.
 pub(crate) struct VerifyingKey {
     identity: Word,
-    table: Table,
+    multiples: Multiples,
 }
 
 impl VerifyingKey {
@@ -40,20 +40,42 @@ impl VerifyingKey {
         let point_checked = Affine::from_coordinates(&x, &y).expect("a public point is on the curve");
         Self {
             identity: identity_hash(point),
-            table: Table::new(&point_checked, TableSize::Small),
+            multiples: Multiples::Tabled(Table::new(&point_checked, TableSize::Small)),
         }
     }
 
     pub(crate) fn verify(&self, signed: &[u8], signature: &[u8]) -> Result<(), SignatureWrong> {
-        let (r, s) = read(signature).ok_or(SignatureWrong)?;
-        let e = arithmetic::Scalar::from_bytes_reduced(&digest(&self.identity, signed).into());
-        let key = &self.table;
-        if (Claim { key, e, r, s }).holds(&arithmetic::BASE_POINT) {
+        let claim = self.claim(digest(&self.identity, signed).into(), signature);
+        if claim.is_some_and(|claim| claim.holds(&arithmetic::BASE_POINT)) {
             Ok(())
         } else {
             Err(SignatureWrong)
         }
     }
+
+    /// Whether each signature holds, in their order.
+    pub(crate) fn verify_all(items: &[Signed<'_>]) -> Vec<bool> {
+        let claims = items.iter().map(|item| {
+            let digest = digest(&item.key.identity, item.bytes).into();
+            item.key.claim(digest, item.signature)
+        });
+        arithmetic::hold_all(&claims.collect::<Vec<_>>())
+    }
+
+    /// `None` for bytes that are no signature, whatever they claim to sign.
+    fn claim(&self, digest: Word, signature: &[u8]) -> Option<Claim<'_>> {
+        let (r, s) = read(signature)?;
+        let e = arithmetic::Scalar::from_bytes_reduced(&digest);
+        let key = &self.multiples;
+        Some(Claim { key, e, r, s })
+    }
+}
+
+/// Bytes and what is to be their signature by a key.
+pub(crate) struct Signed<'a> {
+    pub(crate) key: &'a VerifyingKey,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) signature: &'a [u8],
 }
 
 /// The bank's signing key. What is secret in it is wiped when dropped.

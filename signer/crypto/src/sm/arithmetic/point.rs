@@ -4,8 +4,9 @@ use zeroize::Zeroize;
 
 use super::field::Fe;
 
-/// A finite point. Infinity has no affine form.
+/// A finite point. Infinity has no affine form. One line of the cache, which lanes load as one vector.
 #[derive(Clone, Copy, PartialEq, Eq, Zeroize)]
+#[repr(C, align(64))]
 pub(crate) struct Affine {
     pub(super) x: Fe,
     pub(super) y: Fe,

@@ -16,7 +16,10 @@ pub(super) const N: Limbs = [
     0xffff_ffff_ffff_ffff,
     0xffff_fffe_ffff_ffff,
 ];
+
 impl Scalar {
+    pub(crate) const ONE: Self = Self([1, 0, 0, 0]);
+
     /// From 32 big-endian bytes; `None` at n or above.
     pub(crate) fn from_bytes(bytes: &[u8; 32]) -> Option<Self> {
         let limbs = limbs::from_bytes(bytes);

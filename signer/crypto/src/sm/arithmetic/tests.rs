@@ -13,13 +13,13 @@ use super::field::{Fe, P};
 use super::limbs::{self, Limbs};
 use super::point::{Affine, Jacobian};
 use super::scalar::{N, Scalar};
-use super::table::{Table, TableSize};
+use super::table::{Multiples, Table, TableSize};
 use super::{base_multiple_x, multiply};
 
 const SIZES: [TableSize; 2] = [TableSize::Small, TableSize::Large];
 
 /// 0, 1, 2, all around the modulus that lies below it, and limbs of all zeros or ones in every mixture.
-fn edges(modulus: &Limbs) -> Vec<[u8; 32]> {
+pub(super) fn edges(modulus: &Limbs) -> Vec<[u8; 32]> {
     let mut edges = Vec::new();
     for small in 0..4 {
         edges.push([small, 0, 0, 0]);
@@ -43,11 +43,11 @@ fn edges(modulus: &Limbs) -> Vec<[u8; 32]> {
     edges.iter().map(limbs::to_bytes).collect()
 }
 
-fn big(bytes: &[u8; 32]) -> BigNum {
+pub(super) fn big(bytes: &[u8; 32]) -> BigNum {
     BigNum::from_slice(bytes).unwrap()
 }
 
-fn bytes(number: &BigNum) -> [u8; 32] {
+pub(super) fn bytes(number: &BigNum) -> [u8; 32] {
     number.to_vec_padded(32).unwrap().try_into().unwrap()
 }
 
@@ -132,17 +132,17 @@ fn digits_add_up_to_their_scalar() {
     }
 }
 
-fn oracle(bytes: &[u8; 32]) -> Oracle {
+pub(super) fn oracle(bytes: &[u8; 32]) -> Oracle {
     Oracle::from_repr((*bytes).into()).unwrap()
 }
 
 /// x and y, or nothing for infinity.
-fn coordinates(point: &ProjectivePoint) -> Option<([u8; 32], [u8; 32])> {
+pub(super) fn coordinates(point: &ProjectivePoint) -> Option<([u8; 32], [u8; 32])> {
     let affine = point.to_affine();
     (!bool::from(point.is_identity())).then(|| (affine.x().into(), affine.y().into()))
 }
 
-fn ours(point: &ProjectivePoint) -> Affine {
+pub(super) fn ours(point: &ProjectivePoint) -> Affine {
     let (x, y) = coordinates(point).unwrap();
     Affine::from_coordinates(&x, &y).unwrap()
 }
@@ -167,6 +167,18 @@ fn secret_multiples_at_the_edges() {
     }
 }
 
+#[test]
+fn secret_multiples_of_points_without_a_table() {
+    let point = ProjectivePoint::GENERATOR * Oracle::from(0x1234_5678_9abc_def1u64);
+    for edge in edges(&N).into_iter().filter(|edge| *edge != [0; 32]) {
+        let product = multiply::variable_secret(&ours(&point), &Scalar::from_bytes(&edge).unwrap());
+        let expected = coordinates(&(point * oracle(&edge)));
+        // the scalars just below n for which the last addition meets equal points: nothing rather than a wrong one
+        let refused = found(product).is_none() && (-oracle(&edge)).to_repr()[..31] == [0; 31];
+        assert!(refused || found(product) == expected, "{edge:02x?}");
+    }
+}
+
 /// The one scalar for which the last addition meets two equal points, 30·2^252 − n: no point is given rather than a
 /// wrong one.
 #[test]
@@ -179,10 +191,12 @@ fn the_scalar_that_cannot_be_multiplied_gives_nothing() {
 #[track_caller]
 fn check_sum(g: &Table, s: Oracle, key: Oracle, t: Oracle, size: TableSize) {
     let point = ProjectivePoint::GENERATOR * key;
-    let table = Table::new(&ours(&point), size);
+    let table = Multiples::Tabled(Table::new(&ours(&point), size));
     let scalar = |oracle: Oracle| Scalar::from_bytes(&oracle.to_repr().into()).unwrap();
-    let sum = multiply::sum_of_products(g, &scalar(s), &table, &scalar(t));
-    assert_eq!(found(sum), coordinates(&(ProjectivePoint::GENERATOR * s + point * t)));
+    for multiples in [table, Multiples::Untabled(ours(&point))] {
+        let sum = multiply::sum_of_products(g, &scalar(s), &multiples, &scalar(t));
+        assert_eq!(found(sum), coordinates(&(ProjectivePoint::GENERATOR * s + point * t)));
+    }
 }
 
 /// Keys that are small multiples of the base point, so that both tables hold the same points and sums meet equal and
@@ -220,7 +234,7 @@ fn reduced(bytes: [u8; 32]) -> Oracle {
     Oracle::reduce(&FieldBytes::from(bytes))
 }
 
-fn below(modulus: Limbs) -> impl Strategy<Value = [u8; 32]> {
+pub(super) fn below(modulus: Limbs) -> impl Strategy<Value = [u8; 32]> {
     any::<[u8; 32]>().prop_filter("below the modulus", move |bytes| {
         limbs::sub(&limbs::from_bytes(bytes), &modulus).1
     })
