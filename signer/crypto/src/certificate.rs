@@ -16,14 +16,19 @@ use crate::sm::key::PublicPoint;
 use crate::sm::signature::VerifyingKey;
 use crate::{CryptoFault, FieldKey, SignatureWrong, Suite, envelope, rsa};
 
+/// 20 bytes, the most that RFC 5280 allows (section 4.1.2.2).
+const SERIAL_DIGITS_MAX: usize = 40;
+
 #[derive(Debug, Error)]
 pub enum CertificateFault {
     #[error("not a certificate in PEM")]
     NotACertificate(#[source] ErrorStack),
-    #[error("the serial number is not a positive number")]
+    #[error("the serial number is not a positive number of at most 20 bytes")]
     Serial,
     #[error("a date cannot be read")]
     Date,
+    /// Also a key of these types that no honest maker makes: an even modulus, an exponent of 1, a point that is not
+    /// uncompressed, a curve in full in place of its name.
     #[error("the public key is neither RSA of 2048 to 4096 bits nor SM2")]
     KeyType,
 }
@@ -136,7 +141,7 @@ fn serial(certificate: &X509) -> Result<String, CertificateFault> {
     }
     let digits = number.to_hex_str().map_err(|_| CertificateFault::Serial)?;
     let digits = digits.trim_start_matches('0');
-    if digits.is_empty() {
+    if digits.is_empty() || digits.len() > SERIAL_DIGITS_MAX {
         Err(CertificateFault::Serial)
     } else {
         Ok(digits.to_owned())

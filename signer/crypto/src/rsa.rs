@@ -25,8 +25,14 @@ pub(crate) const MODULUS_BITS: std::ops::RangeInclusive<u32> = 2048..=4096;
 
 const KEY_BYTES: usize = Suite::Rsa.field_key_bytes();
 
+/// Bits of public exponent that are accepted: 3 and above, since under 1 every number is its own signature; and a bound
+/// on what one verification may cost.
+const EXPONENT_BITS: std::ops::RangeInclusive<i32> = 2..=32;
+
 pub(crate) fn acceptable<T: openssl::pkey::HasPublic>(key: &PKeyRef<T>) -> bool {
-    key.id() == Id::RSA && MODULUS_BITS.contains(&key.bits())
+    let Ok(rsa) = key.rsa() else { return false };
+    let odd = rsa.n().is_bit_set(0) && rsa.e().is_bit_set(0);
+    key.id() == Id::RSA && odd && MODULUS_BITS.contains(&key.bits()) && EXPONENT_BITS.contains(&rsa.e().num_bits())
 }
 
 pub(crate) fn verify(key: &PKeyRef<Public>, signed: &[u8], signature: &[u8]) -> Result<(), SignatureWrong> {

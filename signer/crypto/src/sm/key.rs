@@ -10,7 +10,14 @@ use sm2::pkcs8::{DecodePrivateKey, DecodePublicKey};
 use sm2::{AffinePoint, NonZeroScalar, PublicKey, SecretKey};
 use zeroize::Zeroize;
 
-use super::Word;
+use super::{WORD_BYTES, Word};
+
+/// What comes before x and y in a `SubjectPublicKeyInfo`: the lengths, id-ecPublicKey, the curve's name, and the byte of
+/// an uncompressed point.
+const SPKI_HEAD: [u8; 27] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01, 0x06, 0x08, 0x2A, 0x81, 0x1C, 0xCF,
+    0x55, 0x01, 0x82, 0x2D, 0x03, 0x42, 0x00, 0x04,
+];
 
 /// The bank's secret scalar.
 pub(crate) struct SecretScalar(Box<NonZeroScalar>);
@@ -53,8 +60,13 @@ impl fmt::Debug for SecretScalar {
 pub(crate) struct PublicPoint(AffinePoint);
 
 impl PublicPoint {
-    /// From a `SubjectPublicKeyInfo` of id-ecPublicKey on the SM2 curve. Refuses points off the curve and the identity.
+    /// From a `SubjectPublicKeyInfo` of id-ecPublicKey on the named SM2 curve with an uncompressed point, in DER. Refuses
+    /// every other form, points off the curve and the identity.
     pub(crate) fn from_spki_der(der: &[u8]) -> Option<Self> {
+        let coordinates = der.strip_prefix(&SPKI_HEAD)?;
+        if coordinates.len() != 2 * WORD_BYTES {
+            return None;
+        }
         PublicKey::from_public_key_der(der)
             .ok()
             .map(|key| Self(*key.as_affine()))

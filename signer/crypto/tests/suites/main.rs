@@ -3,11 +3,16 @@
 
 mod certificates;
 mod field_keys;
+mod forms;
 mod laws;
 mod made;
+mod malformed_certificates;
 mod malformed_envelopes;
 mod malformed_signatures;
 mod openssl_sm2;
+mod oracles;
+mod random_envelopes;
+mod random_signatures;
 mod rsa_envelopes;
-mod sm_crypto_crate;
 mod tokens;
+mod user_ids;
