@@ -5,6 +5,8 @@
 //! names a type of either.
 
 pub(crate) mod arithmetic;
+#[cfg(test)]
+mod crafted;
 pub(crate) mod der;
 pub(crate) mod encryption;
 pub(crate) mod key;
