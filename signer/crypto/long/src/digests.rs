@@ -54,7 +54,11 @@ pub(crate) fn compare(cases: u64, seed: u64, report: &mut dyn FnMut(Tally)) -> T
     let mut chance = ChaCha8Rng::seed_from_u64(seed);
     let edges = [word(&[1]), word(&[2]), minus(&order(), &[2])].map(|scalar| scalar.try_into().unwrap());
     let random = std::iter::repeat_with(|| number(&mut chance)).filter(|scalar| below_last(scalar));
-    let keys: Vec<Key> = edges.into_iter().chain(random.take(5)).map(|scalar| Key::new(&scalar)).collect();
+    let keys: Vec<Key> = edges
+        .into_iter()
+        .chain(random.take(5))
+        .map(|scalar| Key::new(&scalar))
+        .collect();
     let mut tally = Tally::default();
     while tally.cases() < cases {
         let size = batch_size(&mut chance);
@@ -117,7 +121,13 @@ fn signed(key: &Key, chance: &mut ChaCha8Rng) -> ([u8; 32], [u8; 64]) {
         1 => change_bit(&mut r_s, chance),
         2 => r_s.rotate_left(32),
         3 => {
-            let numbers = [word(&[]), word(&[1]), order(), minus(&order(), &[1]), minus(&order(), &r_s[..32])];
+            let numbers = [
+                word(&[]),
+                word(&[1]),
+                order(),
+                minus(&order(), &[1]),
+                minus(&order(), &r_s[..32]),
+            ];
             let at = 32 * chance.random_range(0..2);
             r_s[at..at + 32].copy_from_slice(numbers.choose(chance).unwrap());
         }
@@ -134,11 +144,19 @@ fn signed(key: &Key, chance: &mut ChaCha8Rng) -> ([u8; 32], [u8; 64]) {
 
 fn check_signing(key: &Key, size: usize, chance: &mut ChaCha8Rng, tally: &mut Tally) {
     let digests: Vec<[u8; 32]> = (0..size).map(|_| number(chance)).collect();
-    let paths = [key.private.sign_digests(&digests), key.private.sign_digests_portable(&digests)];
+    let paths = [
+        key.private.sign_digests(&digests),
+        key.private.sign_digests_portable(&digests),
+    ];
     for made in paths {
         assert_eq!(made.len(), size);
         for (e, r_s) in digests.iter().zip(&made) {
-            assert!(key.oracle_verifies(e, r_s), "e {}, r_s {}", hex::encode(e), hex::encode(r_s));
+            assert!(
+                key.oracle_verifies(e, r_s),
+                "e {}, r_s {}",
+                hex::encode(e),
+                hex::encode(r_s)
+            );
             tally.made += 1;
         }
     }
@@ -148,7 +166,10 @@ fn check_decrypting(key: &Key, size: usize, chance: &mut ChaCha8Rng, tally: &mut
     let len = [1, 16, 19, 31, 32, 33, 64, 97, 200].choose(chance).copied().unwrap();
     let made: Vec<(Vec<u8>, Option<Vec<u8>>)> = (0..size).map(|_| ciphertext(key, len, chance)).collect();
     let asked: Vec<&[u8]> = made.iter().map(|(ciphertext, _)| ciphertext.as_slice()).collect();
-    let (lanes, portable) = (key.private.decrypt_all(&asked, len), key.private.decrypt_portable(&asked, len));
+    let (lanes, portable) = (
+        key.private.decrypt_all(&asked, len),
+        key.private.decrypt_portable(&asked, len),
+    );
     for (at, (ciphertext, expected)) in made.iter().enumerate() {
         let shown = hex::encode(ciphertext);
         assert_eq!(lanes[at], *expected, "batch, at {at} of {size}, {shown}");
@@ -165,7 +186,11 @@ fn check_decrypting(key: &Key, size: usize, chance: &mut ChaCha8Rng, tally: &mut
 /// A ciphertext of `len` bytes and what the oracle makes of it. One of four begins with zero bytes.
 fn ciphertext(key: &Key, len: usize, chance: &mut ChaCha8Rng) -> (Vec<u8>, Option<Vec<u8>>) {
     let mut plaintext = vec![0; len];
-    let zeros = if chance.random_ratio(1, 4) { chance.random_range(0..=len) } else { 0 };
+    let zeros = if chance.random_ratio(1, 4) {
+        chance.random_range(0..=len)
+    } else {
+        0
+    };
     chance.fill_bytes(&mut plaintext[zeros..]);
     let der = if chance.random() {
         key.public.choose(chance).unwrap().encrypt(&plaintext)
@@ -176,7 +201,11 @@ fn ciphertext(key: &Key, len: usize, chance: &mut ChaCha8Rng) -> (Vec<u8>, Optio
     if chance.random() {
         change_bit(&mut bytes, chance);
     }
-    let opened = key.decrypting.decrypt_der(&bytes).ok().filter(|opened| opened.len() == len);
+    let opened = key
+        .decrypting
+        .decrypt_der(&bytes)
+        .ok()
+        .filter(|opened| opened.len() == len);
     if opened.is_some() && len < 100 && chance.random() {
         let [x, y, hash, masked] = contents(&bytes).try_into().unwrap();
         bytes = [word(&x), word(&y), hash, masked].concat();

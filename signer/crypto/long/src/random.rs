@@ -50,7 +50,9 @@ pub(crate) fn run(options: &Options) -> bool {
     let work = || {
         loop {
             let turn = next.fetch_add(1, Ordering::Relaxed);
-            let Some(&(sort, cases)) = pieces.get(usize::try_from(turn).unwrap()) else { return };
+            let Some(&(sort, cases)) = pieces.get(usize::try_from(turn).unwrap()) else {
+                return;
+            };
             // a seed of its own, so that a piece is repeated by itself: `--cases 2000 --seed` with what is printed
             let mut before = 0;
             let tally = (SORTS[sort].2)(cases, seed.wrapping_add(turn), &mut |tally| {

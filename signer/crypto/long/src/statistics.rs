@@ -63,7 +63,9 @@ impl Comparison {
             let share = 1.0 - 0.5f64.powf(10.0 * f64::from(crop) / f64::from(CROPS));
             let below = sample.iter().enumerate();
             let wanted = share * f64::from(u32::try_from(sample.len()).unwrap());
-            let (_, duration) = below.min_by(|a, b| distance(a.0, wanted).total_cmp(&distance(b.0, wanted))).unwrap();
+            let (_, duration) = below
+                .min_by(|a, b| distance(a.0, wanted).total_cmp(&distance(b.0, wanted)))
+                .unwrap();
             *duration
         };
         let thresholds: Vec<f64> = (1..=CROPS).map(place).chain([f64::INFINITY]).collect();
@@ -84,7 +86,10 @@ impl Comparison {
 
     pub(crate) fn difference(&self) -> Difference {
         const ENOUGH: f64 = 1000.0;
-        let enough = self.moments.iter().filter(|[fixed, varied]| fixed.count >= ENOUGH && varied.count >= ENOUGH);
+        let enough = self
+            .moments
+            .iter()
+            .filter(|[fixed, varied]| fixed.count >= ENOUGH && varied.count >= ENOUGH);
         let t = enough.map(|[fixed, varied]| {
             let error = (fixed.error_squared() + varied.error_squared()).sqrt();
             ((fixed.mean - varied.mean) / error.max(f64::MIN_POSITIVE)).abs()

@@ -39,7 +39,10 @@ pub(crate) fn run(options: &Options) -> bool {
     let mut operations = operations::all();
     operations.retain(|operation| operation.name.contains(&options.only));
     let share = Duration::from_mins(options.minutes) / u32::try_from(operations.len().max(1)).unwrap();
-    println!("{:<58} {:>10} {:>10} {:>9} {:>7}", "operation: fixed | varied", "durations", "mean ns", "longer ns", "max |t|");
+    println!(
+        "{:<58} {:>10} {:>10} {:>9} {:>7}",
+        "operation: fixed | varied", "durations", "mean ns", "longer ns", "max |t|"
+    );
     let mut shown = true;
     for operation in &mut operations {
         let found = measure(operation, share);
@@ -51,10 +54,25 @@ pub(crate) fn run(options: &Options) -> bool {
             (false, false) => "no difference",
         };
         shown &= (found.t >= LEAK) == operation.leaks;
-        let Difference { t, durations, nanoseconds, longer } = found;
-        println!("{:<58} {durations:>10} {nanoseconds:>10.0} {longer:>9.1} {t:>7.1}  {verdict}", operation.name);
+        let Difference {
+            t,
+            durations,
+            nanoseconds,
+            longer,
+        } = found;
+        println!(
+            "{:<58} {durations:>10} {nanoseconds:>10.0} {longer:>9.1} {t:>7.1}  {verdict}",
+            operation.name
+        );
     }
-    println!("timing: {}", if shown { "no operation leaks, the controls do" } else { "see above" });
+    println!(
+        "timing: {}",
+        if shown {
+            "no operation leaks, the controls do"
+        } else {
+            "see above"
+        }
+    );
     shown
 }
 

@@ -59,29 +59,41 @@ pub(super) fn all() -> Vec<Operation> {
 
 /// A comparison that ends at the first difference, and a branch on a bit.
 fn controls() -> Vec<Operation> {
-    let early = operation("CONTROL comparison that ends early: first | last byte", |class, chance| {
-        let secret: [u8; 64] = chance.random();
-        let mut guess = secret;
-        guess[if class == Class::Fixed { 0 } else { 63 }] ^= 1;
-        move || {
-            let same = |a: &[u8; 64], b: &[u8; 64]| a.iter().zip(b).all(|(a, b)| black_box(a) == black_box(b));
-            (0..16).filter(|_| same(black_box(&secret), black_box(&guess))).count()
-        }
-    });
-    let branch = operation("CONTROL double and add: scalar with 8 | 32 ones of 64", |class, chance| {
-        let scalar: u64 = if class == Class::Fixed { 0x0101_0101_0101_0101 } else { chance.random() };
-        move || {
-            let mut sum = 1u64;
-            for bit in 0..64 {
-                sum = black_box(sum.wrapping_mul(sum));
-                if black_box(scalar) >> bit & 1 == 1 {
-                    sum = black_box(sum.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(7) % 0xFFFF_FFFB);
-                }
+    let early = operation(
+        "CONTROL comparison that ends early: first | last byte",
+        |class, chance| {
+            let secret: [u8; 64] = chance.random();
+            let mut guess = secret;
+            guess[if class == Class::Fixed { 0 } else { 63 }] ^= 1;
+            move || {
+                let same = |a: &[u8; 64], b: &[u8; 64]| a.iter().zip(b).all(|(a, b)| black_box(a) == black_box(b));
+                (0..16).filter(|_| same(black_box(&secret), black_box(&guess))).count()
             }
-            sum
-        }
-    });
-    [early, branch].map(|control| Operation { leaks: true, ..control }).into()
+        },
+    );
+    let branch = operation(
+        "CONTROL double and add: scalar with 8 | 32 ones of 64",
+        |class, chance| {
+            let scalar: u64 = if class == Class::Fixed {
+                0x0101_0101_0101_0101
+            } else {
+                chance.random()
+            };
+            move || {
+                let mut sum = 1u64;
+                for bit in 0..64 {
+                    sum = black_box(sum.wrapping_mul(sum));
+                    if black_box(scalar) >> bit & 1 == 1 {
+                        sum = black_box(sum.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(7) % 0xFFFF_FFFB);
+                    }
+                }
+                sum
+            }
+        },
+    );
+    [early, branch]
+        .map(|control| Operation { leaks: true, ..control })
+        .into()
 }
 
 /// Keys of one scalar with few ones, and keys of scalars at random.
@@ -147,10 +159,12 @@ fn decrypting() -> Vec<Operation> {
     let own: PrivateKey = PrivateKey::from_bytes(&[0x42; 32]).unwrap();
     let own = Rc::new(own);
     let made: Rc<Vec<Vec<u8>>> = Rc::new((0..POOL).map(|_| ciphertext(&own, &mut start)).collect());
-    let tampered = |mut ciphertext: Vec<u8>| {
-        // in C3, which the plaintext's 19 bytes and their head come after
-        let at = ciphertext.len() - PLAINTEXT_BYTES - 2 - 16;
-        ciphertext[at] ^= 1;
+    // Neither opens: that one opens is told to everybody anyway, and takes a place for the plaintext.
+    let tampered = |mut ciphertext: Vec<u8>, class| {
+        let in_text = ciphertext.len() - 1;
+        // the text's 19 bytes and their head come after the hash
+        let in_hash = ciphertext.len() - PLAINTEXT_BYTES - 2 - 16;
+        ciphertext[if class == Class::Fixed { in_text } else { in_hash }] ^= 1;
         ciphertext
     };
     let ciphertexts = Rc::clone(&made);
@@ -163,35 +177,39 @@ fn decrypting() -> Vec<Operation> {
     });
     let ciphertexts = Rc::clone(&made);
     let key = Rc::clone(&own);
-    let single_point = operation("SM2 decrypt, scalar path: one point | any point", move |class, chance| {
-        let (any, key) = (ciphertexts.choose(chance).unwrap().clone(), Rc::clone(&key));
-        let ciphertext = if class == Class::Fixed { ciphertexts[0].clone() } else { any };
-        move || key.decrypt(&ciphertext, PLAINTEXT_BYTES)
-    });
+    let single_point = operation(
+        "SM2 decrypt, scalar path: one point | any point",
+        move |class, chance| {
+            let (any, key) = (ciphertexts.choose(chance).unwrap().clone(), Rc::clone(&key));
+            let ciphertext = if class == Class::Fixed {
+                ciphertexts[0].clone()
+            } else {
+                any
+            };
+            move || key.decrypt(&ciphertext, PLAINTEXT_BYTES)
+        },
+    );
     let ciphertexts = Rc::clone(&made);
     let key = Rc::clone(&own);
-    let single_hash = operation("SM2 decrypt, scalar path: C3 right | C3 wrong", move |class, chance| {
+    let single_hash = operation("SM2 decrypt, scalar path: C2 wrong | C3 wrong", move |class, chance| {
         let (ciphertext, key) = (ciphertexts.choose(chance).unwrap().clone(), Rc::clone(&key));
-        let wrong = tampered(ciphertext.clone());
-        let ciphertext = if class == Class::Fixed { ciphertext } else { wrong };
+        let ciphertext = tampered(ciphertext, class);
         move || key.decrypt(&ciphertext, PLAINTEXT_BYTES)
     });
     let ciphertexts = Rc::clone(&made);
     let batch_key = operation("SM2 decrypt, batch of 8: small key | any key", move |class, chance| {
         let key = of(class, &keys, chance);
-        let batch: Vec<Vec<u8>> = (0..BATCH).map(|_| ciphertexts.choose(chance).unwrap().clone()).collect();
+        let batch: Vec<Vec<u8>> = (0..BATCH)
+            .map(|_| ciphertexts.choose(chance).unwrap().clone())
+            .collect();
         move || {
             let asked: Vec<&[u8]> = batch.iter().map(Vec::as_slice).collect();
             key.decrypt_all(&asked, PLAINTEXT_BYTES)
         }
     });
-    let batch_hash = operation("SM2 decrypt, batch of 8: C3 right | C3 wrong", move |class, chance| {
+    let batch_hash = operation("SM2 decrypt, batch of 8: C2 wrong | C3 wrong", move |class, chance| {
         let key = Rc::clone(&own);
-        let pick = |_| {
-            let ciphertext = made.choose(chance).unwrap().clone();
-            let wrong = tampered(ciphertext.clone());
-            if class == Class::Fixed { ciphertext } else { wrong }
-        };
+        let pick = |_| tampered(made.choose(chance).unwrap().clone(), class);
         let batch: Vec<Vec<u8>> = (0..BATCH).map(pick).collect();
         move || {
             let asked: Vec<&[u8]> = batch.iter().map(Vec::as_slice).collect();
@@ -225,8 +243,14 @@ fn rsa_envelopes() -> Vec<Operation> {
     let spoilt = [
         ("RSA envelope and field: padding right | block type 1", (1, 1)),
         ("RSA envelope and field: padding right | zero in filling", (9, 0)),
-        ("RSA envelope and field: padding right | no zero at the end", (SEPARATOR, 7)),
-        ("RSA envelope and field: padding right | other prefix", (SEPARATOR + 2, b'2')),
+        (
+            "RSA envelope and field: padding right | no zero at the end",
+            (SEPARATOR, 7),
+        ),
+        (
+            "RSA envelope and field: padding right | other prefix",
+            (SEPARATOR + 2, b'2'),
+        ),
         ("RSA envelope and field: padding right | first byte 1", (0, 1)),
     ];
     let of_another_key = FieldKey::from_bytes(Suite::Rsa, &[0x17; 32]).unwrap().encrypt(FIELD);
@@ -239,7 +263,13 @@ fn rsa_envelopes() -> Vec<Operation> {
         operation(name, move |class, chance| {
             let pool = if class == Class::Fixed { &fixed } else { &varied };
             let (sealed, field) = (pool.choose(chance).unwrap().clone(), field.clone());
-            move || pair(Suite::Rsa).private.open_envelope(&sealed).and_then(|key| key.decrypt(&field)).is_err()
+            move || {
+                pair(Suite::Rsa)
+                    .private
+                    .open_envelope(&sealed)
+                    .and_then(|key| key.decrypt(&field))
+                    .is_err()
+            }
         })
     });
     operations.into()
@@ -248,8 +278,16 @@ fn rsa_envelopes() -> Vec<Operation> {
 fn fields_and_tokens() -> Vec<Operation> {
     let mut all = Vec::new();
     for (suite, padding, contents) in [
-        (Suite::Rsa, "AES field: padding of 0 | of 5 that breaks early", "AES field: one text | any text"),
-        (Suite::Sm, "SM4 field: padding of 0 | of 5 that breaks early", "SM4 field: one text | any text"),
+        (
+            Suite::Rsa,
+            "AES field: padding of 0 | of 5 that breaks early",
+            "AES field: one text | any text",
+        ),
+        (
+            Suite::Sm,
+            "SM4 field: padding of 0 | of 5 that breaks early",
+            "SM4 field: one text | any text",
+        ),
     ] {
         let inside = vec![0x42; suite.field_key_bytes()];
         let key = Rc::new(FieldKey::from_bytes(suite, &inside).unwrap());
@@ -277,7 +315,11 @@ fn fields_and_tokens() -> Vec<Operation> {
     let key = Rc::new(TokenKey::from_hex(&"5a".repeat(TokenKey::BYTES)).unwrap());
     all.push(operation("token: one text | any text", move |class, chance| {
         let any: [u8; 19] = chance.random();
-        let text = if class == Class::Fixed { FIELD.try_into().unwrap() } else { any };
+        let text = if class == Class::Fixed {
+            FIELD.try_into().unwrap()
+        } else {
+            any
+        };
         let key = Rc::clone(&key);
         move || key.token(FieldKind::AccountNumber, &text)
     }));
