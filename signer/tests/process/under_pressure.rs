@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::making::plain_message;
-use crate::running::{Running, index, soon};
+use crate::running::{Running, index, operations, soon};
 
 /// One stream, spoken to as the contract says and no more.
 struct RawStream {
@@ -78,7 +78,7 @@ async fn expired_work_is_dropped_and_counted() {
     let metrics = running.ask("/metrics").await;
     assert!(metrics.contains("signer_expired_total 1"), "{metrics}");
     assert!(
-        metrics.contains("signer_operations_total{operation=\"sign\",outcome=\"expired\"} 1"),
+        metrics.contains(&operations(("sign", "", "", "expired"), 1)),
         "{metrics}"
     );
     drop(stream);
