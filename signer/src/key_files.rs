@@ -1,4 +1,4 @@
-//! Keys and certificates from files, at start only.
+//! Keys and certificates from files, at start and at every reload.
 //!
 //! A file with a secret in it (private key, passphrase, token key) must be readable by its owner alone; one that others
 //! could have read is refused, and there is no switch to have it otherwise.
@@ -44,8 +44,8 @@ pub enum KeyFileFault {
     SerialTaken { path: PathBuf, source: SerialTaken },
 }
 
-/// Everything the configuration names.
-pub(crate) fn load(config: &Config) -> Result<(KeyRing, TokenKey), KeyFileFault> {
+/// Every key and certificate the configuration names.
+pub(crate) fn load(config: &Config) -> Result<KeyRing, KeyFileFault> {
     let mut ring = KeyRing::new(config.revoked.iter().map(|serial| serial.to_ascii_uppercase()));
     for entry in &config.key {
         add_key(&mut ring, entry)?;
@@ -53,7 +53,7 @@ pub(crate) fn load(config: &Config) -> Result<(KeyRing, TokenKey), KeyFileFault>
     for entry in &config.peer {
         add_peer(&mut ring, entry)?;
     }
-    Ok((ring, token_key(&config.tokens.key_file)?))
+    Ok(ring)
 }
 
 fn add_key(ring: &mut KeyRing, entry: &KeyEntry) -> Result<(), KeyFileFault> {
@@ -95,7 +95,7 @@ fn certificate(path: &Path) -> Result<Certificate, KeyFileFault> {
     })
 }
 
-fn token_key(path: &Path) -> Result<TokenKey, KeyFileFault> {
+pub(crate) fn token_key(path: &Path) -> Result<TokenKey, KeyFileFault> {
     let text = read_secret(path)?;
     let digits = std::str::from_utf8(text.trim_ascii()).ok();
     digits
