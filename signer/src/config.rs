@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use operations::config::{ConfigFault, load, resolve};
 use operations::endpoint::Endpoint;
 use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::provider::entry;
+pub(crate) use crate::provider::entry::{KeyEntry, ProviderEntry};
 
 const WORKERS_MAX: usize = 64;
 const QUEUE_LIMIT: usize = 65_536;
@@ -22,6 +26,9 @@ pub struct Config {
     pub queue_max: usize,
     pub operations: Operations,
     pub tokens: Tokens,
+    /// Devices that hold keys.
+    #[serde(default)]
+    pub provider: Vec<ProviderEntry>,
     /// The bank's own keys.
     #[serde(default)]
     pub key: Vec<KeyEntry>,
@@ -44,16 +51,6 @@ pub struct Operations {
 pub struct Tokens {
     /// 64 hexadecimal digits.
     pub key_file: PathBuf,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyEntry {
-    #[serde(rename = "use")]
-    pub usage: KeyUse,
-    pub certificate: PathBuf,
-    pub private_key: PathBuf,
-    pub passphrase_file: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -94,20 +91,20 @@ impl Config {
         let mut config: Self = load(path)?;
         config.check().map_err(|reason| ConfigFault::Refused {
             path: path.to_owned(),
-            reason: reason.to_owned(),
+            reason,
         })?;
         config.resolve_paths(path);
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), &'static str> {
+    fn check(&self) -> Result<(), String> {
         if !(1..=WORKERS_MAX).contains(&self.workers) {
-            return Err("workers must lie in 1..=64");
+            return Err("workers must lie in 1..=64".to_owned());
         }
         if !(1..=QUEUE_LIMIT).contains(&self.queue_max) {
-            return Err("queue_max must lie in 1..=65536");
+            return Err("queue_max must lie in 1..=65536".to_owned());
         }
-        Ok(())
+        entry::check(&self.provider, &self.key)
     }
 
     fn resolve_paths(&mut self, file: &Path) {
@@ -122,14 +119,21 @@ impl Config {
         }
         relative(&mut self.tokens.key_file);
         for key in &mut self.key {
-            relative(&mut key.certificate);
-            relative(&mut key.private_key);
-            relative(&mut key.passphrase_file);
+            key.resolve_paths(file);
+        }
+        for provider in &mut self.provider {
+            provider.resolve_paths(file);
         }
         for peer in &mut self.peer {
             relative(&mut peer.certificate);
         }
     }
+}
+
+/// A secret from the environment, which only this module reads. `None` where there is none, or an empty one.
+pub(crate) fn environment(variable: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let secret = std::env::var_os(variable)?.into_encoded_bytes();
+    (!secret.is_empty()).then(|| Zeroizing::new(secret))
 }
 
 const fn default_workers() -> usize {

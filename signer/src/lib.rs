@@ -7,7 +7,7 @@
 //!
 //! What it never does: parse a message, open a connection, write a file, or put a body, a key or a plaintext into a log.
 //! A library with a thin `main`, so that its tests run the real thing in their own process.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod clock;
 mod config;
@@ -19,6 +19,7 @@ mod key_ring;
 mod metrics;
 mod opening;
 mod process;
+mod provider;
 mod queue;
 mod sealing;
 mod service;

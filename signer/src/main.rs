@@ -42,6 +42,9 @@ fn run(arguments: &Arguments) -> u8 {
         Err(fault @ StartFault::Keys(_)) => return ended(&fault, exit::CONFIGURATION),
     };
     if arguments.check_config {
+        if !process.away().is_empty() {
+            return ended(&Away(process.away().join("; ")), exit::CONFIGURATION);
+        }
         let (keys, peers) = process.key_counts();
         println!("configuration is good: {keys} keys of the bank's, {peers} certificates of others");
         return exit::DONE;
@@ -52,6 +55,11 @@ fn run(arguments: &Arguments) -> u8 {
         Err(fault) => ended(&fault, exit::FAILED),
     }
 }
+
+/// A signer that starts may serve without such keys; a check says that they are missing.
+#[derive(Debug, thiserror::Error)]
+#[error("keys cannot be used: {0}")]
+struct Away(String);
 
 fn serve(process: Process) -> Result<(), ServeFault> {
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -16,8 +16,9 @@ use tonic::service::Routes;
 use crate::clock;
 use crate::config::Config;
 use crate::duties::Duties;
-use crate::key_files::{self, KeyFileFault};
+use crate::key_files::{self, KeyFileFault, Loaded};
 use crate::metrics::Metrics;
+use crate::provider::{self, Providers};
 use crate::queue::Queue;
 use crate::service::Service;
 use crate::workers::{TAKE_MAX, Workers};
@@ -60,6 +61,8 @@ pub struct Process {
     workers: usize,
     queue_max: usize,
     duties: Arc<Duties>,
+    providers: Arc<Providers>,
+    away: Vec<String>,
 }
 
 /// A signer whose operations port listens.
@@ -74,13 +77,20 @@ impl Process {
     /// Self-test first, then every key the configuration names.
     pub fn new(config: &Config) -> Result<Self, StartFault> {
         self_test()?;
-        let (ring, token_key) = key_files::load(config)?;
+        let Loaded {
+            ring,
+            token_key,
+            providers,
+            away,
+        } = key_files::load(config, &Providers::default())?;
         Ok(Self {
             listen: config.listen.clone(),
             operations: config.operations.address,
             workers: config.workers,
             queue_max: config.queue_max,
             duties: Arc::new(Duties::new(ring, token_key)),
+            providers: Arc::new(providers),
+            away,
         })
     }
 
@@ -89,9 +99,16 @@ impl Process {
         self.duties.ring().counts()
     }
 
+    /// Keys that cannot be used because their device is away: each with why. The signer serves without them.
+    pub fn away(&self) -> &[String] {
+        &self.away
+    }
+
     pub async fn bind(self) -> Result<BoundProcess, ServeFault> {
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
+        let providers = Arc::clone(&self.providers);
+        provider::metrics::register(&mut registry, move || Arc::clone(&providers));
         let duties = Arc::clone(&self.duties);
         let port = OperationsPort {
             address: self.operations,
@@ -147,13 +164,11 @@ async fn serve_port(port: BoundPort, stop: Stop) {
 fn log_start(process: &Process) {
     let (keys, peers) = process.key_counts();
     let listen = process.listen.to_string();
-    tracing::info!(
-        listen,
-        workers = process.workers,
-        keys,
-        peers,
-        "signer serves with software keys"
-    );
+    tracing::info!(listen, workers = process.workers, keys, peers, "signer serves");
+    process.providers.log();
+    for reason in &process.away {
+        tracing::error!(reason, "a key's device is away");
+    }
     if let Err(reason) = process.duties.ring().readiness(clock::unix_seconds()) {
         tracing::warn!(reason, "not ready");
     }

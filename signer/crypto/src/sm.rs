@@ -13,7 +13,7 @@ pub(crate) mod signature;
 mod vectors;
 
 /// Bytes of a coordinate, a scalar or an SM3 digest.
-const WORD_BYTES: usize = 32;
+pub(crate) const WORD_BYTES: usize = 32;
 
 /// A coordinate, scalar or digest, big-endian.
 type Word = [u8; WORD_BYTES];

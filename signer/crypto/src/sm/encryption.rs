@@ -11,6 +11,7 @@ use sm2::{AffinePoint, FieldBytes, NonZeroScalar, ProjectivePoint};
 use sm3::{Digest, Sm3};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::arithmetic::Affine;
 use super::der::{Elements, Sequence};
 use super::key::{PublicPoint, SecretScalar};
 use super::{WORD_BYTES, Word};
@@ -64,6 +65,13 @@ pub(super) fn encrypt_with(receiver: &PublicPoint, nonce: &NonZeroScalar, plaint
         .octets(&hash)
         .octets(&masked);
     Some(encoded.finish())
+}
+
+/// x, y, C3 and C2 of a ciphertext whose `C1` is on the curve, for a device to decrypt.
+pub(crate) fn device_parts(ciphertext: &[u8], plaintext_bytes: usize) -> Option<(Word, Word, Word, Vec<u8>)> {
+    let Ciphertext { x, y, hash, masked } = Ciphertext::read(ciphertext, plaintext_bytes)?;
+    Affine::from_coordinates(&x, &y)?;
+    Some((x, y, *hash, masked.to_vec()))
 }
 
 /// A ciphertext taken apart, nothing of it checked but its form.

@@ -44,6 +44,11 @@ impl VerifyingKey {
         }
     }
 
+    /// e = SM3(Z ‖ M) of a message under this key.
+    pub(crate) fn digest(&self, signed: &[u8]) -> Word {
+        digest(&self.identity, signed).into()
+    }
+
     pub(crate) fn verify(&self, signed: &[u8], signature: &[u8]) -> Result<(), SignatureWrong> {
         let (r, s) = read(signature).ok_or(SignatureWrong)?;
         let e = arithmetic::Scalar::from_bytes_reduced(&digest(&self.identity, signed).into());
