@@ -244,7 +244,8 @@ impl<D: Device> Inner<D> {
 
 impl<D: Device> Drop for Pool<D> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        // After a panic there is nothing to wait for, and no second one to cause.
+        let Ok(mut state) = self.0.state.lock() else { return };
         state.close();
         self.0.work.notify_all();
         self.0.leaving.notify_all();

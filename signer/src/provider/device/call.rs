@@ -44,9 +44,12 @@ impl Call {
         self.lock().abandoned
     }
 
-    /// The outcome of the operation at `place`; a second one for the same place is ignored.
+    /// The outcome of the operation at `place`; a second one for the same place is ignored, and one that comes late.
     pub(super) fn finish(&self, place: usize, outcome: Outcome) {
         let mut progress = self.lock();
+        if progress.abandoned {
+            return;
+        }
         if let Some(empty @ None) = progress.outcomes.get_mut(place) {
             *empty = Some(outcome);
             progress.missing -= 1;
