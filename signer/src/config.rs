@@ -1,6 +1,7 @@
 //! The configuration file: what may stand in it, its defaults and its bounds. Paths are relative to the file.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use operations::config::{ConfigFault, load, resolve};
@@ -8,11 +9,16 @@ use operations::endpoint::Endpoint;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::provider::entry;
-pub(crate) use crate::provider::entry::{KeyEntry, ProviderEntry};
+pub(crate) use crate::provider::entry::{self, KeyEntry, ProviderEntry};
+
+pub(crate) use self::tokens::TokenKeySource;
+pub(crate) use self::tokens::{TokenKeyEntry, Tokens};
+
+mod tokens;
 
 const WORKERS_MAX: usize = 64;
 const QUEUE_LIMIT: usize = 65_536;
+const QUEUE_BYTES: RangeInclusive<usize> = 4 << 20..=1 << 30;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,8 +30,15 @@ pub struct Config {
     /// Pieces of work that wait; what comes beyond is answered busy.
     #[serde(default = "default_queue_max")]
     pub queue_max: usize,
+    /// Bytes of work that wait; what comes beyond is answered busy.
+    #[serde(default = "default_queue_bytes_max")]
+    pub queue_bytes_max: usize,
     pub operations: Operations,
+    #[serde(default)]
     pub tokens: Tokens,
+    /// Token keys with the number of their generation.
+    #[serde(default)]
+    pub token_key: Vec<TokenKeyEntry>,
     /// Devices that hold keys.
     #[serde(default)]
     pub provider: Vec<ProviderEntry>,
@@ -38,19 +51,15 @@ pub struct Config {
     /// Serial numbers that are no longer good, whatever their dates.
     #[serde(default)]
     pub revoked: Vec<String>,
+    /// Where this was read from, to be read again.
+    #[serde(skip)]
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Operations {
     pub address: SocketAddr,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tokens {
-    /// 64 hexadecimal digits.
-    pub key_file: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -94,7 +103,31 @@ impl Config {
             reason,
         })?;
         config.resolve_paths(path);
+        path.clone_into(&mut config.file);
         Ok(config)
+    }
+
+    /// What is read at the start only and differs in `later`, by its key in the file.
+    pub(crate) fn restart_settings_changed(&self, later: &Self) -> Vec<&'static str> {
+        let settings = [
+            ("listen", self.listen != later.listen),
+            ("workers", self.workers != later.workers),
+            ("queue_max", self.queue_max != later.queue_max),
+            ("queue_bytes_max", self.queue_bytes_max != later.queue_bytes_max),
+            (
+                "operations.address",
+                self.operations.address != later.operations.address,
+            ),
+        ];
+        settings
+            .into_iter()
+            .filter(|(_, changed)| *changed)
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    pub(crate) fn token_keys(&self) -> Vec<TokenKeySource<'_>> {
+        tokens::sources(&self.tokens, &self.token_key).unwrap_or_default()
     }
 
     fn check(&self) -> Result<(), String> {
@@ -104,6 +137,10 @@ impl Config {
         if !(1..=QUEUE_LIMIT).contains(&self.queue_max) {
             return Err("queue_max must lie in 1..=65536".to_owned());
         }
+        if !QUEUE_BYTES.contains(&self.queue_bytes_max) {
+            return Err("queue_bytes_max must lie in 4194304..=1073741824".to_owned());
+        }
+        tokens::sources(&self.tokens, &self.token_key)?;
         entry::check(&self.provider, &self.key)
     }
 
@@ -117,7 +154,8 @@ impl Config {
                 relative(&mut tls.peer_ca);
             }
         }
-        relative(&mut self.tokens.key_file);
+        let token_keys = self.token_key.iter_mut().map(|entry| &mut entry.key_file);
+        self.tokens.key_file.iter_mut().chain(token_keys).for_each(relative);
         for key in &mut self.key {
             key.resolve_paths(file);
         }
@@ -144,6 +182,10 @@ const fn default_queue_max() -> usize {
     4096
 }
 
+const fn default_queue_bytes_max() -> usize {
+    64 << 20
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,9 +203,16 @@ mod tests {
     #[test]
     fn defaults_and_relative_paths() {
         let config = read(LEAST).unwrap();
-        assert_eq!((config.workers, config.queue_max), (2, 4096));
+        assert_eq!(
+            (config.workers, config.queue_max, config.queue_bytes_max),
+            (2, 4096, 64 << 20)
+        );
         assert!(config.key.is_empty() && config.peer.is_empty() && config.revoked.is_empty());
-        assert!(config.tokens.key_file.is_absolute(), "{:?}", config.tokens.key_file);
+        let token_keys = config.token_keys();
+        assert!(
+            token_keys.len() == 1 && token_keys.iter().all(|key| key.key_file.is_absolute()),
+            "{token_keys:?}"
+        );
         assert!(config.listen.to_string().ends_with("/run/s.sock") && config.listen.to_string() != "unix:run/s.sock");
     }
 
@@ -176,6 +225,11 @@ mod tests {
         }
         check(&format!("workers = 0\n{LEAST}"), "workers must lie in 1..=64");
         check(&format!("queue_max = 0\n{LEAST}"), "queue_max must lie in 1..=65536");
+        check(
+            &format!("queue_bytes_max = 0\n{LEAST}"),
+            "queue_bytes_max must lie in 4194304",
+        );
+        check(&LEAST.replace("key_file", "issue = 1 #"), "there is no token key");
         check(&format!("worker = 2\n{LEAST}"), "unknown field `worker`");
         check(&format!("{LEAST}[[key]]\nuse = \"both\"\n"), "unknown variant `both`");
         check(

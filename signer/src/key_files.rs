@@ -1,4 +1,4 @@
-//! Keys and certificates from files and from the providers of keys, at start only.
+//! Keys and certificates from files and from the providers of keys, at start and at every reload.
 //!
 //! A file with a secret in it (private key, passphrase, token key) must be readable by its owner alone; one that others
 //! could have read is refused, and there is no switch to have it otherwise.
@@ -55,11 +55,10 @@ pub enum KeyFileFault {
     SerialTaken { path: PathBuf, source: SerialTaken },
 }
 
-/// Everything the configuration names.
+/// Every key and certificate the configuration names.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) ring: KeyRing,
-    pub(crate) token_key: TokenKey,
     pub(crate) providers: Providers,
     /// Keys whose device is away: each with why. They are in the ring all the same.
     pub(crate) away: Vec<String>,
@@ -69,7 +68,6 @@ pub(crate) struct Loaded {
 pub(crate) fn load(config: &Config, running: &Providers) -> Result<Loaded, KeyFileFault> {
     let mut loaded = Loaded {
         ring: KeyRing::new(config.revoked.iter().map(|serial| serial.to_ascii_uppercase())),
-        token_key: token_key(&config.tokens.key_file)?,
         providers: Providers::open(&config.provider, running)?,
         away: Vec::new(),
     };
@@ -117,7 +115,7 @@ fn certificate_of(pem: &[u8], path: &Path) -> Result<Certificate, KeyFileFault> 
     })
 }
 
-fn token_key(path: &Path) -> Result<TokenKey, KeyFileFault> {
+pub(crate) fn token_key(path: &Path) -> Result<TokenKey, KeyFileFault> {
     let text = read_secret(path)?;
     let digits = std::str::from_utf8(text.trim_ascii()).ok();
     digits

@@ -3,8 +3,9 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
-use operations::endpoint::{Endpoint, EndpointFault};
+use operations::endpoint::EndpointFault;
 use operations::port::{BoundPort, OperationsPort, PortFault};
 use operations::stop::Stop;
 use prometheus_client::registry::Registry;
@@ -15,13 +16,15 @@ use tonic::service::Routes;
 
 use crate::clock;
 use crate::config::Config;
-use crate::duties::Duties;
-use crate::key_files::{self, KeyFileFault, Loaded};
+use crate::health::HealthBoard;
+use crate::key_set::{CurrentKeys, KeySet, KeySetFault};
 use crate::metrics::Metrics;
 use crate::provider::{self, Providers};
-use crate::queue::Queue;
+use crate::queue::{Queue, QueueLimits};
+use crate::reload::{Reloader, Reloading};
 use crate::service::Service;
-use crate::workers::{TAKE_MAX, Workers};
+use crate::trials::Trials;
+use crate::workers::{Worker, Workers};
 
 /// Why the signer does not start.
 #[derive(Debug, Error)]
@@ -29,7 +32,7 @@ pub enum StartFault {
     #[error("this machine computes wrongly and must not sign")]
     SelfTest(#[from] SelfTestFault),
     #[error(transparent)]
-    Keys(#[from] KeyFileFault),
+    Keys(#[from] KeySetFault),
 }
 
 #[derive(Debug, Error)]
@@ -56,13 +59,9 @@ impl ServeFault {
 /// A signer with its keys, which serves nothing yet.
 #[derive(Debug)]
 pub struct Process {
-    listen: Endpoint,
-    operations: SocketAddr,
-    workers: usize,
-    queue_max: usize,
-    duties: Arc<Duties>,
-    providers: Arc<Providers>,
-    away: Vec<String>,
+    config: Config,
+    keys: Arc<CurrentKeys>,
+    health: Arc<HealthBoard>,
 }
 
 /// A signer whose operations port listens.
@@ -71,58 +70,68 @@ pub struct BoundProcess {
     process: Process,
     port: BoundPort,
     metrics: Metrics,
+    reloader: Reloader,
 }
 
 impl Process {
     /// Self-test first, then every key the configuration names.
     pub fn new(config: &Config) -> Result<Self, StartFault> {
         self_test()?;
-        let Loaded {
-            ring,
-            token_key,
-            providers,
-            away,
-        } = key_files::load(config, &Providers::default())?;
+        let keys = KeySet::load(config, 1, &Providers::default())?;
         Ok(Self {
-            listen: config.listen.clone(),
-            operations: config.operations.address,
-            workers: config.workers,
-            queue_max: config.queue_max,
-            duties: Arc::new(Duties::new(ring, token_key)),
-            providers: Arc::new(providers),
-            away,
+            config: config.clone(),
+            keys: Arc::new(CurrentKeys::new(keys)),
+            health: Arc::default(),
         })
     }
 
     /// Keys of the bank's and certificates of others that are loaded.
     pub fn key_counts(&self) -> (usize, usize) {
-        self.duties.ring().counts()
+        self.keys.now().ring.counts()
+    }
+
+    /// Says in the log what holds the keys; loudly, if it is nothing but this process.
+    pub fn log_providers(&self) {
+        self.keys.now().log_providers();
     }
 
     /// Keys that cannot be used because their device is away: each with why. The signer serves without them.
-    pub fn away(&self) -> &[String] {
-        &self.away
+    pub fn away(&self) -> Vec<String> {
+        self.keys.now().away.clone()
     }
 
     pub async fn bind(self) -> Result<BoundProcess, ServeFault> {
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
-        let providers = Arc::clone(&self.providers);
-        provider::metrics::register(&mut registry, move || Arc::clone(&providers));
-        let duties = Arc::clone(&self.duties);
+        metrics.keys(&self.keys.now(), None, clock::unix_seconds());
+        let keys = Arc::clone(&self.keys);
+        provider::metrics::register(&mut registry, move || keys.now());
+        let (keys, health) = (Arc::clone(&self.keys), Arc::clone(&self.health));
         let port = OperationsPort {
-            address: self.operations,
+            address: self.config.operations.address,
             process: "signer",
             version: env!("CARGO_PKG_VERSION"),
             registry: Arc::new(registry),
-            ready: Arc::new(move || duties.ring().readiness(clock::unix_seconds())),
+            ready: Arc::new(move || readiness(&keys.now(), &health)),
+        };
+        let reloading = Reloading {
+            started_with: self.config.clone(),
+            keys: Arc::clone(&self.keys),
+            metrics: metrics.clone(),
         };
         Ok(BoundProcess {
             port: port.bind().await?,
+            reloader: Reloader::start(reloading).map_err(ServeFault::Threads)?,
             process: self,
             metrics,
         })
     }
+}
+
+/// Keys that are current, and were seen to work lately.
+fn readiness(keys: &KeySet, health: &HealthBoard) -> Result<(), String> {
+    keys.ring.readiness(clock::unix_seconds())?;
+    health.readiness(&keys.ring, Instant::now())
 }
 
 impl BoundProcess {
@@ -130,26 +139,56 @@ impl BoundProcess {
         self.port.address()
     }
 
+    /// Reads keys, certificates, revocations and token keys anew.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
+    }
+
     /// Serves until the stop is requested and everything read by then is answered.
     pub async fn serve(self, stop: Stop) -> Result<(), ServeFault> {
-        let Self { process, port, metrics } = self;
-        let queue = Arc::new(Queue::new(process.queue_max, process.workers, TAKE_MAX));
-        let workers =
-            Workers::start(process.workers, &queue, &process.duties, &metrics).map_err(ServeFault::Threads)?;
+        let Self {
+            process, port, metrics, ..
+        } = self;
+        let Process { config, keys, health } = process;
+        let queue = Arc::new(Queue::new(QueueLimits {
+            items_max: config.queue_max,
+            bytes_max: config.queue_bytes_max,
+            takers: config.workers,
+        }));
+        let worker = Worker {
+            queue: Arc::clone(&queue),
+            keys: Arc::clone(&keys),
+            health: Arc::clone(&health),
+            metrics: metrics.clone(),
+        };
+        let last = Arc::clone(&keys);
+        let workers = Workers::start(config.workers, &worker).map_err(ServeFault::Threads)?;
+        let trials = Trials {
+            queue: Arc::clone(&queue),
+            keys: Arc::clone(&keys),
+            board: health,
+        };
         let service = Service {
             queue: Arc::clone(&queue),
+            trials: trials.clone(),
             metrics,
             stop: stop.clone(),
         };
         let routes = wire::signer_server::SignerServer::new(service)
             .max_decoding_message_size(limits::BATCH_BYTES_MAX)
             .max_encoding_message_size(limits::BATCH_BYTES_MAX);
+        let repeated = tokio::spawn(trials.repeat(stop.clone()));
         let operations_port = tokio::spawn(serve_port(port, stop.clone()));
-        log_start(&process);
-        let served = process.listen.serve(Routes::new(routes), stop).await;
+        log_start(&config, &keys.now());
+        let served = config.listen.serve(Routes::new(routes), stop).await;
         queue.close();
-        let _joined = tokio::task::spawn_blocking(move || workers.join()).await;
+        let _joined = tokio::task::spawn_blocking(move || {
+            workers.join();
+            last.now().providers.close();
+        })
+        .await;
         operations_port.abort();
+        repeated.abort();
         Ok(served?)
     }
 }
@@ -161,15 +200,13 @@ async fn serve_port(port: BoundPort, stop: Stop) {
     }
 }
 
-fn log_start(process: &Process) {
-    let (keys, peers) = process.key_counts();
-    let listen = process.listen.to_string();
-    tracing::info!(listen, workers = process.workers, keys, peers, "signer serves");
-    process.providers.log();
-    for reason in &process.away {
-        tracing::error!(reason, "a key's device is away");
-    }
-    if let Err(reason) = process.duties.ring().readiness(clock::unix_seconds()) {
+fn log_start(config: &Config, keys: &KeySet) {
+    let (own, peers) = keys.ring.counts();
+    let (listen, workers) = (config.listen.to_string(), config.workers);
+    let token_generation = keys.tokens.issued.generation.0;
+    tracing::info!(listen, workers, keys = own, peers, token_generation, "signer serves");
+    keys.log_providers();
+    if let Err(reason) = keys.ring.readiness(clock::unix_seconds()) {
         tracing::warn!(reason, "not ready");
     }
 }

@@ -145,6 +145,16 @@ impl Providers {
         pools.map(|(_, pool)| pool.state()).collect()
     }
 
+    /// Ends all sessions. For the end of the process: libraries do not like to be left in the middle of a call.
+    pub(crate) fn close(&self) {
+        for (_, pool) in self.pools.values() {
+            match pool {
+                AnyPool::Pkcs11(pool) => pool.close(),
+                AnyPool::Sdf(pool) => pool.close(),
+            }
+        }
+    }
+
     /// Keys held by each provider: name, kind, count.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (&str, &'static str, usize)> {
         let keys = self.keys.iter();

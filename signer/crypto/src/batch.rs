@@ -1,7 +1,9 @@
 //! Many operations at once, which is where the lanes of the processor pay. Every item has its own outcome: what is wrong
-//! with one never touches another, and a batch of one is an ordinary call.
+//! with one never touches another, and a batch of one is an ordinary call. What a private key does to many stands with it.
 
-use crate::{Certificate, CryptoFault, DoesNotOpen, FieldKey, PrivateKey, SignatureWrong};
+use crate::certificate::PublicKey;
+use crate::sm::signature::{Signed, VerifyingKey};
+use crate::{Certificate, CryptoFault, FieldKey, SignatureWrong};
 
 /// A signature to verify: whether `signature` is one of exactly `signed` by the certificate's key. Stranger's input.
 #[derive(Debug, Clone, Copy)]
@@ -20,9 +22,22 @@ pub struct Sealing<'a> {
 
 /// Verdicts in the order of the items, of either suite and of any keys.
 pub fn verify_all(items: &[Verification<'_>]) -> Vec<Result<(), SignatureWrong>> {
-    let verdicts = items
-        .iter()
-        .map(|item| item.certificate.verify(item.signed, item.signature));
+    let of_sm = items.iter().filter_map(|item| match item.certificate.key() {
+        PublicKey::Rsa(_) => None,
+        PublicKey::Sm { verifying: key, .. } => Some(Signed {
+            key,
+            bytes: item.signed,
+            signature: item.signature,
+        }),
+    });
+    let mut of_sm = VerifyingKey::verify_all(&of_sm.collect::<Vec<_>>()).into_iter();
+    let verdicts = items.iter().map(|item| match item.certificate.key() {
+        PublicKey::Rsa(_) => item.certificate.verify(item.signed, item.signature),
+        PublicKey::Sm { .. } => {
+            let holds = of_sm.next().expect("there is a verdict for every item of the suite");
+            if holds { Ok(()) } else { Err(SignatureWrong) }
+        }
+    });
     verdicts.collect()
 }
 
@@ -30,16 +45,4 @@ pub fn verify_all(items: &[Verification<'_>]) -> Vec<Result<(), SignatureWrong>>
 pub fn seal_all(items: &[Sealing<'_>]) -> Vec<Result<Vec<u8>, CryptoFault>> {
     let envelopes = items.iter().map(|item| item.certificate.seal_envelope(item.field_key));
     envelopes.collect()
-}
-
-impl PrivateKey {
-    /// Signatures in the order of the messages.
-    pub fn sign_all(&self, signed: &[&[u8]]) -> Vec<Result<Vec<u8>, CryptoFault>> {
-        signed.iter().map(|signed| self.sign(signed)).collect()
-    }
-
-    /// Field keys in the order of the envelopes. Stranger's input.
-    pub fn open_envelopes(&self, sealed: &[&[u8]]) -> Vec<Result<FieldKey, DoesNotOpen>> {
-        sealed.iter().map(|sealed| self.open_envelope(sealed)).collect()
-    }
 }

@@ -9,9 +9,7 @@
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
 use openssl::pkey::{PKeyRef, Public};
-use sm3::Sm3;
 use zeroize::Zeroizing;
 
 use crate::certificate::PublicKey;
@@ -20,6 +18,7 @@ use crate::sm::der::Sequence;
 use crate::sm::encryption::device_parts;
 use crate::sm::key::PublicPoint;
 use crate::sm::signature::VerifyingKey;
+use crate::sm3::Hmac;
 use crate::{Certificate, CryptoFault, DoesNotOpen, FieldKey, SignatureWrong, Suite, envelope, rsa};
 
 /// The public half of a key that lies in a device, by suite.
@@ -133,14 +132,13 @@ impl fmt::Debug for RsaHalf<'_> {
 
 /// The secret that the stand-in keys of RSA envelopes come from (see the module `rsa`): a key in a device cannot lend
 /// its own bytes for it, so each process draws one.
-pub struct StandIns(Hmac<Sm3>);
+pub struct StandIns(Hmac);
 
 impl StandIns {
     pub fn generate() -> Result<Self, CryptoFault> {
         let mut secret = Zeroizing::new([0; 32]);
         getrandom::fill(secret.as_mut_slice()).map_err(CryptoFault::Randomness)?;
-        let mac = Hmac::<Sm3>::new_from_slice(secret.as_slice()).expect("HMAC takes a key of any length");
-        Ok(Self(mac))
+        Ok(Self(Hmac::new(secret.as_slice())))
     }
 
     /// The field key in the bare RSA decryption `padded` of `sealed`, or a stand-in that opens nothing. Without a
@@ -166,10 +164,8 @@ impl StandIns {
         rsa::unwrap(&padded, &self.stand_in(sealed))
     }
 
-    fn stand_in(&self, sealed: &[u8]) -> [u8; Suite::Rsa.field_key_bytes()] {
-        let mut mac = self.0.clone();
-        mac.update(sealed);
-        mac.finalize().into_bytes().into()
+    fn stand_in(&self, sealed: &[u8]) -> Zeroizing<[u8; Suite::Rsa.field_key_bytes()]> {
+        Zeroizing::new(self.0.mac(&[sealed]))
     }
 }
 

@@ -17,12 +17,15 @@ mod envelope;
 mod fault;
 mod field;
 mod hexadecimal;
+#[cfg(any(test, feature = "inside"))]
+pub mod inside;
 mod padding;
 mod private_key;
 mod rsa;
 mod secret;
 mod self_test;
 mod sm;
+mod sm3;
 mod suite;
 mod token;
 
@@ -33,5 +36,6 @@ pub use field::FieldKey;
 pub use private_key::{KeyFault, PrivateKey};
 pub use secret::{Passphrase, Plaintext};
 pub use self_test::{SelfTestFault, self_test};
+pub use sm::signature::TableUse;
 pub use suite::{FieldKind, Suite};
 pub use token::TokenKey;

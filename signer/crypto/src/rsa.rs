@@ -7,7 +7,6 @@
 //! duration are the same whatever was wrong. Only a ciphertext of the wrong length, or not below the modulus, is
 //! refused at once: both are visible to everybody.
 
-use hmac::{Hmac, KeyInit, Mac};
 use openssl::encrypt::Encrypter;
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
@@ -15,10 +14,10 @@ use openssl::pkey::{Id, PKey, PKeyRef, Private, Public};
 use openssl::pkey_ctx::PkeyCtx;
 use openssl::rsa::Padding;
 use openssl::sign::{Signer, Verifier};
-use sm2::elliptic_curve::subtle::{ConditionallySelectable, ConstantTimeEq};
-use sm3::Sm3;
+use subtle::{ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
 
+use crate::sm3::Hmac;
 use crate::{CryptoFault, DoesNotOpen, FieldKey, SignatureWrong, Suite, envelope};
 
 /// Bits of modulus that are accepted: the profile's least, and a bound on what one operation may cost.
@@ -26,8 +25,14 @@ pub(crate) const MODULUS_BITS: std::ops::RangeInclusive<u32> = 2048..=4096;
 
 const KEY_BYTES: usize = Suite::Rsa.field_key_bytes();
 
+/// Bits of public exponent that are accepted: 3 and above, since under 1 every number is its own signature; and a bound
+/// on what one verification may cost.
+const EXPONENT_BITS: std::ops::RangeInclusive<i32> = 2..=32;
+
 pub(crate) fn acceptable<T: openssl::pkey::HasPublic>(key: &PKeyRef<T>) -> bool {
-    key.id() == Id::RSA && MODULUS_BITS.contains(&key.bits())
+    let Ok(rsa) = key.rsa() else { return false };
+    let odd = rsa.n().is_bit_set(0) && rsa.e().is_bit_set(0);
+    key.id() == Id::RSA && odd && MODULUS_BITS.contains(&key.bits()) && EXPONENT_BITS.contains(&rsa.e().num_bits())
 }
 
 pub(crate) fn verify(key: &PKeyRef<Public>, signed: &[u8], signature: &[u8]) -> Result<(), SignatureWrong> {
@@ -53,13 +58,13 @@ pub(crate) fn seal_envelope(key: &PKeyRef<Public>, field_key: &FieldKey) -> Resu
 /// A private key of the bank with the secret that its stand-in keys come from.
 pub(crate) struct RsaPrivateKey {
     key: PKey<Private>,
-    stand_ins: Hmac<Sm3>,
+    stand_ins: Hmac,
 }
 
 impl RsaPrivateKey {
     pub(crate) fn new(key: PKey<Private>) -> Result<Self, CryptoFault> {
         let der = Zeroizing::new(key.private_key_to_pkcs8().map_err(CryptoFault::OpenSsl)?);
-        let stand_ins = Hmac::<Sm3>::new_from_slice(&der).expect("HMAC takes a key of any length");
+        let stand_ins = Hmac::new(&der);
         Ok(Self { key, stand_ins })
     }
 
@@ -78,9 +83,8 @@ impl RsaPrivateKey {
             return Err(DoesNotOpen);
         }
         let padded = self.decrypt_raw(sealed).map_err(|_| DoesNotOpen)?;
-        let mut stand_in = self.stand_ins.clone();
-        stand_in.update(sealed);
-        unwrap(&padded, &stand_in.finalize().into_bytes().into())
+        let stand_in = Zeroizing::new(self.stand_ins.mac(&[sealed]));
+        unwrap(&padded, &stand_in)
     }
 
     /// The bare RSA operation (OpenSSL blinds it): as many bytes as the modulus has.

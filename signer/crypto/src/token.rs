@@ -5,14 +5,12 @@
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
-use sm3::Sm3;
-
+use crate::sm3::Hmac;
 use crate::{FieldKind, hexadecimal};
 
 /// The key of all tokens. Holds the keyed state of the hash, which wipes itself.
 #[derive(Clone)]
-pub struct TokenKey(Hmac<Sm3>);
+pub struct TokenKey(Hmac);
 
 impl TokenKey {
     pub const BYTES: usize = 32;
@@ -23,15 +21,20 @@ impl TokenKey {
         if key.len() != Self::BYTES {
             return None;
         }
-        Hmac::new_from_slice(&key).ok().map(Self)
+        Some(Self(Hmac::new(&key)))
     }
 
     pub fn token(&self, kind: FieldKind, plaintext: &[u8]) -> [u8; 32] {
-        let mut mac = self.0.clone();
-        mac.update(kind.label().as_bytes());
-        mac.update(&[0]);
-        mac.update(plaintext);
-        mac.finalize().into_bytes().into()
+        self.0.mac(&[kind.label().as_bytes(), &[0], plaintext])
+    }
+
+    /// Tokens in the order of the plaintexts; in lanes where the processor has them.
+    pub fn tokens(&self, plaintexts: &[(FieldKind, &[u8])]) -> Vec<[u8; 32]> {
+        let messages: Vec<[&[u8]; 3]> = plaintexts
+            .iter()
+            .map(|(kind, plaintext)| [kind.label().as_bytes(), &[0], plaintext])
+            .collect();
+        self.0.mac_all(&messages)
     }
 }
 

@@ -150,8 +150,33 @@ fn judge(opened: Result<FieldKey, EnvelopeFailure>, sealed: &FieldKey) -> Outcom
     }
 }
 
-fn open(entries: &[ProviderEntry]) -> Providers {
-    Providers::open(entries, &Providers::default()).unwrap()
+/// Providers whose sessions are closed at the end of a test: a process that ends in a library's call ends badly.
+struct Opened(Providers);
+
+impl std::ops::Deref for Opened {
+    type Target = Providers;
+
+    fn deref(&self) -> &Providers {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Opened {
+    fn deref_mut(&mut self) -> &mut Providers {
+        &mut self.0
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.0.close();
+        }
+    }
+}
+
+fn open(entries: &[ProviderEntry]) -> Opened {
+    Opened(Providers::open(entries, &Providers::default()).unwrap())
 }
 
 fn take(providers: &mut Providers, entry: &KeyEntry) -> Taken {

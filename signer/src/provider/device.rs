@@ -216,6 +216,24 @@ impl<D: Device> Pool<D> {
         waited.outcomes
     }
 
+    /// Ends the sessions, and waits until those that are not stuck are closed.
+    pub(crate) fn close(&self) {
+        let mut state = self.0.lock();
+        state.close();
+        self.0.work.notify_all();
+        self.0.leaving.notify_all();
+        let waited = self.0.leaving.wait_timeout_while(state, LEAVING_LIMIT, |state| {
+            let census = state.census();
+            census.all > census.stuck
+        });
+        if waited.is_ok_and(|(_, waited)| waited.timed_out()) {
+            tracing::warn!(
+                provider = self.0.options.name,
+                "session threads are left behind in a call"
+            );
+        }
+    }
+
     /// Whether a secret was refused, so that this pool will never work again.
     pub(crate) fn is_refused(&self) -> bool {
         self.0.lock().refused.is_some()
@@ -242,23 +260,14 @@ impl<D: Device> Inner<D> {
     }
 }
 
+/// Asks the threads to leave and does not wait for them: the last owner may be a worker in the middle of its work.
 impl<D: Device> Drop for Pool<D> {
     fn drop(&mut self) {
-        // After a panic there is nothing to wait for, and no second one to cause.
-        let Ok(mut state) = self.0.state.lock() else { return };
-        state.close();
+        if let Ok(mut state) = self.0.state.lock() {
+            state.close();
+        }
         self.0.work.notify_all();
         self.0.leaving.notify_all();
-        let waited = self.0.leaving.wait_timeout_while(state, LEAVING_LIMIT, |state| {
-            let census = state.census();
-            census.all > census.stuck
-        });
-        if waited.is_ok_and(|(_, waited)| waited.timed_out()) {
-            tracing::warn!(
-                provider = self.0.options.name,
-                "session threads are left behind in a call"
-            );
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::Providers;
+use crate::key_set::KeySet;
 
 /// One device provider at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +44,12 @@ pub(crate) struct Counters {
     pub(crate) stalled: u64,
 }
 
-/// Registers the metrics of whichever providers are in use when somebody asks.
-pub(crate) fn register(registry: &mut Registry, in_use: impl Fn() -> Arc<Providers> + Send + Sync + 'static) {
+/// Registers the metrics of the providers of whichever keys are in use when somebody asks.
+pub(crate) fn register(registry: &mut Registry, in_use: impl Fn() -> Arc<KeySet> + Send + Sync + 'static) {
     registry.register_collector(Box::new(InUse(Box::new(in_use))));
 }
 
-struct InUse(Box<dyn Fn() -> Arc<Providers> + Send + Sync>);
+struct InUse(Box<dyn Fn() -> Arc<KeySet> + Send + Sync>);
 
 impl fmt::Debug for InUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,7 +104,8 @@ const GAUGES: [Reading<usize>; 4] = [
 
 impl Collector for InUse {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let providers = (self.0)();
+        let keys = (self.0)();
+        let providers = &keys.providers;
         let states = providers.states();
         let labels = |state: &ProviderState| Labels {
             provider: state.name.clone(),

@@ -5,6 +5,7 @@ mod command_line;
 mod keys;
 mod making;
 mod opening;
+mod reloading;
 mod running;
 mod sealing;
 mod signing;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use operations::endpoint::Endpoint;
 use operations::stop::{Stop, StopSwitch};
-use signer::{Config, Process, ServeFault};
+use signer::{Config, Process, Reloader, ServeFault};
 use signer_crypto::{Suite, TokenKey};
 use signer_protocol::SignerClient;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -109,6 +109,12 @@ impl Written {
         std::fs::write(&config, text).unwrap();
         Self { directory, config }
     }
+
+    /// Changes the text of the configuration.
+    pub(crate) fn change(&self, change: impl FnOnce(String) -> String) {
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        std::fs::write(&self.config, change(text)).unwrap();
+    }
 }
 
 pub(crate) struct Running {
@@ -116,9 +122,10 @@ pub(crate) struct Running {
     pub(crate) endpoint: Endpoint,
     pub(crate) keys: &'static Keys,
     pub(crate) operations: SocketAddr,
+    pub(crate) reloader: Reloader,
+    pub(crate) written: Written,
     switch: StopSwitch,
     serving: JoinHandle<Result<(), ServeFault>>,
-    written: Written,
 }
 
 impl Running {
@@ -128,12 +135,16 @@ impl Running {
 
     /// `head` are further lines for the head of the configuration.
     pub(crate) async fn start_with(head: &str) -> Self {
+        Self::start_from(Written::new(head)).await
+    }
+
+    pub(crate) async fn start_from(written: Written) -> Self {
         let keys = Keys::of_all_tests();
-        let written = Written::new(head);
         let config = Config::load(&written.config).unwrap();
         let endpoint = config.listen.clone();
         let bound = Process::new(&config).unwrap().bind().await.unwrap();
         let operations = bound.operations_address().unwrap();
+        let reloader = bound.reloader();
         let (switch, stop) = Stop::by_hand();
         let serving = tokio::spawn(bound.serve(stop));
         let client = SignerClient::connect(&endpoint).unwrap();
@@ -142,9 +153,10 @@ impl Running {
             endpoint,
             keys,
             operations,
+            reloader,
+            written,
             switch,
             serving,
-            written,
         };
         running.wait_until_it_answers().await;
         running
@@ -173,6 +185,14 @@ impl Running {
     pub(crate) async fn ask(&self, path: &str) -> String {
         ask(self.operations, path).await
     }
+}
+
+/// The line of the metrics that counts operations with these labels: operation, serial, institution, outcome.
+pub(crate) fn operations((operation, serial, institution, outcome): (&str, &str, &str, &str), count: u64) -> String {
+    format!(
+        "signer_operations_total{{operation=\"{operation}\",serial=\"{serial}\",institution=\"{institution}\",\
+         outcome=\"{outcome}\"}} {count}"
+    )
 }
 
 /// What an operations port answers to a GET of `path`.

@@ -13,6 +13,15 @@ use signer_crypto::{Certificate, Passphrase, PrivateKey, Suite};
 
 pub(crate) const PASSPHRASE: &[u8] = b"made in a test";
 
+/// What a random run starts from: `SEED` of the environment, or another each time. Printed, which shows when a test
+/// fails.
+pub(crate) fn seed() -> u64 {
+    let given = std::env::var("SEED").ok();
+    let seed = given.map_or_else(rand::random, |text| text.parse().expect("SEED is a number"));
+    println!("SEED={seed}");
+    seed
+}
+
 /// A private key of the bank with its certificate, and the same key for OpenSSL.
 pub(crate) struct Pair {
     pub(crate) certificate: Certificate,

@@ -3,11 +3,17 @@
 
 mod certificates;
 mod field_keys;
+mod forms;
+mod fuzz_corpus;
 mod laws;
 mod made;
+mod malformed_certificates;
 mod malformed_envelopes;
 mod malformed_signatures;
 mod openssl_sm2;
+mod oracles;
+mod random_envelopes;
+mod random_signatures;
 mod rsa_envelopes;
-mod sm_crypto_crate;
 mod tokens;
+mod user_ids;

@@ -1,197 +1,285 @@
-//! Malformed SM2 signatures, as tables: each must be refused, without a panic.
+//! Malformed SM2 signatures, as tables: each gives the one error, without a panic, alone and in every place of a batch
+//! among good ones, whose verdicts stay.
 
-use signer_crypto::Suite;
+use std::sync::LazyLock;
 
-use crate::made::pair;
+use signer_crypto::{Certificate, SignatureWrong, Suite, Verification, verify_all};
+
+use crate::forms::{
+    Case, contents, each_bit_turned, head_deviations, integer, integer_deviations, minus, order, plain_fillings, plus,
+    sequence, word,
+};
+use crate::made::{Pair, pair, sm_key};
 
 const SIGNED: &[u8] = b"message";
-/// The order of the group, big-endian.
-const ORDER: &str = "fffffffeffffffffffffffffffffffff7203df6b21c6052b53bbf40939d54123";
+/// One more than the lanes of the processor.
+const BATCH: usize = 9;
 
-fn order() -> Vec<u8> {
-    hex::decode(ORDER).unwrap()
+/// A signature that holds, of a message of its own.
+struct Neighbour {
+    certificate: &'static Certificate,
+    signed: Vec<u8>,
+    signature: Vec<u8>,
 }
 
-fn minus(a: &[u8], b: &[u8]) -> Vec<u8> {
-    let number = |bytes: &[u8]| openssl::bn::BigNum::from_slice(bytes).unwrap();
-    (&number(a) - &number(b)).to_vec_padded(32).unwrap()
-}
-
-/// A DER element of short or long form, as wanted.
-fn element(tag: u8, content: &[u8]) -> Vec<u8> {
-    let len = u8::try_from(content.len()).unwrap();
-    let head = if len < 0x80 {
-        vec![tag, len]
-    } else {
-        vec![tag, 0x81, len]
-    };
-    [head, content.to_vec()].concat()
-}
-
-/// A DER integer with the sign byte where it is needed and no byte else.
-fn integer(word: &[u8]) -> Vec<u8> {
-    let magnitude: Vec<u8> = word.iter().copied().skip_while(|byte| *byte == 0).collect();
-    match magnitude.first() {
-        None => element(0x02, &[0]),
-        Some(0x80..) => element(0x02, &[&[0], magnitude.as_slice()].concat()),
-        Some(_) => element(0x02, &magnitude),
+impl Neighbour {
+    fn verification(&self) -> Verification<'_> {
+        Verification {
+            certificate: self.certificate,
+            signed: &self.signed,
+            signature: &self.signature,
+        }
     }
 }
 
-fn sequence(elements: &[Vec<u8>]) -> Vec<u8> {
-    element(0x30, &elements.concat())
+/// By three keys and of both suites.
+static NEIGHBOURS: LazyLock<Vec<Neighbour>> = LazyLock::new(|| {
+    let another: &'static Pair = Box::leak(Box::new(Pair::new(sm_key())));
+    let pairs = [pair(Suite::Sm), another, pair(Suite::Sm), pair(Suite::Rsa)];
+    let made = pairs.into_iter().cycle().take(BATCH).enumerate().map(|(at, by)| {
+        let signed = vec![0x5A; at * 40];
+        Neighbour {
+            certificate: &by.certificate,
+            signature: by.private.sign(&signed).unwrap(),
+            signed,
+        }
+    });
+    made.collect()
+});
+
+/// The verdict on `signature` of `SIGNED`, alone and at `places` of a batch.
+#[track_caller]
+fn check_at(
+    places: impl IntoIterator<Item = usize>,
+    what: &str,
+    signature: &[u8],
+    expected: Result<(), SignatureWrong>,
+) {
+    let certificate = &pair(Suite::Sm).certificate;
+    let shown = hex::encode(&signature[..signature.len().min(100)]);
+    assert_eq!(certificate.verify(SIGNED, signature), expected, "{what}: {shown}");
+    for place in places {
+        let mut items: Vec<_> = NEIGHBOURS.iter().map(Neighbour::verification).collect();
+        items[place] = Verification {
+            certificate,
+            signed: SIGNED,
+            signature,
+        };
+        let mut verdicts = vec![Ok(()); BATCH];
+        verdicts[place] = expected;
+        assert_eq!(verify_all(&items), verdicts, "{what}, at {place} of a batch: {shown}");
+    }
+}
+
+#[track_caller]
+fn check(what: &str, signature: &[u8], expected: Result<(), SignatureWrong>) {
+    check_at(0..BATCH, what, signature, expected);
+}
+
+#[track_caller]
+fn all_wrong(cases: Vec<Case>) {
+    for (what, signature) in cases {
+        check(&what, &signature, Err(SignatureWrong));
+    }
 }
 
 /// r and s of a good signature of `SIGNED`.
 fn good() -> (Vec<u8>, Vec<u8>) {
     let der = pair(Suite::Sm).private.sign(SIGNED).unwrap();
-    let r_len = usize::from(der[3]);
-    let word = |bytes: &[u8]| {
-        let magnitude: Vec<u8> = bytes.iter().copied().skip_while(|byte| *byte == 0).collect();
-        [vec![0; 32 - magnitude.len()], magnitude].concat()
-    };
-    (word(&der[4..4 + r_len]), word(&der[6 + r_len..]))
+    let [r, s] = contents(&der).try_into().unwrap();
+    (word(&r), word(&s))
 }
 
-#[track_caller]
-fn check_signature(what: &str, signature: &[u8], expected: bool) {
-    let verdict = pair(Suite::Sm).certificate.verify(SIGNED, signature).is_ok();
-    assert_eq!(verdict, expected, "{what}: {}", hex::encode(signature));
+fn good_der() -> Vec<u8> {
+    let (r, s) = good();
+    sequence(&[integer(&r), integer(&s)])
 }
 
 #[test]
-fn signature_values() {
+fn both_forms_hold() {
     let (r, s) = good();
-    let zero = vec![0; 32];
+    check("raw", &[r, s].concat(), Ok(()));
+    check("DER", &good_der(), Ok(()));
+}
+
+#[test]
+fn values() {
+    let (r, s) = good();
+    let (zero, one, ff) = (vec![0; 32], word(&[1]), vec![0xFF; 32]);
+    let last = minus(&order(), &one);
+    let rotated = [s[1..].to_vec(), vec![s[0]]].concat();
     let cases = [
-        ("as made", r.clone(), s.clone(), true),
-        ("swapped", s.clone(), r.clone(), false),
-        ("r = 0", zero.clone(), s.clone(), false),
-        ("s = 0", r.clone(), zero.clone(), false),
-        ("both 0", zero.clone(), zero.clone(), false),
-        ("r = n", order(), s.clone(), false),
-        ("s = n", r.clone(), order(), false),
-        ("r + s = n", r.clone(), minus(&order(), &r), false),
-        ("s = n - s", r.clone(), minus(&order(), &s), false),
-        ("r = n - r", minus(&order(), &r), s.clone(), false),
-        ("all ff", vec![0xFF; 32], vec![0xFF; 32], false),
-        ("r all ff", vec![0xFF; 32], s.clone(), false),
-        ("s of another", r.clone(), [s[1..].to_vec(), vec![s[0]]].concat(), false),
+        ("swapped", s.clone(), r.clone()),
+        ("r = 0", zero.clone(), s.clone()),
+        ("s = 0", r.clone(), zero.clone()),
+        ("both 0", zero.clone(), zero.clone()),
+        ("r = 1", one.clone(), s.clone()),
+        ("s = 1", r.clone(), one.clone()),
+        ("both 1", one.clone(), one.clone()),
+        ("r = n - 1", last.clone(), s.clone()),
+        ("s = n - 1", r.clone(), last.clone()),
+        ("1 and n - 1", one, last),
+        ("r = n", order(), s.clone()),
+        ("s = n", r.clone(), order()),
+        ("both n", order(), order()),
+        ("r + s = n", r.clone(), minus(&order(), &r)),
+        ("n - s and s", minus(&order(), &s), s.clone()),
+        ("s = n - s", r.clone(), minus(&order(), &s)),
+        ("r = n - r", minus(&order(), &r), s.clone()),
+        ("both negated", minus(&order(), &r), minus(&order(), &s)),
+        ("all ff", ff.clone(), ff.clone()),
+        ("r all ff", ff.clone(), s.clone()),
+        ("s all ff", r.clone(), ff),
+        ("r twice", r.clone(), r.clone()),
+        ("s twice", s.clone(), s.clone()),
+        ("s rotated", r.clone(), rotated),
     ];
-    for (what, r, s, expected) in cases {
-        check_signature(&format!("{what}, raw"), &[r.clone(), s.clone()].concat(), expected);
-        check_signature(
-            &format!("{what}, DER"),
-            &sequence(&[integer(&r), integer(&s)]),
-            expected,
-        );
+    for (what, r, s) in cases {
+        check(what, &[r.clone(), s.clone()].concat(), Err(SignatureWrong));
+        check(what, &sequence(&[integer(&r), integer(&s)]), Err(SignatureWrong));
     }
 }
 
 #[test]
-fn signature_values_beyond_the_order() {
+fn values_beyond_the_order() {
     let (r, s) = good();
-    let number = |bytes: &[u8]| openssl::bn::BigNum::from_slice(bytes).unwrap();
-    for (r_more, s_more) in [(true, false), (false, true), (true, true)] {
-        let more = |word: &[u8], add: bool| {
-            if add {
-                (&number(word) + &number(&order())).to_vec()
-            } else {
-                word.to_vec()
-            }
-        };
-        let (r, s) = (more(&r, r_more), more(&s, s_more));
-        check_signature("plus n, DER", &sequence(&[integer(&r), integer(&s)]), false);
-        check_signature("plus n, raw", &[r, s].concat(), false);
+    let cases = [
+        ("r + n", plus(&r, &order()), s.clone()),
+        ("s + n", r.clone(), plus(&s, &order())),
+        ("both + n", plus(&r, &order()), plus(&s, &order())),
+    ];
+    for (what, r, s) in cases {
+        check(what, &sequence(&[integer(&r), integer(&s)]), Err(SignatureWrong));
+        // 33 bytes and what is left of 33 bytes
+        check(what, &[r.clone(), s.clone()].concat(), Err(SignatureWrong));
+        let low = |word: &[u8]| word[word.len() - 32..].to_vec();
+        check(what, &[low(&r), low(&s)].concat(), Err(SignatureWrong));
     }
 }
 
 #[test]
-fn signature_lengths() {
+fn lengths() {
     let (r, s) = good();
-    let raw = [r.clone(), s.clone()].concat();
-    let der = sequence(&[integer(&r), integer(&s)]);
-    check_signature("raw", &raw, true);
-    check_signature("DER", &der, true);
-    for len in 0..raw.len() {
-        check_signature("raw cut", &raw[..len], false);
+    for signature in [[r, s].concat(), good_der()] {
+        for len in 0..signature.len() {
+            check_at([len % BATCH], "cut", &signature[..len], Err(SignatureWrong));
+            let end = &signature[signature.len() - len..];
+            check_at([len % BATCH], "beginning cut", end, Err(SignatureWrong));
+        }
+        for more in [&[0][..], &[0xFF], &[0x05, 0], &[0; 1000], &signature] {
+            check("and more", &[&signature, more].concat(), Err(SignatureWrong));
+            check("more before", &[more, &signature].concat(), Err(SignatureWrong));
+        }
     }
-    for len in 0..der.len() {
-        check_signature("DER cut", &der[..len], false);
-    }
-    for more in [&[0][..], &[0xFF], &[0; 1000]] {
-        check_signature("raw and more", &[&raw, more].concat(), false);
-        check_signature("DER and more", &[&der, more].concat(), false);
-    }
-    for len in [1, 31, 32, 33, 63, 64, 65, 70, 71, 72, 128, 4096] {
-        check_signature("zeros", &vec![0; len], false);
-        check_signature("ff", &vec![0xFF; len], false);
-        check_signature("sequence tags", &vec![0x30; len], false);
-    }
+    all_wrong(plain_fillings());
 }
 
 #[test]
-fn signature_bits() {
+fn bits() {
     let (r, s) = good();
-    let raw = [r.clone(), s.clone()].concat();
-    let der = sequence(&[integer(&r), integer(&s)]);
-    for signature in [raw, der] {
-        for bit in 0..signature.len() * 8 {
-            let mut changed = signature.clone();
-            changed[bit / 8] ^= 1 << (bit % 8);
-            check_signature("bit", &changed, false);
+    for signature in [[r, s].concat(), good_der()] {
+        for (at, turned) in each_bit_turned(&signature).enumerate() {
+            check_at([at % BATCH], "bit", &turned, Err(SignatureWrong));
         }
     }
 }
 
 #[test]
-fn signature_der_deviations() {
+fn deviations_of_the_sequence() {
+    let der = good_der();
     let (r, s) = good();
     let (r, s) = (integer(&r), integer(&s));
-    let inner = [r.clone(), s.clone()].concat();
-    let inner_len = u8::try_from(inner.len()).unwrap();
-    let with_zero = |integer: &[u8]| element(0x02, &[&[0], &integer[2..]].concat());
-    let without_sign = |word: &[u8]| element(0x02, word);
-    let cases: Vec<(&str, Vec<u8>)> = vec![
-        ("padded r", sequence(&[with_zero(&r), s.clone()])),
-        ("padded s", sequence(&[r.clone(), with_zero(&s)])),
-        ("negative", sequence(&[without_sign(&[0xFF; 32]), s.clone()])),
-        (
-            "long-form length",
-            [&[0x30, 0x81, inner_len], inner.as_slice()].concat(),
-        ),
-        (
-            "two-byte length",
-            [&[0x30, 0x82, 0, inner_len], inner.as_slice()].concat(),
-        ),
-        ("indefinite length", [&[0x30, 0x80], inner.as_slice(), &[0, 0]].concat()),
-        (
-            "outer length short",
-            [&[0x30, inner_len - 1], inner.as_slice()].concat(),
-        ),
-        ("outer length long", [&[0x30, inner_len + 1], inner.as_slice()].concat()),
-        (
-            "huge length",
-            [&[0x30, 0x84, 0xFF, 0xFF, 0xFF, 0xFF], inner.as_slice()].concat(),
-        ),
-        ("zero length", vec![0x30, 0]),
+    let nested = sequence(std::slice::from_ref(&der));
+    let cases = [
         ("third integer", sequence(&[r.clone(), s.clone(), vec![0x02, 1, 1]])),
-        ("one integer", sequence(std::slice::from_ref(&r))),
-        ("empty integer", sequence(&[vec![0x02, 0], s.clone()])),
-        (
-            "inner length lies",
-            sequence(&[[&[0x02, 0x7F], &r[2..]].concat(), s.clone()]),
-        ),
-        ("set", element(0x31, &inner)),
-        ("octet string for r", sequence(&[element(0x04, &r[2..]), s.clone()])),
-        (
-            "33 significant bytes",
-            sequence(&[element(0x02, &[0x01; 33]), s.clone()]),
-        ),
-        ("nested", sequence(&[sequence(&[r.clone(), s.clone()])])),
+        ("third integer, empty", sequence(&[r.clone(), s.clone(), vec![0x02, 0]])),
+        ("null after", sequence(&[r.clone(), s.clone(), vec![0x05, 0]])),
         ("null between", sequence(&[r.clone(), vec![0x05, 0], s.clone()])),
+        ("null before", sequence(&[vec![0x05, 0], r.clone(), s.clone()])),
+        ("end of contents inside", sequence(&[r.clone(), s.clone(), vec![0, 0]])),
+        ("one integer", sequence(std::slice::from_ref(&r))),
+        ("no integer", sequence(&[])),
+        ("nested", nested),
+        ("without the sequence", [r.clone(), s.clone()].concat()),
+        ("two sequences", [sequence(&[r]), sequence(&[s])].concat()),
     ];
-    for (what, signature) in cases {
-        check_signature(what, &signature, false);
+    all_wrong(cases.map(|(what, bytes)| (what.to_owned(), bytes)).to_vec());
+    all_wrong(head_deviations(&der));
+}
+
+#[test]
+fn deviations_of_the_integers() {
+    let (r, s) = good();
+    let (r, s) = (integer(&r), integer(&s));
+    for (what, deviating) in integer_deviations(&r) {
+        let signature = sequence(&[deviating, s.clone()]);
+        check(&format!("r: {what}"), &signature, Err(SignatureWrong));
     }
+    for (what, deviating) in integer_deviations(&s) {
+        let signature = sequence(&[r.clone(), deviating]);
+        check(&format!("s: {what}"), &signature, Err(SignatureWrong));
+    }
+}
+
+/// An element of a short value is where one that is not minimal fits into the usual length.
+#[test]
+fn deviations_of_short_integers() {
+    for content in [
+        &[0][..],
+        &[1],
+        &[0x7F],
+        &[0, 0x80],
+        &[0, 0],
+        &[0, 1],
+        &[0x80],
+        &[0xFF],
+        &[0, 0x7F],
+    ] {
+        let short = crate::forms::element(0x02, content);
+        let (r, s) = good();
+        check("short r", &sequence(&[short.clone(), integer(&s)]), Err(SignatureWrong));
+        check("short s", &sequence(&[integer(&r), short]), Err(SignatureWrong));
+    }
+}
+
+#[test]
+fn a_batch_of_nothing_and_a_batch_of_only_wrong_ones() {
+    assert_eq!(verify_all(&[]), []);
+    let mut items: Vec<_> = NEIGHBOURS.iter().map(Neighbour::verification).collect();
+    for item in &mut items {
+        item.signed = b"something else";
+    }
+    assert_eq!(verify_all(&items), [Err(SignatureWrong); BATCH]);
+}
+
+/// Signatures of RSA have one form: as long as the modulus, a number below it.
+#[test]
+fn signatures_of_the_other_suite() {
+    let rsa = pair(Suite::Rsa);
+    let good = rsa.private.sign(SIGNED).unwrap();
+    let check = |what: &str, signature: &[u8]| {
+        let item = Verification {
+            certificate: &rsa.certificate,
+            signed: SIGNED,
+            signature,
+        };
+        assert_eq!(verify_all(&[item]), [Err(SignatureWrong)], "{what}");
+    };
+    let modulus = rsa.openssl.rsa().unwrap().n().to_vec();
+    for (what, signature) in plain_fillings() {
+        check(&what, &signature);
+    }
+    for (at, turned) in each_bit_turned(&good).enumerate() {
+        check(&format!("bit {at}"), &turned);
+    }
+    check("the modulus", &modulus);
+    check("and the modulus", &plus(&good, &modulus));
+    check("a byte more", &[&good[..], &[0]].concat());
+    check("a zero before", &[&[0], &good[..]].concat());
+    check("a byte less", &good[1..]);
+    check("of SM2", &good_der());
+    let (r, s) = self::good();
+    let other = pair(Suite::Sm).certificate.verify(SIGNED, &good);
+    assert_eq!(other, Err(SignatureWrong), "of RSA for SM2");
+    check("raw of SM2", &[r, s].concat());
 }

@@ -31,6 +31,20 @@ proptest! {
             prop_assert_eq!(token.as_slice(), expected.as_slice());
         }
     }
+
+    #[test]
+    fn tokens_of_many_are_those_of_each(plaintexts in vec((0..4usize, vec(any::<u8>(), 0..100)), 0..40)) {
+        let key = TokenKey::from_hex(KEY_HEX).unwrap();
+        let plaintexts: Vec<(FieldKind, &[u8])> = plaintexts
+            .iter()
+            .map(|(kind, plaintext)| (FieldKind::ALL[*kind], plaintext.as_slice()))
+            .collect();
+        let expected: Vec<[u8; 32]> = plaintexts
+            .iter()
+            .map(|(kind, plaintext)| key.token(*kind, plaintext))
+            .collect();
+        prop_assert_eq!(key.tokens(&plaintexts), expected);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::*;
 /// A device in use: its keys, and how it is told what to do.
 struct InUse<'a> {
     subject: Subject,
-    providers: Providers,
+    providers: Opened,
     tell: &'a dyn Fn(&str),
 }
 
@@ -203,7 +203,7 @@ fn a_device_that_is_away_at_the_start_comes_later() {
 #[test]
 fn a_reload_takes_working_providers_over() {
     let device = SdfDevice::new();
-    let mut first = open(&[device.entry()]);
+    let mut first = Providers::open(&[device.entry()], &Providers::default()).unwrap();
     let keys = device.keys(material::sm());
     let subject = Subject::new(&mut first, &keys, material::sm());
     let opened = first.states()[0].counters.opened;
@@ -217,8 +217,47 @@ fn a_reload_takes_working_providers_over() {
     );
     let mut other = device.sdf_entry();
     other.limits.sessions = 1;
-    let mut third = Providers::open(&[ProviderEntry::Sdf(other)], &second).unwrap();
+    let mut third = Opened(Providers::open(&[ProviderEntry::Sdf(other)], &second).unwrap());
     drop(second);
     Subject::new(&mut third, &keys, material::sm()).conforms();
     assert_eq!(third.states()[0].counters.opened, 1);
+}
+
+/// Counted by provider, and software keys by that name.
+#[test]
+fn metrics_tell_providers_apart() {
+    use crate::key_ring::KeyRing;
+    use crate::key_set::KeySet;
+
+    let device = SdfDevice::new();
+    let mut providers = open(&[device.entry()]);
+    let subject = Subject::new(&mut providers, &device.keys(material::sm()), material::sm());
+    Subject::new(&mut providers, &software_entries(material::rsa()), material::rsa());
+    assert!(subject.can_sign());
+    let keys = Arc::new(KeySet {
+        generation: 1,
+        ring: KeyRing::new([]),
+        tokens: crate::tokens::tests::one(),
+        providers: std::mem::take(&mut providers.0),
+        away: Vec::new(),
+    });
+    let mut registry = prometheus_client::registry::Registry::default();
+    crate::provider::metrics::register(&mut registry, {
+        let keys = Arc::clone(&keys);
+        move || Arc::clone(&keys)
+    });
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    for expected in [
+        "signer_provider_keys{provider=\"encryptor\",kind=\"sdf\"} 2",
+        "signer_provider_keys{provider=\"software\",kind=\"software\"} 2",
+        "signer_provider_operations_total{provider=\"encryptor\",kind=\"sdf\"} 5",
+        "signer_provider_failures_total{provider=\"encryptor\",kind=\"sdf\"} 0",
+        "signer_provider_sessions_configured{provider=\"encryptor\",kind=\"sdf\"} 2",
+        "signer_provider_sessions_opened_total{provider=\"encryptor\",kind=\"sdf\"} ",
+        "signer_provider_left_alone{provider=\"encryptor\",kind=\"sdf\"} 0",
+    ] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    keys.providers.close();
 }

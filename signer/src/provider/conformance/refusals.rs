@@ -223,7 +223,7 @@ fn a_wrong_pin_is_presented_once() {
         }
         assert_eq!(secrets_presented(&token.module()), 1);
         material::write_secret(&token.pin(), token::PIN);
-        let mut reloaded = Providers::open(&[token.entry()], &refused).unwrap();
+        let mut reloaded = Opened(Providers::open(&[token.entry()], &refused).unwrap());
         check_take(&mut reloaded, &signing, "taken, None");
     });
 }

@@ -43,6 +43,15 @@ impl OddScalar {
         }
     }
 
+    pub(super) const fn limbs(&self) -> &Limbs {
+        &self.limbs
+    }
+
+    /// All ones when the scalar was even and is negated.
+    pub(super) const fn negated(&self) -> u64 {
+        self.negated
+    }
+
     #[inline(always)]
     pub(super) fn digit(&self, index: u32, window: u32) -> Digit {
         let bits = self.bits(index * window + 1, window);

@@ -8,6 +8,7 @@ use super::limbs::{self, Limbs};
 
 /// A residue modulo p.
 #[derive(Clone, Copy, PartialEq, Eq, Zeroize)]
+#[repr(transparent)]
 pub(crate) struct Fe(Limbs);
 
 pub(super) const P: Limbs = [

@@ -1,7 +1,7 @@
 //! Multiplication of points, one at a time, on any processor.
 //!
-//! [`sum_of_products`] is for public scalars: it indexes and branches. [`fixed_secret`] takes a secret scalar: it scans
-//! whole rows under masks and runs the same instructions whatever the scalar.
+//! [`sum_of_products`] is for public scalars: it indexes and branches. [`fixed_secret`] and [`variable_secret`] take a
+//! secret scalar: they scan whole rows under masks and run the same instructions whatever the scalar.
 
 use zeroize::Zeroize;
 
@@ -10,19 +10,54 @@ use super::field::Fe;
 use super::limbs;
 use super::point::{Affine, Jacobian};
 use super::scalar::Scalar;
-use super::table::Table;
+use super::table::{Multiples, Table, odd_multiples};
+
+/// Window of a point without a table: sixteen multiples are made for each multiplication.
+const WINDOW: u32 = 5;
 
 /// s·G + t·P for public scalars, neither zero.
-pub(super) fn sum_of_products(g: &Table, s: &Scalar, p: &Table, t: &Scalar) -> Jacobian {
-    let mut sum = Jacobian::INFINITY;
-    for (table, scalar) in [(g, s), (p, t)] {
-        let scalar = OddScalar::new(scalar);
-        for row in 0..digits::count(table.window) {
-            let digit = scalar.digit(row, table.window);
-            let entry = table.entry(row, digit.place).negated_if(digit.negative);
-            sum = sum.plus_public(&entry);
-        }
+pub(super) fn sum_of_products(g: &Table, s: &Scalar, p: &Multiples, t: &Scalar) -> Jacobian {
+    let product = match p {
+        Multiples::Tabled(table) => plus_multiple(Jacobian::INFINITY, table, t),
+        Multiples::Untabled(point) => variable(point, t, Jacobian::plus_public),
+    };
+    plus_multiple(product, g, s)
+}
+
+fn plus_multiple(mut sum: Jacobian, table: &Table, scalar: &Scalar) -> Jacobian {
+    let scalar = OddScalar::new(scalar);
+    for row in 0..digits::count(table.window) {
+        let digit = scalar.digit(row, table.window);
+        let entry = table.entry(row, digit.place).negated_if(digit.negative);
+        sum = sum.plus_public(&entry);
     }
+    sum
+}
+
+/// k·P for a secret k that is not zero, of a point that has no table: doublings, and one addition a window.
+///
+/// As in [`fixed_secret`] only the last addition could meet an exceptional case, for sixteen scalars just below n: 32
+/// times what was summed up is, as an integer, larger than any digit.
+pub(super) fn variable_secret(point: &Affine, k: &Scalar) -> Jacobian {
+    variable(point, k, |sum, entry| sum.plus_affine(entry).point)
+}
+
+fn variable(point: &Affine, k: &Scalar, plus: impl Fn(&Jacobian, &Affine) -> Jacobian) -> Jacobian {
+    let entries = odd_multiples(point, 1 << (WINDOW - 1));
+    let mut scalar = OddScalar::new(k);
+    let rows = digits::count(WINDOW);
+    let entry = |row| {
+        let digit = scalar.digit(row, WINDOW);
+        scan(&entries, digit.place).negated_if(digit.negative)
+    };
+    let mut sum = Jacobian::from(entry(rows - 1));
+    for row in (0..rows - 1).rev() {
+        for _ in 0..WINDOW {
+            sum = sum.double();
+        }
+        sum = plus(&sum, &entry(row));
+    }
+    scalar.zeroize();
     sum
 }
 

@@ -9,6 +9,8 @@
 use super::digits;
 use super::point::{Affine, Jacobian};
 
+const FINITE: &str = "small multiples of a point of prime order are finite";
+
 /// How much memory a table takes for its speed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TableSize {
@@ -19,6 +21,8 @@ pub(crate) enum TableSize {
 }
 
 impl TableSize {
+    pub(super) const ALL: [Self; 2] = [Self::Small, Self::Large];
+
     pub(super) const fn window(self) -> u32 {
         match self {
             Self::Small => 6,
@@ -27,9 +31,17 @@ impl TableSize {
     }
 }
 
+/// A public point, with or without its table. One that is seen too rarely for a table is multiplied by doubling and
+/// adding.
+pub(crate) enum Multiples {
+    Tabled(Table),
+    Untabled(Affine),
+}
+
 /// Odd multiples of a point for every window of a scalar.
 pub(crate) struct Table {
     pub(super) window: u32,
+    size: TableSize,
     entries_per_row: usize,
     entries: Vec<Affine>,
 }
@@ -41,14 +53,7 @@ impl Table {
         let mut entries = Vec::new();
         let mut base = *point;
         for _ in 0..digits::count(window) {
-            let double = affine(Jacobian::from(base).double());
-            let mut row = Vec::with_capacity(entries_per_row);
-            let mut multiple = Jacobian::from(base);
-            for _ in 0..entries_per_row {
-                row.push(multiple);
-                multiple = multiple.plus_public(&double);
-            }
-            entries.extend(Jacobian::to_affine_all(&row));
+            entries.extend(odd_multiples(&base, entries_per_row));
             let mut next = Jacobian::from(base);
             for _ in 0..window {
                 next = next.double();
@@ -57,9 +62,14 @@ impl Table {
         }
         Self {
             window,
+            size,
             entries_per_row,
             entries,
         }
+    }
+
+    pub(super) fn size(&self) -> TableSize {
+        self.size
     }
 
     /// Rows from the lowest window up.
@@ -76,8 +86,20 @@ impl Table {
     }
 }
 
+/// P, 3P, 5P, …, of which there are few.
+pub(super) fn odd_multiples(point: &Affine, count: usize) -> Vec<Affine> {
+    let double = affine(Jacobian::from(*point).double());
+    let mut multiples = Vec::with_capacity(count);
+    let mut multiple = Jacobian::from(*point);
+    for _ in 0..count {
+        multiples.push(multiple);
+        multiple = multiple.plus_public(&double);
+    }
+    let multiples = Jacobian::to_affine_all(&multiples).into_iter();
+    let finite = multiples.map(|multiple| multiple.expect(FINITE));
+    finite.collect()
+}
+
 fn affine(point: Jacobian) -> Affine {
-    point
-        .to_affine()
-        .expect("small multiples of a point of prime order are finite")
+    point.to_affine().expect(FINITE)
 }

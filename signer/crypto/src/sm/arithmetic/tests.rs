@@ -13,13 +13,13 @@ use super::field::{Fe, P};
 use super::limbs::{self, Limbs};
 use super::point::{Affine, Jacobian};
 use super::scalar::{N, Scalar};
-use super::table::{Table, TableSize};
-use super::{base_multiple_x, multiply};
+use super::table::{Multiples, Table, TableSize};
+use super::{base_multiple, multiply};
 
 const SIZES: [TableSize; 2] = [TableSize::Small, TableSize::Large];
 
 /// 0, 1, 2, all around the modulus that lies below it, and limbs of all zeros or ones in every mixture.
-fn edges(modulus: &Limbs) -> Vec<[u8; 32]> {
+pub(super) fn edges(modulus: &Limbs) -> Vec<[u8; 32]> {
     let mut edges = Vec::new();
     for small in 0..4 {
         edges.push([small, 0, 0, 0]);
@@ -43,11 +43,11 @@ fn edges(modulus: &Limbs) -> Vec<[u8; 32]> {
     edges.iter().map(limbs::to_bytes).collect()
 }
 
-fn big(bytes: &[u8; 32]) -> BigNum {
+pub(super) fn big(bytes: &[u8; 32]) -> BigNum {
     BigNum::from_slice(bytes).unwrap()
 }
 
-fn bytes(number: &BigNum) -> [u8; 32] {
+pub(super) fn bytes(number: &BigNum) -> [u8; 32] {
     number.to_vec_padded(32).unwrap().try_into().unwrap()
 }
 
@@ -95,6 +95,10 @@ fn check_scalars(a: &[u8; 32], b: &[u8; 32]) {
     let same = |ours: Scalar, theirs: Oracle| limbs::to_bytes(ours.limbs()) == <[u8; 32]>::from(theirs.to_repr());
     assert!(same(x.add(&y), oracle(a) + oracle(b)), "sum");
     assert!(same(x.sub(&y), oracle(a) - oracle(b)), "difference");
+    assert!(same(x.mul(&y), oracle(a) * oracle(b)), "product");
+    let wide = oracle(a) * Oracle::from(2u64).pow([256]) + oracle(b);
+    assert!(same(Scalar::from_wide_bytes(a, b), wide), "two words");
+    assert_eq!(x.to_bytes(), *a);
 }
 
 #[test]
@@ -104,6 +108,18 @@ fn scalars_at_their_edges() {
         for b in &edges {
             check_scalars(a, b);
         }
+        let x = Scalar::from_bytes(a).unwrap();
+        let expected = if x.is_zero() { Scalar::ZERO } else { Scalar::ONE };
+        assert!(x.mul(&x.invert()) == expected);
+    }
+    for high in [N, [u64::MAX; 4]] {
+        let high = limbs::to_bytes(&high);
+        let expected = Oracle::reduce(&FieldBytes::from(high)) * Oracle::from(2u64).pow([256])
+            + Oracle::reduce(&FieldBytes::from([0xFF; 32]));
+        assert_eq!(
+            Scalar::from_wide_bytes(&high, &[0xFF; 32]).to_bytes(),
+            <[u8; 32]>::from(expected.to_repr())
+        );
     }
     let order = limbs::to_bytes(&N);
     assert!(Scalar::from_bytes(&order).is_none());
@@ -132,17 +148,17 @@ fn digits_add_up_to_their_scalar() {
     }
 }
 
-fn oracle(bytes: &[u8; 32]) -> Oracle {
+pub(super) fn oracle(bytes: &[u8; 32]) -> Oracle {
     Oracle::from_repr((*bytes).into()).unwrap()
 }
 
 /// x and y, or nothing for infinity.
-fn coordinates(point: &ProjectivePoint) -> Option<([u8; 32], [u8; 32])> {
+pub(super) fn coordinates(point: &ProjectivePoint) -> Option<([u8; 32], [u8; 32])> {
     let affine = point.to_affine();
     (!bool::from(point.is_identity())).then(|| (affine.x().into(), affine.y().into()))
 }
 
-fn ours(point: &ProjectivePoint) -> Affine {
+pub(super) fn ours(point: &ProjectivePoint) -> Affine {
     let (x, y) = coordinates(point).unwrap();
     Affine::from_coordinates(&x, &y).unwrap()
 }
@@ -167,22 +183,36 @@ fn secret_multiples_at_the_edges() {
     }
 }
 
+#[test]
+fn secret_multiples_of_points_without_a_table() {
+    let point = ProjectivePoint::GENERATOR * Oracle::from(0x1234_5678_9abc_def1u64);
+    for edge in edges(&N).into_iter().filter(|edge| *edge != [0; 32]) {
+        let product = multiply::variable_secret(&ours(&point), &Scalar::from_bytes(&edge).unwrap());
+        let expected = coordinates(&(point * oracle(&edge)));
+        // the scalars just below n for which the last addition meets equal points: nothing rather than a wrong one
+        let refused = found(product).is_none() && (-oracle(&edge)).to_repr()[..31] == [0; 31];
+        assert!(refused || found(product) == expected, "{edge:02x?}");
+    }
+}
+
 /// The one scalar for which the last addition meets two equal points, 30·2^252 − n: no point is given rather than a
 /// wrong one.
 #[test]
 fn the_scalar_that_cannot_be_multiplied_gives_nothing() {
     let thirty = Oracle::from(30u64) * Oracle::from(2u64).pow([252]);
     let scalar = Scalar::from_bytes(&thirty.to_repr().into()).unwrap();
-    assert_eq!(base_multiple_x(&scalar), None);
+    assert!(base_multiple(&scalar).is_none());
 }
 
 #[track_caller]
 fn check_sum(g: &Table, s: Oracle, key: Oracle, t: Oracle, size: TableSize) {
     let point = ProjectivePoint::GENERATOR * key;
-    let table = Table::new(&ours(&point), size);
+    let table = Multiples::Tabled(Table::new(&ours(&point), size));
     let scalar = |oracle: Oracle| Scalar::from_bytes(&oracle.to_repr().into()).unwrap();
-    let sum = multiply::sum_of_products(g, &scalar(s), &table, &scalar(t));
-    assert_eq!(found(sum), coordinates(&(ProjectivePoint::GENERATOR * s + point * t)));
+    for multiples in [table, Multiples::Untabled(ours(&point))] {
+        let sum = multiply::sum_of_products(g, &scalar(s), &multiples, &scalar(t));
+        assert_eq!(found(sum), coordinates(&(ProjectivePoint::GENERATOR * s + point * t)));
+    }
 }
 
 /// Keys that are small multiples of the base point, so that both tables hold the same points and sums meet equal and
@@ -220,7 +250,7 @@ fn reduced(bytes: [u8; 32]) -> Oracle {
     Oracle::reduce(&FieldBytes::from(bytes))
 }
 
-fn below(modulus: Limbs) -> impl Strategy<Value = [u8; 32]> {
+pub(super) fn below(modulus: Limbs) -> impl Strategy<Value = [u8; 32]> {
     any::<[u8; 32]>().prop_filter("below the modulus", move |bytes| {
         limbs::sub(&limbs::from_bytes(bytes), &modulus).1
     })
@@ -240,7 +270,8 @@ proptest! {
     #[test]
     fn base_multiples(k in below(N)) {
         let expected = coordinates(&(ProjectivePoint::GENERATOR * oracle(&k)));
-        prop_assert_eq!(base_multiple_x(&Scalar::from_bytes(&k).unwrap()), expected.map(|(x, _)| x));
+        let made = base_multiple(&Scalar::from_bytes(&k).unwrap()).map(|point| point.x());
+        prop_assert_eq!(made, expected.map(|(x, _)| x));
     }
 }
 

@@ -4,11 +4,12 @@ use super::field::{Fe, P};
 use super::limbs;
 use super::multiply;
 use super::scalar::{N, Scalar};
-use super::table::Table;
+use super::table::{Multiples, Table};
 
-/// A signature (r, s) that claims to be of a digest e by the key that a table was made of. All public.
+/// A signature (r, s) that claims to be of a digest e by the key that `key` are the multiples of. All public.
+#[derive(Clone, Copy)]
 pub(crate) struct Claim<'t> {
-    pub(crate) key: &'t Table,
+    pub(crate) key: &'t Multiples,
     /// The digest as an integer, modulo n.
     pub(crate) e: Scalar,
     pub(crate) r: Scalar,
