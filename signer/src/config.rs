@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use operations::config::{ConfigFault, load, resolve};
 use operations::endpoint::Endpoint;
 use serde::Deserialize;
+use zeroize::Zeroizing;
+
+pub(crate) use crate::provider::entry::{self, KeyEntry, ProviderEntry};
 
 pub(crate) use self::tokens::TokenKeySource;
 pub(crate) use self::tokens::{TokenKeyEntry, Tokens};
@@ -36,6 +39,9 @@ pub struct Config {
     /// Token keys with the number of their generation.
     #[serde(default)]
     pub token_key: Vec<TokenKeyEntry>,
+    /// Devices that hold keys.
+    #[serde(default)]
+    pub provider: Vec<ProviderEntry>,
     /// The bank's own keys.
     #[serde(default)]
     pub key: Vec<KeyEntry>,
@@ -54,16 +60,6 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct Operations {
     pub address: SocketAddr,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyEntry {
-    #[serde(rename = "use")]
-    pub usage: KeyUse,
-    pub certificate: PathBuf,
-    pub private_key: PathBuf,
-    pub passphrase_file: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -104,7 +100,7 @@ impl Config {
         let mut config: Self = load(path)?;
         config.check().map_err(|reason| ConfigFault::Refused {
             path: path.to_owned(),
-            reason: reason.to_owned(),
+            reason,
         })?;
         config.resolve_paths(path);
         path.clone_into(&mut config.file);
@@ -134,18 +130,18 @@ impl Config {
         tokens::sources(&self.tokens, &self.token_key).unwrap_or_default()
     }
 
-    fn check(&self) -> Result<(), &'static str> {
+    fn check(&self) -> Result<(), String> {
         if !(1..=WORKERS_MAX).contains(&self.workers) {
-            return Err("workers must lie in 1..=64");
+            return Err("workers must lie in 1..=64".to_owned());
         }
         if !(1..=QUEUE_LIMIT).contains(&self.queue_max) {
-            return Err("queue_max must lie in 1..=65536");
+            return Err("queue_max must lie in 1..=65536".to_owned());
         }
         if !QUEUE_BYTES.contains(&self.queue_bytes_max) {
-            return Err("queue_bytes_max must lie in 4194304..=1073741824");
+            return Err("queue_bytes_max must lie in 4194304..=1073741824".to_owned());
         }
         tokens::sources(&self.tokens, &self.token_key)?;
-        Ok(())
+        entry::check(&self.provider, &self.key)
     }
 
     fn resolve_paths(&mut self, file: &Path) {
@@ -161,14 +157,21 @@ impl Config {
         let token_keys = self.token_key.iter_mut().map(|entry| &mut entry.key_file);
         self.tokens.key_file.iter_mut().chain(token_keys).for_each(relative);
         for key in &mut self.key {
-            relative(&mut key.certificate);
-            relative(&mut key.private_key);
-            relative(&mut key.passphrase_file);
+            key.resolve_paths(file);
+        }
+        for provider in &mut self.provider {
+            provider.resolve_paths(file);
         }
         for peer in &mut self.peer {
             relative(&mut peer.certificate);
         }
     }
+}
+
+/// A secret from the environment, which only this module reads. `None` where there is none, or an empty one.
+pub(crate) fn environment(variable: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let secret = std::env::var_os(variable)?.into_encoded_bytes();
+    (!secret.is_empty()).then(|| Zeroizing::new(secret))
 }
 
 const fn default_workers() -> usize {

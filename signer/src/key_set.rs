@@ -10,8 +10,9 @@ use thiserror::Error;
 
 use crate::config::Config;
 use crate::health::{self, Trial};
-use crate::key_files::{self, KeyFileFault};
+use crate::key_files::{self, KeyFileFault, Loaded};
 use crate::key_ring::KeyRing;
+use crate::provider::Providers;
 use crate::tokens::{TokenGeneration, TokenKeys};
 
 /// How long one key may take to show that it works.
@@ -34,13 +35,16 @@ pub(crate) struct KeySet {
     pub(crate) generation: u64,
     pub(crate) ring: KeyRing,
     pub(crate) tokens: TokenKeys,
+    pub(crate) providers: Providers,
+    /// Keys whose device was away when this set was loaded: each with why.
+    pub(crate) away: Vec<String>,
 }
 
 impl KeySet {
     /// Reads all files that the configuration names, and uses every private key once, both ways. A key whose device is
     /// away is taken all the same: a revocation must not wait for a device.
-    pub(crate) fn load(config: &Config, generation: u64) -> Result<Self, KeySetFault> {
-        let ring = key_files::load(config)?;
+    pub(crate) fn load(config: &Config, generation: u64, running: &Providers) -> Result<Self, KeySetFault> {
+        let Loaded { ring, providers, away } = key_files::load(config, running)?;
         let tokens = token_keys(config)?;
         if tokens.are_the_same() {
             return Err(KeySetFault::TokenKeysAlike);
@@ -62,7 +66,19 @@ impl KeySet {
             generation,
             ring,
             tokens,
+            providers,
+            away,
         })
+    }
+}
+
+impl KeySet {
+    /// What holds the keys, and which cannot be used at present.
+    pub(crate) fn log_providers(&self) {
+        self.providers.log();
+        for reason in &self.away {
+            tracing::error!(reason, "the device of a key is away");
+        }
     }
 }
 

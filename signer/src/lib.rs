@@ -8,7 +8,7 @@
 //!
 //! What it never does: parse a message, open a connection, write a file, or put a body, a key or a plaintext into a log.
 //! A library with a thin `main`, so that its tests run the real thing in their own process.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod audit;
 mod clock;
@@ -28,6 +28,7 @@ mod opening;
 #[allow(unreachable_pub, reason = "callers are told apart in the next step")]
 mod policy;
 mod process;
+mod provider;
 mod queue;
 mod reload;
 mod replies;

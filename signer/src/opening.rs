@@ -169,6 +169,8 @@ mod tests {
             generation: 1,
             ring,
             tokens: one(),
+            providers: crate::provider::Providers::default(),
+            away: Vec::new(),
         };
         let message = Open {
             signed: Vec::new(),

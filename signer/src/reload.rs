@@ -136,7 +136,9 @@ impl Reloading {
 
     fn exchange(&self) -> Outcome {
         let config = Config::load(&self.started_with.file)?;
-        let keys = KeySet::load(&config, self.keys.now().generation + 1)?;
+        let running = self.keys.now();
+        let keys = KeySet::load(&config, running.generation + 1, &running.providers)?;
+        keys.log_providers();
         let (own, certificates) = keys.ring.counts();
         let reloaded = Reloaded {
             generation: keys.generation,
