@@ -19,6 +19,10 @@ use crate::config::{KeyUse, PeerUse};
 use crate::duties::Subject;
 use crate::held_key::HeldKey;
 
+mod key_use;
+
+pub(crate) use key_use::KeyInput;
+
 /// Serial numbers find keys, so two certificates for one use cannot share one.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("serial {serial} is already taken by another certificate for the same use")]
@@ -29,7 +33,8 @@ pub struct SerialTaken {
 #[derive(Debug)]
 pub(crate) struct OwnKey {
     pub(crate) certificate: Certificate,
-    pub(crate) private: Arc<dyn HeldKey>,
+    /// Within reach of `key_use` alone.
+    private: Arc<dyn HeldKey>,
     /// Whether its device answered when it was last used.
     reachable: AtomicBool,
 }

@@ -1,17 +1,22 @@
-//! Everything that is reloaded as one: the bank's keys, certificates and revocations, and the token keys.
+//! Everything that is reloaded as one: the bank's keys, certificates and revocations, the token keys, and who may do what
+//! with them.
 //!
 //! A set is loaded and tried completely before it is used, and never changed afterwards; a new one takes its place from
 //! one piece of work to the next. What is under way finishes with the set it began with.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use signer_crypto::Suite;
 use thiserror::Error;
 
+use crate::audit::{Audit, KeyNote, Seal};
 use crate::config::Config;
 use crate::health::{self, Trial};
 use crate::key_files::{self, KeyFileFault};
 use crate::key_ring::KeyRing;
+use crate::policy::{Policy, PolicyFault, Surroundings};
 use crate::tokens::{TokenGeneration, TokenKeys};
 
 /// How long one key may take to show that it works.
@@ -24,6 +29,8 @@ pub enum KeySetFault {
     Files(#[from] KeyFileFault),
     #[error("both generations of the token key are the same key")]
     TokenKeysAlike,
+    #[error(transparent)]
+    Policy(#[from] PolicyFault),
     #[error("the key of certificate {serial} does not {usage}")]
     KeyDoesNotWork { serial: String, usage: &'static str },
 }
@@ -34,12 +41,16 @@ pub(crate) struct KeySet {
     pub(crate) generation: u64,
     pub(crate) ring: KeyRing,
     pub(crate) tokens: TokenKeys,
+    pub(crate) policy: Policy,
+    /// Where uses of the keys are noted.
+    pub(crate) audit: Audit,
 }
 
 impl KeySet {
     /// Reads all files that the configuration names, and uses every private key once, both ways. A key whose device is
     /// away is taken all the same: a revocation must not wait for a device.
-    pub(crate) fn load(config: &Config, generation: u64) -> Result<Self, KeySetFault> {
+    pub(crate) fn load(config: &Config, generation: u64, audit: &Audit) -> Result<Self, KeySetFault> {
+        let policy = policy(config)?;
         let ring = key_files::load(config)?;
         let tokens = token_keys(config)?;
         if tokens.are_the_same() {
@@ -47,7 +58,7 @@ impl KeySet {
         }
         for (usage, key) in ring.own() {
             let serial = key.certificate.serial();
-            match health::trial(usage, key, Instant::now() + TRIAL_LIMIT) {
+            match health::trial(audit, usage, key, Instant::now() + TRIAL_LIMIT) {
                 Trial::Works => {}
                 Trial::Away => tracing::warn!(serial, "the device of a key cannot be reached"),
                 Trial::Fails => {
@@ -62,8 +73,60 @@ impl KeySet {
             generation,
             ring,
             tokens,
+            policy,
+            audit: audit.clone(),
         })
     }
+}
+
+impl KeySet {
+    /// The bank's keys, as records list them.
+    pub(crate) fn key_notes(&self) -> BTreeSet<KeyNote> {
+        let notes = self.ring.own().map(|(usage, key)| KeyNote {
+            serial: key.certificate.serial().to_owned(),
+            usage: usage.name().to_owned(),
+            suite: key.certificate.suite().to_string(),
+            provider: key.provider().to_owned(),
+        });
+        notes.collect()
+    }
+
+    pub(crate) fn caller_names(&self) -> Vec<String> {
+        self.policy.names().map(str::to_owned).collect()
+    }
+
+    pub(crate) fn certificate_count(&self) -> u64 {
+        u64::try_from(self.ring.counts().1).unwrap_or(u64::MAX)
+    }
+
+    /// Signs the head of the audit log with a current key of the bank's: SM2 where there is one.
+    pub(crate) fn seal_log(&self, statement: &[u8], now: i64) -> Result<Seal, String> {
+        let deadline = Instant::now() + TRIAL_LIMIT;
+        let keys = [Suite::Sm, Suite::Rsa].map(|suite| self.ring.signing(suite, now));
+        let mut failures = Vec::new();
+        for key in keys.into_iter().flatten() {
+            match key.seal_log(statement, deadline) {
+                Ok(seal) => return Ok(seal),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        failures
+            .pop()
+            .map_or(Err("no current key to sign with".to_owned()), Err)
+    }
+}
+
+/// Users are looked up by the system's own rules, at the start and at every reload.
+fn policy(config: &Config) -> Result<Policy, PolicyFault> {
+    let user_named = |name: &str| Some(nix::unistd::User::from_name(name).ok()??.uid.as_raw());
+    Policy::new(
+        &config.caller,
+        &Surroundings {
+            listen: &config.listen,
+            own_user: nix::unistd::geteuid().as_raw(),
+            user_named: &user_named,
+        },
+    )
 }
 
 fn token_keys(config: &Config) -> Result<TokenKeys, KeyFileFault> {
