@@ -27,6 +27,7 @@ mod process;
 mod queue;
 mod reload;
 mod replies;
+mod revocation;
 mod sealing;
 mod service;
 mod signing;

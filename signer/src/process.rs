@@ -76,11 +76,13 @@ impl Process {
     /// Self-test first, then every key the configuration names.
     pub fn new(config: &Config) -> Result<Self, StartFault> {
         self_test()?;
-        let keys = KeySet::load(config, 1)?;
+        let keys = KeySet::load(config, 1, clock::unix_seconds())?;
+        let health = HealthBoard::default();
+        health.found(keys.found(Instant::now()));
         Ok(Self {
             config: config.clone(),
             keys: Arc::new(CurrentKeys::new(keys)),
-            health: Arc::default(),
+            health: Arc::new(health),
         })
     }
 
@@ -104,6 +106,7 @@ impl Process {
         let reloading = Reloading {
             started_with: self.config.clone(),
             keys: Arc::clone(&self.keys),
+            health: Arc::clone(&self.health),
             metrics: metrics.clone(),
         };
         Ok(BoundProcess {

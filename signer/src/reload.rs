@@ -7,6 +7,7 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::Builder;
+use std::time::Instant;
 
 use operations::config::ConfigFault;
 use thiserror::Error;
@@ -14,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
 use crate::config::Config;
+use crate::health::HealthBoard;
 use crate::key_set::{CurrentKeys, KeySet, KeySetFault};
 use crate::metrics::Metrics;
 
@@ -67,6 +69,7 @@ pub struct Reloader(mpsc::Sender<oneshot::Sender<Outcome>>);
 pub(crate) struct Reloading {
     pub(crate) started_with: Config,
     pub(crate) keys: Arc<CurrentKeys>,
+    pub(crate) health: Arc<HealthBoard>,
     pub(crate) metrics: Metrics,
 }
 
@@ -136,7 +139,8 @@ impl Reloading {
 
     fn exchange(&self) -> Outcome {
         let config = Config::load(&self.started_with.file)?;
-        let keys = KeySet::load(&config, self.keys.now().generation + 1)?;
+        let (started, now) = (Instant::now(), clock::unix_seconds());
+        let keys = KeySet::load(&config, self.keys.now().generation + 1, now)?;
         let (own, certificates) = keys.ring.counts();
         let reloaded = Reloaded {
             generation: keys.generation,
@@ -145,9 +149,10 @@ impl Reloading {
             token_generation: keys.tokens.issued.generation.0,
             needs_restart: self.started_with.restart_settings_changed(&config),
         };
+        let found = keys.found(started);
         let before = self.keys.exchange(keys);
-        self.metrics
-            .keys(&self.keys.now(), Some(&before), clock::unix_seconds());
+        self.health.found(found);
+        self.metrics.keys(&self.keys.now(), Some(&before), now);
         Ok(reloaded)
     }
 }
