@@ -48,6 +48,9 @@ pub struct Config {
     /// Serial numbers that are no longer good, whatever their dates.
     #[serde(default)]
     pub revoked: Vec<String>,
+    /// Lists of certificates that their issuers have revoked.
+    #[serde(default)]
+    pub revocation_list: Vec<RevocationListEntry>,
     /// Who may do what.
     #[serde(default)]
     pub caller: Vec<CallerEntry>,
@@ -88,6 +91,15 @@ pub struct PeerEntry {
     #[serde(rename = "use")]
     pub usage: PeerUse,
     pub certificate: PathBuf,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevocationListEntry {
+    /// X.509 CRL, PEM or DER.
+    pub file: PathBuf,
+    /// PEM, of whoever signs the list.
+    pub issuer_certificate: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -178,6 +190,10 @@ impl Config {
         }
         for peer in &mut self.peer {
             relative(&mut peer.certificate);
+        }
+        for list in &mut self.revocation_list {
+            relative(&mut list.file);
+            relative(&mut list.issuer_certificate);
         }
     }
 }

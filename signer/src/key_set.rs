@@ -1,5 +1,5 @@
-//! Everything that is reloaded as one: the bank's keys, certificates and revocations, the token keys, and who may do what
-//! with them.
+//! Everything that is reloaded as one: the bank's keys, the certificates, their revocations, the token keys, and who may do
+//! what with them.
 //!
 //! A set is loaded and tried completely before it is used, and never changed afterwards; a new one takes its place from
 //! one piece of work to the next. What is under way finishes with the set it began with.
@@ -9,14 +9,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use signer_crypto::Suite;
+use signer_protocol::KeyHealth;
 use thiserror::Error;
 
 use crate::audit::{Audit, KeyNote, Seal};
 use crate::config::Config;
-use crate::health::{self, Trial};
+use crate::health::{self, Found, Trial};
 use crate::key_files::{self, KeyFileFault};
 use crate::key_ring::KeyRing;
 use crate::policy::{Policy, PolicyFault, Surroundings};
+use crate::revocation::{RevocationFault, RevocationList};
 use crate::tokens::{TokenGeneration, TokenKeys};
 
 /// How long one key may take to show that it works.
@@ -27,6 +29,8 @@ const TRIAL_LIMIT: Duration = Duration::from_secs(2);
 pub enum KeySetFault {
     #[error(transparent)]
     Files(#[from] KeyFileFault),
+    #[error(transparent)]
+    Revocation(#[from] RevocationFault),
     #[error("both generations of the token key are the same key")]
     TokenKeysAlike,
     #[error(transparent)]
@@ -44,39 +48,103 @@ pub(crate) struct KeySet {
     pub(crate) policy: Policy,
     /// Where uses of the keys are noted.
     pub(crate) audit: Audit,
+    pub(crate) lists: Vec<ListState>,
+    /// How the keys that may be used did when the set was loaded.
+    pub(crate) tried: Vec<KeyHealth>,
+}
+
+/// A revocation list that was taken up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ListState {
+    /// As the configuration names it.
+    pub(crate) file: String,
+    /// When its issuer means to have replaced it, in Unix time.
+    pub(crate) next_update: Option<i64>,
 }
 
 impl KeySet {
     /// Reads all files that the configuration names, and uses every private key once, both ways. A key whose device is
-    /// away is taken all the same: a revocation must not wait for a device.
-    pub(crate) fn load(config: &Config, generation: u64, audit: &Audit) -> Result<Self, KeySetFault> {
+    /// away is taken all the same: a revocation must not wait for a device. `now` is Unix time.
+    pub(crate) fn load(config: &Config, generation: u64, now: i64, audit: &Audit) -> Result<Self, KeySetFault> {
         let policy = policy(config)?;
-        let ring = key_files::load(config)?;
+        let mut ring = key_files::load(config)?;
         let tokens = token_keys(config)?;
         if tokens.are_the_same() {
             return Err(KeySetFault::TokenKeysAlike);
         }
-        for (usage, key) in ring.own() {
-            let serial = key.certificate.serial();
-            match health::trial(audit, usage, key, Instant::now() + TRIAL_LIMIT) {
-                Trial::Works => {}
-                Trial::Away => tracing::warn!(serial, "the device of a key cannot be reached"),
-                Trial::Fails => {
-                    return Err(KeySetFault::KeyDoesNotWork {
-                        serial: serial.to_owned(),
-                        usage: usage.name(),
-                    });
-                }
-            }
+        let mut lists = Vec::with_capacity(config.revocation_list.len());
+        for entry in &config.revocation_list {
+            let list = RevocationList::load(entry)?;
+            let file = entry.file.display().to_string();
+            let revoked = ring.revoke_listed(&list);
+            tracing::info!(file, revoked, "revocation list taken up");
+            lists.push(ListState {
+                file,
+                next_update: list.next_update(),
+            });
         }
         Ok(Self {
             generation,
+            tried: try_all(audit, &ring, now)?,
             ring,
             tokens,
             policy,
             audit: audit.clone(),
+            lists,
         })
     }
+
+    /// A set of these alone, for tests of what is done with keys.
+    #[cfg(test)]
+    pub(crate) fn of(ring: KeyRing, tokens: TokenKeys) -> Self {
+        Self {
+            generation: 1,
+            ring,
+            tokens,
+            policy: Policy::made(),
+            audit: Audit::none(),
+            lists: Vec::new(),
+            tried: Vec::new(),
+        }
+    }
+
+    /// What was found of its keys when it was loaded.
+    pub(crate) fn found(&self, at: Instant) -> Found {
+        Found {
+            at,
+            generation: self.generation,
+            keys: self.tried.clone(),
+        }
+    }
+
+    /// Lists whose issuer should have replaced them by now. They are applied all the same.
+    pub(crate) fn outdated_lists(&self, now: i64) -> impl Iterator<Item = &ListState> {
+        let outdated = move |list: &&ListState| list.next_update.is_some_and(|next| next < now);
+        self.lists.iter().filter(outdated)
+    }
+}
+
+/// Every key of the bank's, whether it may be used now or not; what is told is of those that may.
+fn try_all(audit: &Audit, ring: &KeyRing, now: i64) -> Result<Vec<KeyHealth>, KeySetFault> {
+    let mut tried = Vec::new();
+    for (usage, key) in ring.own() {
+        let serial = key.certificate.serial();
+        let trial = health::trial(audit, usage, key, Instant::now() + TRIAL_LIMIT);
+        match trial {
+            Trial::Works => {}
+            Trial::Away => tracing::warn!(serial, "the device of a key cannot be reached"),
+            Trial::Fails => {
+                return Err(KeySetFault::KeyDoesNotWork {
+                    serial: serial.to_owned(),
+                    usage: usage.name(),
+                });
+            }
+        }
+        if ring.is_usable(&key.certificate, now) {
+            tried.push(health::told(usage, key, trial));
+        }
+    }
+    Ok(tried)
 }
 
 impl KeySet {

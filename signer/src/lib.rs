@@ -33,6 +33,7 @@ mod queue;
 mod reload;
 mod replies;
 mod revealing;
+mod revocation;
 mod sealing;
 mod service;
 mod signing;

@@ -148,7 +148,7 @@ fn signer<'k>(ring: &'k KeyRing, open: &Open, now: i64) -> Result<&'k PeerKey, F
     if !peer.certificate.is_current(now) {
         return rejected(Rejection::CertificateOutOfDate);
     }
-    if ring.is_revoked(peer.certificate.serial()) {
+    if ring.is_revoked(&peer.certificate) {
         return rejected(Rejection::CertificateRevoked);
     }
     Ok(peer)
@@ -172,11 +172,7 @@ mod tests {
         let (first, last) = (certificate.not_before(), certificate.not_after());
         let mut ring = KeyRing::new([]);
         ring.add_peer(PeerUse::Verify, NETWORK, certificate).unwrap();
-        let keys = KeySet {
-            generation: 1,
-            ring,
-            tokens: one(),
-        };
+        let keys = KeySet::of(ring, one());
         let message = Open {
             signed: Vec::new(),
             signature: Vec::new(),

@@ -98,13 +98,15 @@ impl Process {
     }
 
     fn with(config: &Config, audit: Audit) -> Result<Self, StartFault> {
-        let keys = match KeySet::load(config, 1, &audit) {
+        let keys = match KeySet::load(config, 1, clock::unix_seconds(), &audit) {
             Ok(keys) => Arc::new(CurrentKeys::new(keys)),
             Err(fault) => {
                 let _the_fault_is_told = audit.end();
                 return Err(fault.into());
             }
         };
+        let health = HealthBoard::default();
+        health.found(keys.now().found(Instant::now()));
         let sealing = Arc::clone(&keys);
         audit.seal_with(Box::new(move |statement| {
             sealing.now().seal_log(statement, clock::unix_seconds())
@@ -112,7 +114,7 @@ impl Process {
         Ok(Self {
             config: config.clone(),
             keys,
-            health: Arc::default(),
+            health: Arc::new(health),
             audit,
         })
     }
@@ -139,6 +141,7 @@ impl Process {
         let reloading = Reloading {
             started_with: self.config.clone(),
             keys: Arc::clone(&self.keys),
+            health: Arc::clone(&self.health),
             metrics: metrics.clone(),
             audit: self.audit.clone(),
         };

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::audit::{Audit, Event, Unwritable};
 use crate::clock;
 use crate::config::Config;
+use crate::health::HealthBoard;
 use crate::key_set::{CurrentKeys, KeySet, KeySetFault};
 use crate::metrics::Metrics;
 use crate::policy::THE_SIGNER;
@@ -79,6 +80,7 @@ type Ask = (Arc<str>, oneshot::Sender<Outcome>);
 pub(crate) struct Reloading {
     pub(crate) started_with: Config,
     pub(crate) keys: Arc<CurrentKeys>,
+    pub(crate) health: Arc<HealthBoard>,
     pub(crate) metrics: Metrics,
     pub(crate) audit: Audit,
 }
@@ -190,7 +192,8 @@ impl Reloading {
 
     fn exchange(&self, by: &str) -> Outcome {
         let config = Config::load(&self.started_with.file)?;
-        let keys = KeySet::load(&config, self.keys.now().generation + 1, &self.audit)?;
+        let (started, now) = (Instant::now(), clock::unix_seconds());
+        let keys = KeySet::load(&config, self.keys.now().generation + 1, now, &self.audit)?;
         let (own, certificates) = keys.ring.counts();
         let mut needs_restart = self.started_with.restart_settings_changed(&config);
         if keys.policy.audience() != self.keys.now().policy.audience() {
@@ -204,9 +207,10 @@ impl Reloading {
             token_generation: keys.tokens.issued.generation.0,
             needs_restart,
         };
+        let found = keys.found(started);
         let before = self.keys.exchange(keys);
-        self.metrics
-            .keys(&self.keys.now(), Some(&before), clock::unix_seconds());
+        self.health.found(found);
+        self.metrics.keys(&self.keys.now(), Some(&before), now);
         Ok(reloaded)
     }
 }

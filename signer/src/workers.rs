@@ -334,6 +334,13 @@ impl Worker {
             self.signs_first();
         }
         self.metrics.answered(&tally, std::iter::once(at.elapsed()));
+        self.metrics.keys(keys, None, *now);
+        for list in keys.outdated_lists(*now) {
+            tracing::warn!(
+                file = list.file,
+                "a revocation list is out of date; it is applied all the same"
+            );
+        }
         self.health.found(Found {
             at,
             generation: keys.generation,

@@ -2,11 +2,15 @@
 #![cfg(test)]
 
 mod audit_log;
+mod binary;
 mod command_line;
+mod issuing;
 mod keys;
 mod making;
 mod opening;
 mod reloading;
+mod revoking;
+mod rotation;
 mod running;
 mod sealing;
 mod signing;

@@ -9,7 +9,7 @@ use operations::endpoint::Endpoint;
 use operations::stop::{Stop, StopSwitch};
 use signer::{Config, Process, Reloader, ServeFault};
 use signer_crypto::{Suite, TokenKey};
-use signer_protocol::SignerClient;
+use signer_protocol::{Open, OpenVerdict, Rejection, SignerClient};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -185,6 +185,14 @@ impl Running {
 
     pub(crate) async fn ask(&self, path: &str) -> String {
         ask(self.operations, path).await
+    }
+}
+
+/// Whether a message is taken.
+pub(crate) async fn verdict_of(client: &SignerClient, open: Open) -> Result<(), Rejection> {
+    match client.open(open, soon()).await.unwrap() {
+        OpenVerdict::Opened { .. } => Ok(()),
+        OpenVerdict::Rejected(rejection) => Err(rejection),
     }
 }
 
