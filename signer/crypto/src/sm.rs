@@ -3,6 +3,8 @@
 //! All arithmetic is our own ([`arithmetic`]); nothing outside this module names a type of it but `inside`.
 
 pub(crate) mod arithmetic;
+#[cfg(test)]
+mod crafted;
 pub(crate) mod der;
 pub(crate) mod encryption;
 pub(crate) mod key;
