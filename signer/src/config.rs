@@ -11,6 +11,9 @@ use zeroize::Zeroizing;
 
 pub(crate) use crate::provider::entry::{self, KeyEntry, ProviderEntry};
 
+use crate::audit::AuditEntry;
+use crate::policy::CallerEntry;
+
 pub(crate) use self::tokens::TokenKeySource;
 pub(crate) use self::tokens::{TokenKeyEntry, Tokens};
 
@@ -51,6 +54,14 @@ pub struct Config {
     /// Serial numbers that are no longer good, whatever their dates.
     #[serde(default)]
     pub revoked: Vec<String>,
+    /// Lists of certificates that their issuers have revoked.
+    #[serde(default)]
+    pub revocation_list: Vec<RevocationListEntry>,
+    /// Who may do what.
+    #[serde(default)]
+    pub caller: Vec<CallerEntry>,
+    #[serde(default)]
+    pub audit: AuditEntry,
     /// Where this was read from, to be read again.
     #[serde(skip)]
     pub(crate) file: PathBuf,
@@ -76,6 +87,15 @@ pub struct PeerEntry {
     #[serde(rename = "use")]
     pub usage: PeerUse,
     pub certificate: PathBuf,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevocationListEntry {
+    /// X.509 CRL, PEM or DER.
+    pub file: PathBuf,
+    /// PEM, of whoever signs the list.
+    pub issuer_certificate: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -118,6 +138,7 @@ impl Config {
                 "operations.address",
                 self.operations.address != later.operations.address,
             ),
+            ("audit", self.audit != later.audit),
         ];
         settings
             .into_iter()
@@ -140,6 +161,7 @@ impl Config {
         if !QUEUE_BYTES.contains(&self.queue_bytes_max) {
             return Err("queue_bytes_max must lie in 4194304..=1073741824".to_owned());
         }
+        self.audit.check()?;
         tokens::sources(&self.tokens, &self.token_key)?;
         entry::check(&self.provider, &self.key)
     }
@@ -156,6 +178,7 @@ impl Config {
         }
         let token_keys = self.token_key.iter_mut().map(|entry| &mut entry.key_file);
         self.tokens.key_file.iter_mut().chain(token_keys).for_each(relative);
+        self.audit.directory.iter_mut().for_each(relative);
         for key in &mut self.key {
             key.resolve_paths(file);
         }
@@ -164,6 +187,10 @@ impl Config {
         }
         for peer in &mut self.peer {
             relative(&mut peer.certificate);
+        }
+        for list in &mut self.revocation_list {
+            relative(&mut list.file);
+            relative(&mut list.issuer_certificate);
         }
     }
 }
@@ -190,8 +217,8 @@ const fn default_queue_bytes_max() -> usize {
 mod tests {
     use super::*;
 
-    const LEAST: &str =
-        "listen = \"unix:run/s.sock\"\n[operations]\naddress = \"127.0.0.1:9102\"\n[tokens]\nkey_file = \"t\"\n";
+    const LEAST: &str = "listen = \"unix:run/s.sock\"\n[operations]\naddress = \"127.0.0.1:9102\"\n[tokens]\nkey_file = \"t\"\n\
+         [audit]\nnone_not_for_production = true\n";
 
     fn read(text: &str) -> Result<Config, String> {
         let directory = tempfile::tempdir().unwrap();
