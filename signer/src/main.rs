@@ -2,7 +2,8 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "--check-config answers on stdout")]
 
-use std::path::PathBuf;
+mod command_line;
+
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,28 +11,21 @@ use operations::stop::Stop;
 use operations::{exit, logs};
 use signer::{Config, Process, Reloader, ServeFault, StartFault};
 
-/// Holds the bank's private keys: verifies, opens, seals and signs messages for the frontend.
-///
-/// Exit codes: 0 stopped as asked, 1 a fault while serving or a failed self-test, 2 wrong command line,
-/// 3 configuration or key files refused, 4 an address is taken.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Arguments {
-    /// Configuration file, TOML.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-    /// Read the configuration and every key it names, run the self-test, serve nothing.
-    #[arg(long)]
-    check_config: bool,
-}
+use crate::command_line::{Arguments, Command, Serve};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     logs::start("signer", "info");
-    ExitCode::from(run(&arguments))
+    let code = match (arguments.command, arguments.serve) {
+        (Some(Command::Audit(command)), _) => command.run().unwrap_or_else(|fault| ended(&fault, exit::FAILED)),
+        (None, Some(serve)) => run(&serve),
+        // clap has refused this already
+        (None, None) => exit::USAGE,
+    };
+    ExitCode::from(code)
 }
 
-fn run(arguments: &Arguments) -> u8 {
+fn run(arguments: &Serve) -> u8 {
     let config = match Config::load(&arguments.config) {
         Ok(config) => config,
         Err(fault) => return ended(&fault, exit::CONFIGURATION),

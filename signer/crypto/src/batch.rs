@@ -1,9 +1,9 @@
 //! Many operations at once, which is where the lanes of the processor pay. Every item has its own outcome: what is wrong
-//! with one never touches another, and a batch of one is an ordinary call.
+//! with one never touches another, and a batch of one is an ordinary call. What a private key does to many stands with it.
 
 use crate::certificate::PublicKey;
 use crate::sm::signature::{Signed, VerifyingKey};
-use crate::{Certificate, CryptoFault, DoesNotOpen, FieldKey, PrivateKey, SignatureWrong};
+use crate::{Certificate, CryptoFault, FieldKey, SignatureWrong};
 
 /// A signature to verify: whether `signature` is one of exactly `signed` by the certificate's key. Stranger's input.
 #[derive(Debug, Clone, Copy)]
@@ -45,16 +45,4 @@ pub fn verify_all(items: &[Verification<'_>]) -> Vec<Result<(), SignatureWrong>>
 pub fn seal_all(items: &[Sealing<'_>]) -> Vec<Result<Vec<u8>, CryptoFault>> {
     let envelopes = items.iter().map(|item| item.certificate.seal_envelope(item.field_key));
     envelopes.collect()
-}
-
-impl PrivateKey {
-    /// Signatures in the order of the messages.
-    pub fn sign_all(&self, signed: &[&[u8]]) -> Vec<Result<Vec<u8>, CryptoFault>> {
-        signed.iter().map(|signed| self.sign(signed)).collect()
-    }
-
-    /// Field keys in the order of the envelopes. Stranger's input.
-    pub fn open_envelopes(&self, sealed: &[&[u8]]) -> Vec<Result<FieldKey, DoesNotOpen>> {
-        sealed.iter().map(|sealed| self.open_envelope(sealed)).collect()
-    }
 }

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::sm::encryption;
 use crate::sm::key::PublicPoint;
-use crate::sm::signature::VerifyingKey;
+use crate::sm::signature::{TableUse, VerifyingKey};
 use crate::{CryptoFault, FieldKey, SignatureWrong, Suite, envelope, rsa};
 
 /// 20 bytes, the most that RFC 5280 allows (section 4.1.2.2).
@@ -52,7 +52,12 @@ pub(crate) enum PublicKey {
 }
 
 impl Certificate {
+    /// With a small table of multiples if it is of SM2: 86 KiB, made in some tenths of a millisecond.
     pub fn from_pem(pem: &[u8]) -> Result<Self, CertificateFault> {
+        Self::from_pem_with(pem, TableUse::Small)
+    }
+
+    pub fn from_pem_with(pem: &[u8], table: TableUse) -> Result<Self, CertificateFault> {
         let certificate = X509::from_pem(pem).map_err(CertificateFault::NotACertificate)?;
         let key = certificate.public_key().map_err(|_| CertificateFault::KeyType)?;
         Ok(Self {
@@ -61,7 +66,7 @@ impl Certificate {
             subject: name(certificate.subject_name())?,
             not_before: unix_seconds(certificate.not_before())?,
             not_after: unix_seconds(certificate.not_after())?,
-            key: PublicKey::new(key).ok_or(CertificateFault::KeyType)?,
+            key: PublicKey::new(key, table).ok_or(CertificateFault::KeyType)?,
         })
     }
 
@@ -117,7 +122,7 @@ impl Certificate {
         }
         match &self.key {
             PublicKey::Rsa(key) => rsa::seal_envelope(key, field_key),
-            PublicKey::Sm { point, .. } => encryption::encrypt(point, &envelope::write(field_key)),
+            PublicKey::Sm { verifying, .. } => encryption::encrypt(verifying.multiples(), &envelope::write(field_key)),
         }
     }
 
@@ -133,14 +138,14 @@ impl fmt::Debug for Certificate {
 }
 
 impl PublicKey {
-    fn new(key: PKey<Public>) -> Option<Self> {
+    fn new(key: PKey<Public>, table: TableUse) -> Option<Self> {
         if rsa::acceptable(&key) {
             return Some(Self::Rsa(key));
         }
         let point = PublicPoint::from_spki_der(&key.public_key_to_der().ok()?)?;
         Some(Self::Sm {
             point,
-            verifying: Box::new(VerifyingKey::new(&point)),
+            verifying: Box::new(VerifyingKey::new(&point, table)),
         })
     }
 }

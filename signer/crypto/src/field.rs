@@ -7,9 +7,9 @@ use std::fmt;
 
 use openssl::error::ErrorStack;
 use openssl::symm::{Cipher, Crypter, Mode};
-use sm2::elliptic_curve::subtle::Choice;
 use sm4::Sm4;
 use sm4::cipher::{Block, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
+use subtle::Choice;
 use zeroize::Zeroizing;
 
 use crate::padding::{self, BLOCK_BYTES};

@@ -4,7 +4,7 @@
 mod sm2;
 
 use crate::sm3;
-pub use sm2::{PublicKey, TableSize, lanes_available, verify_digests, verify_digests_portable};
+pub use sm2::{PrivateKey, PublicKey, TableSize, lanes_available, verify_digests, verify_digests_portable};
 
 /// Whether batches of hashes run in lanes on this processor.
 pub fn sm3_lanes_available() -> bool {

@@ -35,5 +35,6 @@ pub use field::FieldKey;
 pub use private_key::{KeyFault, PrivateKey};
 pub use secret::{Passphrase, Plaintext};
 pub use self_test::{SelfTestFault, self_test};
+pub use sm::signature::TableUse;
 pub use suite::{FieldKind, Suite};
 pub use token::TokenKey;

@@ -1,6 +1,6 @@
 //! PKCS#7 padding to 16-byte blocks, taken off without a branch that depends on what the padding holds.
 
-use sm2::elliptic_curve::subtle::{Choice, ConstantTimeEq, ConstantTimeGreater};
+use subtle::{Choice, ConstantTimeEq, ConstantTimeGreater};
 
 use crate::DoesNotOpen;
 

@@ -77,6 +77,17 @@ impl PrivateKey {
         }
     }
 
+    /// Signatures in the order of the messages.
+    pub fn sign_all(&self, signed: &[&[u8]]) -> Vec<Result<Vec<u8>, CryptoFault>> {
+        if let Kind::Sm { signing, .. } = &self.0
+            && let Ok(made) = signing.sign_all(signed)
+        {
+            return made.into_iter().map(Ok).collect();
+        }
+        // RSA, or each finds out for itself what is wrong with randomness
+        signed.iter().map(|signed| self.sign(signed)).collect()
+    }
+
     /// The field key of an envelope. Stranger's input.
     ///
     /// For RSA an envelope with wrong contents yields a key all the same: one that opens nothing, so that nobody can
@@ -91,12 +102,25 @@ impl PrivateKey {
         }
     }
 
+    /// Field keys in the order of the envelopes. Stranger's input.
+    pub fn open_envelopes(&self, sealed: &[&[u8]]) -> Vec<Result<FieldKey, DoesNotOpen>> {
+        match &self.0 {
+            Kind::Rsa(_) => sealed.iter().map(|sealed| self.open_envelope(sealed)).collect(),
+            Kind::Sm { signing, .. } => {
+                let bytes = envelope::plaintext_bytes(Suite::Sm);
+                let opened = encryption::decrypt_all(signing.scalar(), sealed, bytes).into_iter();
+                let keys = opened.map(|plaintext| envelope::read(Suite::Sm, &plaintext?));
+                keys.collect()
+            }
+        }
+    }
+
     fn from_sm_key(key: &PKey<Private>) -> Option<Self> {
         let der = Zeroizing::new(key.private_key_to_pkcs8().ok()?);
         let scalar = SecretScalar::from_pkcs8_der(&der)?;
-        let point = scalar.public_point();
+        let point = scalar.public_point()?;
         Some(Self(Kind::Sm {
-            signing: SigningKey::new(scalar)?,
+            signing: SigningKey::new(scalar, &point)?,
             point,
         }))
     }

@@ -1,13 +1,15 @@
 //! SM2: signatures and encryption over the recommended curve, and their encodings.
 //!
-//! Multiples of known points, which are what signatures cost, are our own ([`arithmetic`]); all other arithmetic comes
-//! from the `sm2` crate and is used in [`key`], [`signature`] and [`encryption`] alone. Nothing outside this module
-//! names a type of either.
+//! All arithmetic is our own ([`arithmetic`]); nothing outside this module names a type of it but `inside`.
 
 pub(crate) mod arithmetic;
+#[cfg(test)]
+mod crafted;
 pub(crate) mod der;
 pub(crate) mod encryption;
 pub(crate) mod key;
+pub(crate) mod known_answer;
+mod nonce;
 pub(crate) mod signature;
 #[cfg(test)]
 mod vectors;

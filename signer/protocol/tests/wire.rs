@@ -55,6 +55,7 @@ fn every_work() -> Vec<Work> {
         Work::Sign(Sign {
             suite,
             signed: b"6222021234567890123".to_vec(),
+            signing_serial: "4000000111".to_owned(),
         })
     });
     let tokenise = KINDS.map(|kind| {
@@ -132,6 +133,7 @@ fn work_and_answers_come_back_the_same() {
             usage,
             not_after,
             works: true,
+            provider: "software".to_owned(),
         };
         assert_eq!(KeyHealth::try_from(wire::KeyHealth::from(health.clone())), Ok(health));
     }

@@ -4,6 +4,9 @@
 use std::fmt;
 
 use crate::sm::arithmetic::{self, Affine, Claim, Multiples, Scalar, Table};
+use crate::sm::encryption;
+use crate::sm::key::{PublicPoint, SecretScalar};
+use crate::sm::signature::{Numbers, SigningKey};
 
 /// Whether this processor has the lanes (AVX-512 IFMA).
 pub fn lanes_available() -> bool {
@@ -75,4 +78,84 @@ fn claim<'k>((key, e, r_s): &(&'k PublicKey, &[u8; 32], &[u8; 64])) -> Option<Cl
         r: Scalar::from_bytes(r)?,
         s: Scalar::from_bytes(s.first_chunk()?)?,
     })
+}
+
+/// An SM2 private key.
+pub struct PrivateKey {
+    signing: SigningKey,
+    point: PublicPoint,
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PrivateKey(…)")
+    }
+}
+
+impl PrivateKey {
+    /// Big-endian; `None` for what is no key: zero, n − 1 and above.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Option<Self> {
+        let scalar = SecretScalar::from_bytes(bytes)?;
+        let point = scalar.public_point()?;
+        let signing = SigningKey::new(scalar, &point)?;
+        Some(Self { signing, point })
+    }
+
+    pub fn public(&self, size: TableSize) -> PublicKey {
+        let table = Table::new(self.point.affine(), size.into());
+        PublicKey(Multiples::Tabled(table))
+    }
+
+    /// One signature `r‖s` of digest `e`, on the scalar path.
+    pub fn sign_digest(&self, e: &[u8; 32]) -> [u8; 64] {
+        let mut made = self.sign_digests(std::slice::from_ref(e));
+        made.pop().expect("one digest has one signature")
+    }
+
+    /// Signatures in the order of the digests.
+    pub fn sign_digests(&self, e: &[[u8; 32]]) -> Vec<[u8; 64]> {
+        let made = self.signing.sign_digests(e).expect("the system has randomness");
+        let raw = made.into_iter().map(|Numbers { r, s }| {
+            let mut raw = [0; 64];
+            for (byte, from) in raw.iter_mut().zip(r.iter().chain(&s)) {
+                *byte = *from;
+            }
+            raw
+        });
+        raw.collect()
+    }
+
+    /// The same on the scalar path.
+    pub fn sign_digests_portable(&self, e: &[[u8; 32]]) -> Vec<[u8; 64]> {
+        e.iter().map(|e| self.sign_digest(e)).collect()
+    }
+
+    /// One ciphertext in DER or raw, with a plaintext of that length; on the scalar path. `None` if it does not open.
+    pub fn decrypt(&self, ciphertext: &[u8], plaintext_bytes: usize) -> Option<Vec<u8>> {
+        let opened = encryption::decrypt(self.signing.scalar(), ciphertext, plaintext_bytes);
+        opened.ok().map(|plaintext| plaintext.to_vec())
+    }
+
+    /// Plaintexts in the order of the ciphertexts.
+    pub fn decrypt_all(&self, ciphertexts: &[&[u8]], plaintext_bytes: usize) -> Vec<Option<Vec<u8>>> {
+        let opened = encryption::decrypt_all(self.signing.scalar(), ciphertexts, plaintext_bytes).into_iter();
+        opened
+            .map(|opened| opened.ok().map(|plaintext| plaintext.to_vec()))
+            .collect()
+    }
+
+    /// The same on the scalar path.
+    pub fn decrypt_portable(&self, ciphertexts: &[&[u8]], plaintext_bytes: usize) -> Vec<Option<Vec<u8>>> {
+        ciphertexts
+            .iter()
+            .map(|bytes| self.decrypt(bytes, plaintext_bytes))
+            .collect()
+    }
+}
+
+impl PublicKey {
+    /// A ciphertext in DER of one byte or more.
+    pub fn encrypt(&self, plaintext: &[u8]) -> Vec<u8> {
+        encryption::encrypt(&self.0, plaintext).expect("the system has randomness")
+    }
 }

@@ -20,6 +20,7 @@ mod limbs;
 mod multiply;
 mod point;
 mod scalar;
+mod secret;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -27,14 +28,12 @@ mod verify;
 
 use std::sync::LazyLock;
 
-use zeroize::Zeroize;
-
-use super::Word;
 pub(crate) use batch::hold_all;
 #[cfg(any(test, feature = "inside"))]
 pub(crate) use batch::lanes_available;
 pub(crate) use point::Affine;
 pub(crate) use scalar::Scalar;
+pub(crate) use secret::{base_multiple, base_multiples, multiple, multiples};
 pub(crate) use table::{Multiples, Table, TableSize};
 pub(crate) use verify::Claim;
 
@@ -43,11 +42,3 @@ pub(crate) static BASE_POINT: LazyLock<Table> = LazyLock::new(|| Table::new(&Aff
 
 /// For secret scalars: scanned whole, so it had better be small.
 static BASE_POINT_SCANNED: LazyLock<Table> = LazyLock::new(|| Table::new(&Affine::generator(), TableSize::Small));
-
-/// The x coordinate of k·G for a secret k that is not zero. Constant-time.
-pub(super) fn base_multiple_x(k: &Scalar) -> Option<Word> {
-    let mut product = multiply::fixed_secret(&BASE_POINT_SCANNED, k);
-    let point = product.to_affine();
-    product.zeroize();
-    point.map(|point| point.x_bytes())
-}

@@ -34,6 +34,11 @@ impl<'a> Elements<'a> {
         Some(word)
     }
 
+    /// The content of the next sequence.
+    pub(crate) fn sequence(&mut self) -> Option<&'a [u8]> {
+        self.next(SEQUENCE)
+    }
+
     pub(crate) fn octets(&mut self) -> Option<&'a [u8]> {
         self.next(OCTET_STRING)
     }

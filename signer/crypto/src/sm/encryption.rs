@@ -4,22 +4,19 @@
 //! without the byte 04 before `C1`. The opener knows the plaintext's length, so the length of a ciphertext decides
 //! which form it is, and no content has to be guessed at.
 
-use sm2::elliptic_curve::Group;
-use sm2::elliptic_curve::point::AffineCoordinates;
-use sm2::elliptic_curve::subtle::ConstantTimeEq;
-use sm2::{AffinePoint, FieldBytes, NonZeroScalar, ProjectivePoint};
-use sm3::{Digest, Sm3};
-use zeroize::{Zeroize, Zeroizing};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
+use super::arithmetic::{self, Affine, Multiples, Scalar};
 use super::der::{Elements, Sequence};
-use super::key::{PublicPoint, SecretScalar};
+use super::key::SecretScalar;
 use super::{WORD_BYTES, Word};
-use crate::{CryptoFault, DoesNotOpen};
+use crate::{CryptoFault, DoesNotOpen, sm3};
 
 const UNCOMPRESSED: u8 = 0x04;
 
-/// Encrypts up to some kilobytes, at least one byte.
-pub(crate) fn encrypt(receiver: &PublicPoint, plaintext: &[u8]) -> Result<Vec<u8>, CryptoFault> {
+/// Encrypts up to some kilobytes, at least one byte, for the holder of the key to a public point.
+pub(crate) fn encrypt(receiver: &Multiples, plaintext: &[u8]) -> Result<Vec<u8>, CryptoFault> {
     loop {
         let nonce = random_scalar()?;
         if let Some(ciphertext) = encrypt_with(receiver, &nonce, plaintext) {
@@ -34,35 +31,43 @@ pub(crate) fn decrypt(
     ciphertext: &[u8],
     plaintext_bytes: usize,
 ) -> Result<Zeroizing<Vec<u8>>, DoesNotOpen> {
-    let ciphertext = Ciphertext::read(ciphertext, plaintext_bytes).ok_or(DoesNotOpen)?;
-    let point = AffinePoint::from_coordinates(&ciphertext.x.into(), &ciphertext.y.into());
-    // Checked to be on the curve, whose order is prime: every such point is in the group.
-    let point = Option::<AffinePoint>::from(point).ok_or(DoesNotOpen)?;
-    let shared = SharedPoint::new((ProjectivePoint::from(point) * **secret.expose()).to_affine());
-    let mut plaintext = Zeroizing::new(ciphertext.masked.to_vec());
-    let masked = shared.mask(&mut plaintext);
-    let same = shared.hash(&plaintext).as_slice().ct_eq(ciphertext.hash);
-    if masked && bool::from(same) {
-        Ok(plaintext)
-    } else {
-        Err(DoesNotOpen)
-    }
+    let (ciphertext, point) = Ciphertext::with_point(ciphertext, plaintext_bytes).ok_or(DoesNotOpen)?;
+    let shared = arithmetic::multiple(&Multiples::Untabled(point), secret.expose()).map(Zeroizing::new);
+    ciphertext.open(shared.as_deref())
+}
+
+/// Opens many, each with its own outcome, in their order.
+pub(crate) fn decrypt_all(
+    secret: &SecretScalar,
+    ciphertexts: &[&[u8]],
+    plaintext_bytes: usize,
+) -> Vec<Result<Zeroizing<Vec<u8>>, DoesNotOpen>> {
+    let read = ciphertexts
+        .iter()
+        .map(|bytes| Ciphertext::with_point(bytes, plaintext_bytes));
+    let read: Vec<Option<(Ciphertext<'_>, Affine)>> = read.collect();
+    let points: Vec<Affine> = read.iter().flatten().map(|(_, point)| *point).collect();
+    let shared = arithmetic::multiples(&points, secret.expose());
+    let mut shared = shared.iter();
+    let opened = read.iter().map(|read| {
+        let (ciphertext, _) = read.as_ref().ok_or(DoesNotOpen)?;
+        let shared = shared.next().expect("there is a multiple for every point");
+        ciphertext.open(shared.as_ref())
+    });
+    opened.collect()
 }
 
 /// `None` where the standard says to take another nonce.
-pub(super) fn encrypt_with(receiver: &PublicPoint, nonce: &NonZeroScalar, plaintext: &[u8]) -> Option<Vec<u8>> {
-    let point = ProjectivePoint::mul_by_generator(nonce).to_affine();
-    let shared = SharedPoint::new((ProjectivePoint::from(*receiver.expose()) * **nonce).to_affine());
+pub(super) fn encrypt_with(receiver: &Multiples, nonce: &Scalar, plaintext: &[u8]) -> Option<Vec<u8>> {
+    let [x, y] = arithmetic::base_multiple(nonce)?.coordinates();
+    let shared = Zeroizing::new(arithmetic::multiple(receiver, nonce)?);
+    let shared = SharedPoint::new(&shared);
     let mut masked = Zeroizing::new(plaintext.to_vec());
     if !shared.mask(&mut masked) {
         return None;
     }
     let hash = shared.hash(plaintext);
-    let encoded = Sequence::default()
-        .word(&point.x().into())
-        .word(&point.y().into())
-        .octets(&hash)
-        .octets(&masked);
+    let encoded = Sequence::default().word(&x).word(&y).octets(&hash).octets(&masked);
     Some(encoded.finish())
 }
 
@@ -75,6 +80,26 @@ struct Ciphertext<'a> {
 }
 
 impl<'a> Ciphertext<'a> {
+    /// With its C1, which is on the curve. The curve's order is prime, so every such point is in the group.
+    fn with_point(bytes: &'a [u8], plaintext_bytes: usize) -> Option<(Self, Affine)> {
+        let ciphertext = Self::read(bytes, plaintext_bytes)?;
+        let point = Affine::from_coordinates(&ciphertext.x, &ciphertext.y)?;
+        Some((ciphertext, point))
+    }
+
+    /// What is inside, given the point that both sides compute.
+    fn open(&self, shared: Option<&Affine>) -> Result<Zeroizing<Vec<u8>>, DoesNotOpen> {
+        let shared = SharedPoint::new(shared.ok_or(DoesNotOpen)?);
+        let mut plaintext = Zeroizing::new(self.masked.to_vec());
+        let masked = shared.mask(&mut plaintext);
+        let same = shared.hash(&plaintext).as_slice().ct_eq(self.hash);
+        if masked && bool::from(same) {
+            Ok(plaintext)
+        } else {
+            Err(DoesNotOpen)
+        }
+    }
+
     fn read(bytes: &'a [u8], plaintext_bytes: usize) -> Option<Self> {
         let raw_bytes = 3 * WORD_BYTES + plaintext_bytes;
         let raw = if bytes.len() == raw_bytes {
@@ -117,13 +142,9 @@ struct SharedPoint {
 }
 
 impl SharedPoint {
-    fn new(mut point: AffinePoint) -> Self {
-        let shared = Self {
-            x: Zeroizing::new(point.x().into()),
-            y: Zeroizing::new(point.y().into()),
-        };
-        point.zeroize();
-        shared
+    fn new(point: &Affine) -> Self {
+        let [x, y] = point.coordinates().map(Zeroizing::new);
+        Self { x, y }
     }
 
     /// Puts the mask SM3(x ‖ y ‖ 1) ‖ SM3(x ‖ y ‖ 2) ‖ … over `bytes`, or takes it off. False when the mask was all
@@ -131,30 +152,31 @@ impl SharedPoint {
     fn mask(&self, bytes: &mut [u8]) -> bool {
         let mut any = 0;
         for (block, counter) in bytes.chunks_mut(WORD_BYTES).zip(1u32..) {
-            let hash = Sm3::new_with_prefix(self.x.as_slice()).chain_update(self.y.as_slice());
-            let mut mask: FieldBytes = hash.chain_update(counter.to_be_bytes()).finalize();
-            for (byte, mask) in block.iter_mut().zip(&mask) {
+            let parts: [&[u8]; 3] = [self.x.as_slice(), self.y.as_slice(), &counter.to_be_bytes()];
+            let mask = Zeroizing::new(sm3::digest(&parts));
+            for (byte, mask) in block.iter_mut().zip(mask.iter()) {
                 *byte ^= mask;
                 any |= mask;
             }
-            mask.zeroize();
         }
         any != 0
     }
 
     /// C3 = SM3(x ‖ M ‖ y)
     fn hash(&self, plaintext: &[u8]) -> Word {
-        let hash = Sm3::new_with_prefix(self.x.as_slice()).chain_update(plaintext);
-        hash.chain_update(self.y.as_slice()).finalize().into()
+        sm3::digest(&[self.x.as_slice(), plaintext, self.y.as_slice()])
     }
 }
 
-fn random_scalar() -> Result<Zeroizing<NonZeroScalar>, CryptoFault> {
-    let mut bytes = Zeroizing::new([0; WORD_BYTES]);
+/// Secret, not zero, uniform but for 2^-256.
+fn random_scalar() -> Result<Zeroizing<Scalar>, CryptoFault> {
+    let mut bytes = Zeroizing::new([[0; WORD_BYTES]; 2]);
     loop {
-        getrandom::fill(bytes.as_mut_slice()).map_err(CryptoFault::Randomness)?;
-        if let Some(scalar) = NonZeroScalar::from_repr((*bytes).into()).into_option() {
-            return Ok(Zeroizing::new(scalar));
+        getrandom::fill(bytes.as_flattened_mut()).map_err(CryptoFault::Randomness)?;
+        let [high, low] = &*bytes;
+        let scalar = Zeroizing::new(Scalar::from_wide_bytes(high, low));
+        if !scalar.is_zero() {
+            return Ok(scalar);
         }
     }
 }

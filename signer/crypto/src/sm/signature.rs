@@ -1,19 +1,16 @@
 //! SM2 signatures with SM3 (GB/T 32918.2) under the user id of the profile.
 //!
 //! A signature is accepted as strict DER or as raw `r‖s`, and made as DER. `r` and `s` must lie in 1..n, `r + s` must
-//! not be n, and the computed point must not be the identity.
+//! not be n, and the computed point must not be the identity. How nonces come about is told in [`nonce`](super::nonce).
 
-use rfc6979::KGenerator;
-use sm2::elliptic_curve::ops::Reduce;
-use sm2::elliptic_curve::{Curve, PrimeField};
-use sm2::{FieldBytes, Scalar, Sm2, U256};
-use sm3::{Digest, Sm3};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use super::arithmetic::{self, Affine, Claim, Multiples, Table, TableSize};
+use super::arithmetic::{self, Claim, Multiples, Scalar, Table, TableSize};
 use super::der::{Elements, Sequence};
 use super::key::{PublicPoint, SecretScalar};
+use super::nonce::NonceKey;
 use super::{WORD_BYTES, Word};
+use crate::sm3::{self, Prefixed};
 use crate::{CryptoFault, SignatureWrong};
 
 /// The user id that the profile fixes (section 4).
@@ -28,24 +25,48 @@ const CURVE: [[u32; 8]; 4] = [
     [0xBC37_36A2, 0xF4F6_779C, 0x59BD_CEE3, 0x6B69_2153, 0xD0A9_877C, 0xC62A_4740, 0x02DF_32E5, 0x2139_F0A0],
 ];
 
-/// What verifying by one key needs, computed once: the hash of the identity and the table of the point.
+/// Whether a public key gets a table of its multiples, and which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableUse {
+    /// 86 KiB: for every key that is seen now and then.
+    Small,
+    /// 256 KiB: some tenths faster, for the few that are seen all the time.
+    Large,
+    /// None: verification takes four times as long. For keys seen too rarely.
+    None,
+}
+
+impl TableUse {
+    fn multiples(self, point: &PublicPoint) -> Multiples {
+        let size = match self {
+            Self::Small => TableSize::Small,
+            Self::Large => TableSize::Large,
+            Self::None => return Multiples::Untabled(*point.affine()),
+        };
+        Multiples::Tabled(Table::new(point.affine(), size))
+    }
+}
+
+/// What verifying by one key needs, computed once: the hash of the identity and the multiples of the point.
 pub(crate) struct VerifyingKey {
     identity: Word,
     multiples: Multiples,
 }
 
 impl VerifyingKey {
-    pub(crate) fn new(point: &PublicPoint) -> Self {
-        let [x, y] = point.coordinates();
-        let point_checked = Affine::from_coordinates(&x, &y).expect("a public point is on the curve");
+    pub(crate) fn new(point: &PublicPoint, table: TableUse) -> Self {
         Self {
             identity: identity_hash(point),
-            multiples: Multiples::Tabled(Table::new(&point_checked, TableSize::Small)),
+            multiples: table.multiples(point),
         }
     }
 
+    pub(crate) fn multiples(&self) -> &Multiples {
+        &self.multiples
+    }
+
     pub(crate) fn verify(&self, signed: &[u8], signature: &[u8]) -> Result<(), SignatureWrong> {
-        let claim = self.claim(digest(&self.identity, signed).into(), signature);
+        let claim = self.claim(&sm3::digest(&[&self.identity, signed]), signature);
         if claim.is_some_and(|claim| claim.holds(&arithmetic::BASE_POINT)) {
             Ok(())
         } else {
@@ -55,17 +76,20 @@ impl VerifyingKey {
 
     /// Whether each signature holds, in their order.
     pub(crate) fn verify_all(items: &[Signed<'_>]) -> Vec<bool> {
-        let claims = items.iter().map(|item| {
-            let digest = digest(&item.key.identity, item.bytes).into();
-            item.key.claim(digest, item.signature)
+        let messages = items.iter().map(|item| Prefixed {
+            prefix: &item.key.identity,
+            body: item.bytes,
         });
+        let digests = sm3::digest_all(&messages.collect::<Vec<_>>());
+        let claims = items.iter().zip(&digests);
+        let claims = claims.map(|(item, digest)| item.key.claim(digest, item.signature));
         arithmetic::hold_all(&claims.collect::<Vec<_>>())
     }
 
     /// `None` for bytes that are no signature, whatever they claim to sign.
-    fn claim(&self, digest: Word, signature: &[u8]) -> Option<Claim<'_>> {
+    fn claim(&self, digest: &Word, signature: &[u8]) -> Option<Claim<'_>> {
         let (r, s) = read(signature)?;
-        let e = arithmetic::Scalar::from_bytes_reduced(&digest);
+        let e = Scalar::from_bytes_reduced(digest);
         let key = &self.multiples;
         Some(Claim { key, e, r, s })
     }
@@ -84,17 +108,28 @@ pub(crate) struct SigningKey {
     scalar: SecretScalar,
     /// 1 / (1 + d)
     inverse: Box<Zeroizing<Scalar>>,
+    nonces: NonceKey,
+}
+
+/// The numbers of a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    pub(crate) r: Word,
+    pub(crate) s: Word,
 }
 
 impl SigningKey {
     /// `None` for d = n − 1, which cannot sign.
-    pub(crate) fn new(scalar: SecretScalar) -> Option<Self> {
-        let inverse = (**scalar.expose() + Scalar::ONE).invert().into_option()?;
-        let identity = identity_hash(&scalar.public_point());
+    pub(crate) fn new(scalar: SecretScalar, point: &PublicPoint) -> Option<Self> {
+        let divisor = Zeroizing::new(scalar.expose().add(&Scalar::ONE));
+        if divisor.is_zero() {
+            return None;
+        }
         Some(Self {
-            identity,
+            identity: identity_hash(point),
+            nonces: NonceKey::new(&scalar),
             scalar,
-            inverse: Box::new(Zeroizing::new(inverse)),
+            inverse: Box::new(Zeroizing::new(divisor.invert())),
         })
     }
 
@@ -102,45 +137,71 @@ impl SigningKey {
         &self.scalar
     }
 
-    /// A DER signature. The nonce follows from key and message (RFC 6979 with SM3), so no weak generator can give the
-    /// key away.
-    pub(crate) fn sign(&self, signed: &[u8]) -> Result<Vec<u8>, CryptoFault> {
-        let digest = Scalar::reduce(&digest(&self.identity, signed));
-        let secret = Zeroizing::new(<[u8; WORD_BYTES]>::from(self.scalar.expose().to_repr()));
-        let mut nonces = KGenerator::<Sm3, U256>::new(secret.as_slice(), &digest.to_repr(), &[], &Sm2::ORDER);
-        let mut nonce_bytes = FieldBytes::default();
-        // Each turn fails with a probability of about 2^-255; a second failure is no accident.
-        for _ in 0..2 {
-            nonces.fill_next_k(&mut nonce_bytes);
-            let nonce = Scalar::from_repr(nonce_bytes).into_option().map(Zeroizing::new);
-            nonce_bytes.zeroize();
-            if let Some((r, s)) = nonce.and_then(|nonce| self.sign_with(&digest, &nonce)) {
-                return Ok(Sequence::default()
-                    .word(&r.to_repr().into())
-                    .word(&s.to_repr().into())
-                    .finish());
-            }
+    /// A DER signature.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, CryptoFault> {
+        let mut made = self.sign_all(&[message])?;
+        Ok(made.pop().expect("one message has one signature"))
+    }
+
+    /// DER signatures, in the order of the messages.
+    pub(crate) fn sign_all(&self, messages: &[&[u8]]) -> Result<Vec<Vec<u8>>, CryptoFault> {
+        let messages = messages.iter().map(|body| Prefixed {
+            prefix: &self.identity,
+            body,
+        });
+        let digests = sm3::digest_all(&messages.collect::<Vec<_>>());
+        let made = self.sign_digests(&digests)?.into_iter();
+        let encoded = made.map(|Numbers { r, s }| Sequence::default().word(&r).word(&s).finish());
+        Ok(encoded.collect())
+    }
+
+    /// Signatures of digests e = SM3(Z ‖ M), in their order.
+    pub(crate) fn sign_digests(&self, digests: &[Word]) -> Result<Vec<Numbers>, CryptoFault> {
+        let nonces = self.nonces.draw(digests)?;
+        let points = arithmetic::base_multiples(&nonces);
+        let mut made = Vec::with_capacity(digests.len());
+        for ((digest, nonce), point) in digests.iter().zip(nonces.iter()).zip(points.iter()) {
+            let x = point.map(|point| point.x());
+            let numbers = match x.and_then(|x| self.numbers(digest, nonce, &x)) {
+                Some(numbers) => numbers,
+                None => self.sign_again(digest)?,
+            };
+            made.push(numbers);
         }
-        Err(CryptoFault::Sm2Sign)
+        Ok(made)
+    }
+
+    /// After a nonce that the standard says to replace. Each fails with a probability of about 2^-250: a second failure
+    /// is no accident.
+    #[cold]
+    fn sign_again(&self, digest: &Word) -> Result<Numbers, CryptoFault> {
+        let nonces = self.nonces.draw(std::slice::from_ref(digest))?;
+        let made = nonces.first().and_then(|nonce| self.sign_with(digest, nonce));
+        made.ok_or(CryptoFault::Sm2Sign)
     }
 
     /// Steps A4 to A6 of the standard; `None` where it says to take another nonce.
-    pub(super) fn sign_with(&self, digest: &Scalar, nonce: &Scalar) -> Option<(Scalar, Scalar)> {
-        let mut k = arithmetic::Scalar::from_bytes(&nonce.to_repr().into())?;
-        let x = arithmetic::base_multiple_x(&k);
-        k.zeroize();
-        let r = *digest + Scalar::reduce(&FieldBytes::from(x?));
-        // (1 + d)^-1 (k − r d) = (1 + d)^-1 (k + r) − r
-        let sum = Zeroizing::new(*nonce + r);
-        let s = **self.inverse * *sum - r;
+    pub(super) fn sign_with(&self, digest: &Word, nonce: &Scalar) -> Option<Numbers> {
+        let point = Zeroizing::new(arithmetic::base_multiple(nonce)?);
+        self.numbers(digest, nonce, &point.x())
+    }
+
+    /// r = e + x, s = (1 + d)^-1 (k − r d) = (1 + d)^-1 (k + r) − r
+    fn numbers(&self, digest: &Word, nonce: &Scalar, x: &Word) -> Option<Numbers> {
+        let r = Scalar::from_bytes_reduced(digest).add(&Scalar::from_bytes_reduced(x));
+        let sum = Zeroizing::new(nonce.add(&r));
+        let s = self.inverse.mul(&sum).sub(&r);
         let useless = r.is_zero() | sum.is_zero() | s.is_zero();
-        (!bool::from(useless)).then_some((r, s))
+        (!useless).then(|| Numbers {
+            r: r.to_bytes(),
+            s: s.to_bytes(),
+        })
     }
 }
 
 /// `r` and `s`, both below n; the verdict refuses zeros. 64 bytes are raw, all else must be DER: a DER signature has 70
 /// to 72 bytes, and would have 64 only if six leading bytes of its numbers were zero.
-fn read(signature: &[u8]) -> Option<(arithmetic::Scalar, arithmetic::Scalar)> {
+fn read(signature: &[u8]) -> Option<(Scalar, Scalar)> {
     let (r, s) = match signature.split_first_chunk::<WORD_BYTES>() {
         Some((r, s)) if s.len() == WORD_BYTES => (*r, s.try_into().ok()?),
         _ => {
@@ -150,21 +211,20 @@ fn read(signature: &[u8]) -> Option<(arithmetic::Scalar, arithmetic::Scalar)> {
             words
         }
     };
-    Some((arithmetic::Scalar::from_bytes(&r)?, arithmetic::Scalar::from_bytes(&s)?))
+    Some((Scalar::from_bytes(&r)?, Scalar::from_bytes(&s)?))
 }
 
 /// e = SM3(Z ‖ M)
-pub(super) fn digest(identity: &Word, signed: &[u8]) -> FieldBytes {
-    Sm3::new_with_prefix(identity).chain_update(signed).finalize()
+#[cfg(test)]
+pub(super) fn digest(identity: &Word, signed: &[u8]) -> Word {
+    sm3::digest(&[identity, signed])
 }
 
 /// Z = SM3(bits of the user id ‖ user id ‖ a ‖ b ‖ generator ‖ point)
 pub(super) fn identity_hash(point: &PublicPoint) -> Word {
     const USER_ID_BITS: u16 = 128;
     const { assert!(USER_ID.len() == 16) }
-    let mut hash = Sm3::new_with_prefix(USER_ID_BITS.to_be_bytes()).chain_update(USER_ID);
-    for limb in CURVE.iter().flatten() {
-        hash.update(limb.to_be_bytes());
-    }
-    hash.chain_update(point.coordinates().as_flattened()).finalize().into()
+    let curve: Vec<u8> = CURVE.iter().flatten().flat_map(|limb| limb.to_be_bytes()).collect();
+    let [x, y] = point.coordinates();
+    sm3::digest(&[&USER_ID_BITS.to_be_bytes(), USER_ID, &curve, &x, &y])
 }

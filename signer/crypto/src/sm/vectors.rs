@@ -1,24 +1,18 @@
-//! The worked examples that the standards print (GB/T 32918.5 appendices, GB/T 32905), and the deterministic
-//! nonce held against the `sm2` crate's own.
+//! The worked examples that the standards print (GB/T 32918.5 appendices, GB/T 32905), and what is
+//! made held against the `sm2` crate.
 
 use proptest::prelude::*;
-use sm2::dsa::signature::{Signer, Verifier};
-use sm2::elliptic_curve::PrimeField;
-use sm2::elliptic_curve::ops::Reduce;
-use sm2::{NonZeroScalar, Scalar};
+use sm2::dsa::signature::Verifier;
 
+use super::arithmetic::{Multiples, Scalar};
 use super::encryption;
-use super::key::SecretScalar;
-use super::signature::{SigningKey, USER_ID, VerifyingKey, digest, identity_hash};
+use super::key::{PublicPoint, SecretScalar};
+use super::known_answer::{DIGEST, NONCE, SECRET, SIGNATURE};
+use super::signature::{SigningKey, TableUse, USER_ID, VerifyingKey, digest, identity_hash};
 
-const SECRET: &str = "3945208F7B2144B13F36E38AC6D39F95889393692860B51A42FB81EF4DF7C5B8";
-const NONCE: &str = "59276E27D506861A16680F3AD9C02DCCEF3CC1FA3CDBE4CE6D54B80DEAC1BC21";
 const POINT: &str = "09F9DF311E5421A150DD7D161E4BC5C672179FAD1833FC076BB08FF356F35020\
                      CCEA490CE26775A52DC6EA718CC1AA600AED05FBF35E084A6632F6072DA9AD13";
 const IDENTITY: &str = "B2E14C5C79C6DF5B85F4FE7ED8DB7A262B9DA7E07CCB0EA9F4747B8CCDA8A4F3";
-const DIGEST: &str = "F0B43E94BA45ACCAACE692ED534382EB17E6AB5A19CE7B31F4486FDFC0D28640";
-const SIGNATURE: &str = "F5A03B0648D2C4630EEAC513E1BB81A15944DA3827D5B74143AC7EACEEE720B3\
-                         B1B6AA29DF212FD8763182BC0D421CA1BB9038FD1F7F42D4840B69C485BBC1AA";
 const SIGNED: &[u8] = b"message digest";
 const ENCRYPTED: &[u8] = b"encryption standard";
 const C1: &str = "04EBFC718E8D1798620432268E77FEB6415E2EDE0E073C0F4F640ECD2E149A73\
@@ -30,28 +24,41 @@ fn bytes(hex: &str) -> Vec<u8> {
     hex::decode(hex).unwrap()
 }
 
-fn secret() -> SecretScalar {
-    SecretScalar::from_bytes(&bytes(SECRET)).unwrap()
+fn word(hex: &str) -> [u8; 32] {
+    bytes(hex).try_into().unwrap()
 }
 
-fn nonce() -> NonZeroScalar {
-    NonZeroScalar::try_from(bytes(NONCE).as_slice()).unwrap()
+fn secret() -> SecretScalar {
+    SecretScalar::from_bytes(&word(SECRET)).unwrap()
+}
+
+fn public() -> PublicPoint {
+    secret().public_point().unwrap()
+}
+
+fn receiver() -> Multiples {
+    Multiples::Untabled(*public().affine())
+}
+
+fn nonce() -> Scalar {
+    Scalar::from_bytes(&word(NONCE)).unwrap()
 }
 
 #[test]
 fn the_signature_example() {
-    let point = secret().public_point();
+    let point = public();
     assert_eq!(point.coordinates().concat(), bytes(POINT));
     let identity = identity_hash(&point);
     assert_eq!(identity.as_slice(), bytes(IDENTITY));
     let digest = digest(&identity, SIGNED);
     assert_eq!(digest.as_slice(), bytes(DIGEST));
-    let (r, s) = SigningKey::new(secret())
-        .unwrap()
-        .sign_with(&Scalar::reduce(&digest), &nonce())
-        .unwrap();
-    assert_eq!([r.to_repr(), s.to_repr()].concat(), bytes(SIGNATURE));
-    assert_eq!(VerifyingKey::new(&point).verify(SIGNED, &bytes(SIGNATURE)), Ok(()));
+    let key = SigningKey::new(secret(), &point).unwrap();
+    let made = key.sign_with(&digest, &nonce()).unwrap();
+    assert_eq!([made.r, made.s].concat(), bytes(SIGNATURE));
+    for table in [TableUse::Small, TableUse::Large, TableUse::None] {
+        let key = VerifyingKey::new(&point, table);
+        assert_eq!(key.verify(SIGNED, &bytes(SIGNATURE)), Ok(()));
+    }
 }
 
 #[test]
@@ -59,7 +66,7 @@ fn the_encryption_example() {
     let raw = [bytes(C1), bytes(C3), bytes(C2)].concat();
     let opened = encryption::decrypt(&secret(), &raw, ENCRYPTED.len()).unwrap();
     assert_eq!(opened.as_slice(), ENCRYPTED);
-    let made = encryption::encrypt_with(&secret().public_point(), &nonce(), ENCRYPTED).unwrap();
+    let made = encryption::encrypt_with(&receiver(), &nonce(), ENCRYPTED).unwrap();
     let c1 = bytes(C1);
     let expected = [
         &[0x30, 0x7C, 0x02, 0x20],
@@ -76,31 +83,35 @@ fn the_encryption_example() {
 
 #[test]
 fn an_empty_text_is_not_encrypted() {
-    assert!(encryption::encrypt_with(&secret().public_point(), &nonce(), b"").is_none());
+    assert!(encryption::encrypt_with(&receiver(), &nonce(), b"").is_none());
     let raw = [bytes(C1), bytes(C3)].concat();
     assert!(encryption::decrypt(&secret(), &raw, 0).is_err());
 }
 
 proptest! {
+    /// One by one and in batches; every signature is another, since nonces are drawn.
     #[test]
-    fn signatures_are_those_of_the_sm2_crate(secret: [u8; 32], signed: Vec<u8>) {
+    fn the_sm2_crate_verifies_what_is_made(secret: [u8; 32], signed: Vec<u8>, count in 1..20usize) {
         let Some(scalar) = SecretScalar::from_bytes(&secret) else { return Ok(()) };
+        let point = scalar.public_point().unwrap();
         let user_id = std::str::from_utf8(USER_ID).unwrap();
         let theirs = sm2::dsa::SigningKey::from_slice(user_id, &secret).unwrap();
-        let verifying = VerifyingKey::new(&scalar.public_point());
-        let made = SigningKey::new(scalar).unwrap().sign(&signed).unwrap();
-        let expected: sm2::dsa::Signature = theirs.sign(&signed);
-        let expected_der = expected.to_der();
-        prop_assert_eq!(&made, expected_der.as_bytes());
-        prop_assert_eq!(verifying.verify(&signed, &made), Ok(()));
-        prop_assert!(theirs.verifying_key().verify(&signed, &expected).is_ok());
+        let verifying = VerifyingKey::new(&point, TableUse::None);
+        let made = SigningKey::new(scalar, &point).unwrap().sign_all(&vec![signed.as_slice(); count]).unwrap();
+        let distinct: std::collections::BTreeSet<_> = made.iter().collect();
+        prop_assert_eq!(distinct.len(), count);
+        for made in &made {
+            let parsed = sm2::dsa::Signature::from_der(made).unwrap();
+            prop_assert!(theirs.verifying_key().verify(&signed, &parsed).is_ok());
+            prop_assert_eq!(verifying.verify(&signed, made), Ok(()));
+        }
     }
 }
 
 #[test]
 fn keys_that_cannot_sign() {
-    let order_minus_one = "fffffffeffffffffffffffffffffffff7203df6b21c6052b53bbf40939d54122";
-    assert!(SigningKey::new(SecretScalar::from_bytes(&bytes(order_minus_one)).unwrap()).is_none());
+    let order_minus_one = word("fffffffeffffffffffffffffffffffff7203df6b21c6052b53bbf40939d54122");
+    assert!(SigningKey::new(SecretScalar::from_bytes(&order_minus_one).unwrap(), &public()).is_none());
     assert!(SecretScalar::from_bytes(&[0; 32]).is_none());
     assert!(SecretScalar::from_bytes(&[0xFF; 32]).is_none());
 }
@@ -109,9 +120,37 @@ fn keys_that_cannot_sign() {
 #[test]
 fn a_signature_that_leads_to_the_identity_is_refused() {
     let scalar = nonce();
-    let key = SecretScalar::from_bytes(&bytes(NONCE)).unwrap().public_point();
-    let r = Scalar::reduce(&digest(&identity_hash(&key), SIGNED));
-    let s = -(r * *scalar) * (*scalar + Scalar::ONE).invert().unwrap();
-    let signature = [r.to_repr(), s.to_repr()].concat();
-    assert!(VerifyingKey::new(&key).verify(SIGNED, &signature).is_err());
+    let point = SecretScalar::from_bytes(&word(NONCE)).unwrap().public_point().unwrap();
+    let r = Scalar::from_bytes_reduced(&digest(&identity_hash(&point), SIGNED));
+    let s = Scalar::ZERO
+        .sub(&r.mul(&scalar))
+        .mul(&scalar.add(&Scalar::ONE).invert());
+    let signature = [r.to_bytes(), s.to_bytes()].concat();
+    for table in [TableUse::Small, TableUse::Large, TableUse::None] {
+        assert!(VerifyingKey::new(&point, table).verify(SIGNED, &signature).is_err());
+    }
+}
+
+/// Batches of ciphertexts, good ones beside bad ones, give what each gives alone.
+#[test]
+fn ciphertexts_open_in_batches_as_they_do_alone() {
+    for count in 0..=40usize {
+        let made = (0..count).map(|at| {
+            let plaintext = [u8::try_from(at).unwrap(); 19];
+            let mut made = encryption::encrypt(&receiver(), &plaintext).unwrap();
+            if at % 3 == 1 {
+                let place = at * 7 % made.len();
+                made[place] ^= 1;
+            }
+            made
+        });
+        let made: Vec<Vec<u8>> = made.collect();
+        let made: Vec<&[u8]> = made.iter().map(Vec::as_slice).collect();
+        for (at, opened) in encryption::decrypt_all(&secret(), &made, 19).into_iter().enumerate() {
+            let alone = encryption::decrypt(&secret(), made[at], 19);
+            assert_eq!(opened.is_ok(), at % 3 != 1, "{count} {at}");
+            assert_eq!(opened, alone);
+            assert!(opened.is_err() || opened.unwrap().iter().all(|byte| usize::from(*byte) == at));
+        }
+    }
 }

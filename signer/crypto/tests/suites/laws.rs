@@ -17,9 +17,11 @@ proptest! {
         prop_assert_eq!(pair(suite).certificate.verify(&signed, &signature), Ok(()));
     }
 
+    /// SM2 nonces are drawn.
     #[test]
-    fn signing_again_gives_the_same_bytes(suite in suite(), signed in vec(any::<u8>(), 0..200)) {
-        prop_assert_eq!(pair(suite).private.sign(&signed).unwrap(), pair(suite).private.sign(&signed).unwrap());
+    fn signing_again_gives_the_same_bytes_with_rsa_only(suite in suite(), signed in vec(any::<u8>(), 0..200)) {
+        let (first, second) = (pair(suite).private.sign(&signed).unwrap(), pair(suite).private.sign(&signed).unwrap());
+        prop_assert_eq!(first == second, suite == Suite::Rsa);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod certificates;
 mod field_keys;
 mod forms;
+mod fuzz_corpus;
 mod laws;
 mod made;
 mod malformed_certificates;

@@ -17,13 +17,20 @@
 mod curve;
 mod digits8;
 mod fe8;
+mod fixed;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod variable;
 mod verify;
 #[cfg(test)]
 mod verify_tests;
 
+use zeroize::Zeroizing;
+
+use super::BASE_POINT_SCANNED;
+use super::point::Affine;
+use super::scalar::Scalar;
 use super::table::Table;
 use super::verify::Claim;
 pub(super) use verify::Verdict;
@@ -37,4 +44,16 @@ pub(super) fn available() -> bool {
 pub(super) fn verdicts(g: &Table, claims: &[Claim<'_>]) -> Option<Vec<Verdict>> {
     // SAFETY: the processor has the instructions.
     available().then(|| unsafe { verify::verdicts(g, claims) })
+}
+
+/// k·G for every k, none of them zero; `None` without lanes. Constant-time.
+pub(super) fn base_multiples(scalars: &[Scalar]) -> Option<Zeroizing<Vec<Option<Affine>>>> {
+    // SAFETY: the processor has the instructions.
+    available().then(|| unsafe { fixed::base_multiples(&BASE_POINT_SCANNED, scalars) })
+}
+
+/// k·P for every P, k not being zero; `None` without lanes. Constant-time.
+pub(super) fn multiples(points: &[Affine], k: &Scalar) -> Option<Zeroizing<Vec<Option<Affine>>>> {
+    // SAFETY: the processor has the instructions.
+    available().then(|| unsafe { variable::multiples(points, k) })
 }

@@ -1,5 +1,7 @@
 //! Points of the curve y² = x³ − 3x + b. Its order is the prime n, so every point on it but infinity generates it.
 
+use std::sync::LazyLock;
+
 use zeroize::Zeroize;
 
 use super::field::Fe;
@@ -33,6 +35,8 @@ const B: &str = "28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E9
 const GENERATOR_X: &str = "32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7";
 const GENERATOR_Y: &str = "BC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0";
 
+static CURVE_B: LazyLock<Fe> = LazyLock::new(|| constant(B));
+
 fn constant(text: &str) -> Fe {
     let mut bytes = [0; 32];
     for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().as_chunks::<2>().0) {
@@ -64,13 +68,19 @@ impl Affine {
         point.is_on_curve().then_some(point)
     }
 
-    pub(crate) fn x_bytes(&self) -> [u8; 32] {
+    /// Big-endian.
+    pub(crate) fn x(&self) -> [u8; 32] {
         self.x.to_bytes()
+    }
+
+    /// x and y, big-endian.
+    pub(crate) fn coordinates(&self) -> [[u8; 32]; 2] {
+        [self.x.to_bytes(), self.y.to_bytes()]
     }
 
     fn is_on_curve(&self) -> bool {
         let three_x = self.x.double().add(&self.x);
-        let right = self.x.square().mul(&self.x).sub(&three_x).add(&constant(B));
+        let right = self.x.square().mul(&self.x).sub(&three_x).add(&CURVE_B);
         self.y.square() == right
     }
 
@@ -169,16 +179,19 @@ impl Jacobian {
         })
     }
 
-    /// All of them with one inversion; none may be infinity.
-    pub(super) fn to_affine_all(points: &[Self]) -> Vec<Affine> {
-        let mut inverses: Vec<Fe> = points.iter().map(|point| point.z).collect();
+    /// All of them with one inversion; `None` for infinity. Tells nothing of them by its time but where infinity is.
+    pub(super) fn to_affine_all(points: &[Self]) -> Vec<Option<Affine>> {
+        let finite = points
+            .iter()
+            .map(|point| if point.is_infinity() { Fe::ONE } else { point.z });
+        let mut inverses: Vec<Fe> = finite.collect();
         Fe::invert_all(&mut inverses);
         let affine = points.iter().zip(&inverses).map(|(point, inverse)| {
             let squared = inverse.square();
-            Affine {
+            (!point.is_infinity()).then(|| Affine {
                 x: point.x.mul(&squared),
                 y: point.y.mul(&squared.mul(inverse)),
-            }
+            })
         });
         let affine = affine.collect();
         inverses.iter_mut().for_each(Zeroize::zeroize);

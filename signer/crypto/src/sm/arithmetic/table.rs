@@ -9,6 +9,8 @@
 use super::digits;
 use super::point::{Affine, Jacobian};
 
+const FINITE: &str = "small multiples of a point of prime order are finite";
+
 /// How much memory a table takes for its speed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TableSize {
@@ -93,11 +95,11 @@ pub(super) fn odd_multiples(point: &Affine, count: usize) -> Vec<Affine> {
         multiples.push(multiple);
         multiple = multiple.plus_public(&double);
     }
-    Jacobian::to_affine_all(&multiples)
+    let multiples = Jacobian::to_affine_all(&multiples).into_iter();
+    let finite = multiples.map(|multiple| multiple.expect(FINITE));
+    finite.collect()
 }
 
 fn affine(point: Jacobian) -> Affine {
-    point
-        .to_affine()
-        .expect("small multiples of a point of prime order are finite")
+    point.to_affine().expect(FINITE)
 }

@@ -14,7 +14,7 @@ use super::limbs::{self, Limbs};
 use super::point::{Affine, Jacobian};
 use super::scalar::{N, Scalar};
 use super::table::{Multiples, Table, TableSize};
-use super::{base_multiple_x, multiply};
+use super::{base_multiple, multiply};
 
 const SIZES: [TableSize; 2] = [TableSize::Small, TableSize::Large];
 
@@ -95,6 +95,10 @@ fn check_scalars(a: &[u8; 32], b: &[u8; 32]) {
     let same = |ours: Scalar, theirs: Oracle| limbs::to_bytes(ours.limbs()) == <[u8; 32]>::from(theirs.to_repr());
     assert!(same(x.add(&y), oracle(a) + oracle(b)), "sum");
     assert!(same(x.sub(&y), oracle(a) - oracle(b)), "difference");
+    assert!(same(x.mul(&y), oracle(a) * oracle(b)), "product");
+    let wide = oracle(a) * Oracle::from(2u64).pow([256]) + oracle(b);
+    assert!(same(Scalar::from_wide_bytes(a, b), wide), "two words");
+    assert_eq!(x.to_bytes(), *a);
 }
 
 #[test]
@@ -104,6 +108,18 @@ fn scalars_at_their_edges() {
         for b in &edges {
             check_scalars(a, b);
         }
+        let x = Scalar::from_bytes(a).unwrap();
+        let expected = if x.is_zero() { Scalar::ZERO } else { Scalar::ONE };
+        assert!(x.mul(&x.invert()) == expected);
+    }
+    for high in [N, [u64::MAX; 4]] {
+        let high = limbs::to_bytes(&high);
+        let expected = Oracle::reduce(&FieldBytes::from(high)) * Oracle::from(2u64).pow([256])
+            + Oracle::reduce(&FieldBytes::from([0xFF; 32]));
+        assert_eq!(
+            Scalar::from_wide_bytes(&high, &[0xFF; 32]).to_bytes(),
+            <[u8; 32]>::from(expected.to_repr())
+        );
     }
     let order = limbs::to_bytes(&N);
     assert!(Scalar::from_bytes(&order).is_none());
@@ -185,7 +201,7 @@ fn secret_multiples_of_points_without_a_table() {
 fn the_scalar_that_cannot_be_multiplied_gives_nothing() {
     let thirty = Oracle::from(30u64) * Oracle::from(2u64).pow([252]);
     let scalar = Scalar::from_bytes(&thirty.to_repr().into()).unwrap();
-    assert_eq!(base_multiple_x(&scalar), None);
+    assert!(base_multiple(&scalar).is_none());
 }
 
 #[track_caller]
@@ -254,7 +270,8 @@ proptest! {
     #[test]
     fn base_multiples(k in below(N)) {
         let expected = coordinates(&(ProjectivePoint::GENERATOR * oracle(&k)));
-        prop_assert_eq!(base_multiple_x(&Scalar::from_bytes(&k).unwrap()), expected.map(|(x, _)| x));
+        let made = base_multiple(&Scalar::from_bytes(&k).unwrap()).map(|point| point.x());
+        prop_assert_eq!(made, expected.map(|(x, _)| x));
     }
 }
 

@@ -5,18 +5,20 @@
 
 use core::arch::x86_64::{__m512i, __mmask8, _mm512_permutexvar_epi64};
 
+use zeroize::Zeroize;
+
 use super::super::point::Affine;
 use super::fe8::{Fe8, LANES, Loose8, load, load_entry, transpose};
 
 /// A finite point in each lane. Both coordinates are folded.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Zeroize)]
 pub(super) struct Affine8 {
     pub(super) x: Fe8,
     pub(super) y: Fe8,
 }
 
 /// (X/Z², Y/Z³) in each lane. X and Y are folded, Z is a product.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Zeroize)]
 pub(super) struct Jacobian8 {
     pub(super) x: Fe8,
     pub(super) y: Fe8,
@@ -170,4 +172,63 @@ pub(super) fn inverted(elements: &Fe8) -> Fe8 {
     let of_twos = inverse.mul(&exchanged(&twos, 1));
     let of_fours = of_twos.mul(&exchanged(&fours, 2));
     of_fours.mul(&exchanged(elements, 4))
+}
+
+/// The points in affine form with one inversion for all, and where they are infinity, which becomes some other point.
+/// Constant-time.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(super) fn to_affine_all(points: &[Jacobian8]) -> Vec<(Affine8, __mmask8)> {
+    let one = Fe8::one();
+    let mut before = Vec::with_capacity(points.len());
+    let mut product = one;
+    for point in points {
+        let infinity = point.z.plus(&Fe8::zero()).folded().folded_is_zero();
+        let z = point.z.replaced(infinity, &one);
+        before.push((product, z, infinity));
+        product = product.mul(&z);
+    }
+    let mut inverse = inverted(&product);
+    let mut affine = Vec::with_capacity(points.len());
+    for (point, (before, z, infinity)) in points.iter().zip(&before).rev() {
+        let own = inverse.mul(before);
+        inverse = inverse.mul(z);
+        let squared = own.square();
+        let point = Affine8 {
+            x: point.x.mul(&squared).plus(&Fe8::zero()).folded(),
+            y: point.y.mul(&squared.mul(&own)).plus(&Fe8::zero()).folded(),
+        };
+        affine.push((point, *infinity));
+    }
+    affine.reverse();
+    for (product, z, _) in &mut before {
+        product.zeroize();
+        z.zeroize();
+    }
+    affine
+}
+
+impl Affine8 {
+    /// −self in the lanes of the mask.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn negated(&self, mask: __mmask8) -> Self {
+        let negative = Fe8::zero().minus::<2>(&self.y).folded();
+        Self {
+            x: self.x,
+            y: self.y.replaced(mask, &negative),
+        }
+    }
+
+    /// For the scalar path, `None` in the lanes of the mask.
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn to_points(self, infinity: __mmask8) -> [Option<Affine>; LANES] {
+        let (x, y) = (self.x.to_elements(), self.y.to_elements());
+        let mut points = [None; LANES];
+        for lane in 0..LANES {
+            if infinity >> lane & 1 == 0 {
+                points[lane] = Some(Affine { x: x[lane], y: y[lane] });
+            }
+        }
+        points
+    }
 }

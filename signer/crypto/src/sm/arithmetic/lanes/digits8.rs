@@ -7,12 +7,14 @@ use core::arch::x86_64::{
     _mm512_set1_epi64, _mm512_setzero_si512, _mm512_sllv_epi64, _mm512_srlv_epi64, _mm512_test_epi64_mask,
 };
 
+use zeroize::Zeroize;
+
 use super::super::digits::{self, OddScalar};
 use super::super::scalar::Scalar;
 use super::fe8::{LANES, load};
 
 /// A scalar in each lane, made odd; none of them zero.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Zeroize)]
 pub(super) struct OddScalar8 {
     limbs: [__m512i; 4],
     /// Where the scalar was even and is negated.
@@ -32,18 +34,22 @@ impl OddScalar8 {
         let mut words = [[0u64; LANES]; 4];
         let mut negated = [0u64; LANES];
         for (lane, scalar) in scalars.iter().enumerate() {
-            let odd = OddScalar::new(scalar);
+            let mut odd = OddScalar::new(scalar);
             for (words, limb) in words.iter_mut().zip(odd.limbs()) {
                 words[lane] = *limb;
             }
             negated[lane] = odd.negated();
+            odd.zeroize();
         }
         let [a, b, c, d] = &words;
-        let negated = load(&negated);
-        Self {
+        let negative = load(&negated);
+        let scalars = Self {
             limbs: [load(a), load(b), load(c), load(d)],
-            negated: _mm512_test_epi64_mask(negated, negated),
-        }
+            negated: _mm512_test_epi64_mask(negative, negative),
+        };
+        words.zeroize();
+        negated.zeroize();
+        scalars
     }
 
     #[inline]

@@ -20,6 +20,8 @@ use core::arch::x86_64::{
     _mm512_unpacklo_epi64,
 };
 
+use zeroize::Zeroize;
+
 use super::super::field::{Fe, P};
 use super::super::limbs::{self, Limbs};
 use super::super::point::Affine;
@@ -39,8 +41,8 @@ const P52: [i64; 5] = [
 const SIXTEENTH: Fe = Fe::from_scanned([0, 0, 0, 1 << 60]);
 
 /// Eight elements, carried: below 4·2^256.
-#[derive(Clone, Copy)]
-pub(super) struct Fe8([__m512i; 5]);
+#[derive(Clone, Copy, Zeroize)]
+pub(super) struct Fe8(pub(super) [__m512i; 5]);
 
 /// A sum of elements, its limbs signed and not yet carried.
 #[derive(Clone, Copy)]

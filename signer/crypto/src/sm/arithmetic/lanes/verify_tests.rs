@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use sm2::elliptic_curve::ops::Reduce;
-use sm2::elliptic_curve::{Field, Group, PrimeField};
+use sm2::elliptic_curve::{Group, PrimeField};
 use sm2::{FieldBytes, ProjectivePoint, Scalar as Oracle};
 use std::sync::LazyLock;
 
