@@ -8,6 +8,9 @@ use operations::config::{ConfigFault, load, resolve};
 use operations::endpoint::Endpoint;
 use serde::Deserialize;
 
+use crate::audit::AuditEntry;
+use crate::policy::CallerEntry;
+
 pub(crate) use self::tokens::TokenKeySource;
 pub(crate) use self::tokens::{TokenKeyEntry, Tokens};
 
@@ -48,6 +51,11 @@ pub struct Config {
     /// Lists of certificates that their issuers have revoked.
     #[serde(default)]
     pub revocation_list: Vec<RevocationListEntry>,
+    /// Who may do what.
+    #[serde(default)]
+    pub caller: Vec<CallerEntry>,
+    #[serde(default)]
+    pub audit: AuditEntry,
     /// Where this was read from, to be read again.
     #[serde(skip)]
     pub(crate) file: PathBuf,
@@ -134,6 +142,7 @@ impl Config {
                 "operations.address",
                 self.operations.address != later.operations.address,
             ),
+            ("audit", self.audit != later.audit),
         ];
         settings
             .into_iter()
@@ -156,6 +165,7 @@ impl Config {
         if !QUEUE_BYTES.contains(&self.queue_bytes_max) {
             return Err("queue_bytes_max must lie in 4194304..=1073741824");
         }
+        self.audit.check()?;
         tokens::sources(&self.tokens, &self.token_key)?;
         Ok(())
     }
@@ -172,6 +182,7 @@ impl Config {
         }
         let token_keys = self.token_key.iter_mut().map(|entry| &mut entry.key_file);
         self.tokens.key_file.iter_mut().chain(token_keys).for_each(relative);
+        self.audit.directory.iter_mut().for_each(relative);
         for key in &mut self.key {
             relative(&mut key.certificate);
             relative(&mut key.private_key);
@@ -203,8 +214,8 @@ const fn default_queue_bytes_max() -> usize {
 mod tests {
     use super::*;
 
-    const LEAST: &str =
-        "listen = \"unix:run/s.sock\"\n[operations]\naddress = \"127.0.0.1:9102\"\n[tokens]\nkey_file = \"t\"\n";
+    const LEAST: &str = "listen = \"unix:run/s.sock\"\n[operations]\naddress = \"127.0.0.1:9102\"\n[tokens]\nkey_file = \"t\"\n\
+         [audit]\nnone_not_for_production = true\n";
 
     fn read(text: &str) -> Result<Config, String> {
         let directory = tempfile::tempdir().unwrap();

@@ -20,6 +20,10 @@ use crate::duties::Subject;
 use crate::held_key::HeldKey;
 use crate::revocation::RevocationList;
 
+mod key_use;
+
+pub(crate) use key_use::KeyInput;
+
 /// Serial numbers find keys, so two certificates for one use cannot share one.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("serial {serial} is already taken by another certificate for the same use")]
@@ -30,7 +34,8 @@ pub struct SerialTaken {
 #[derive(Debug)]
 pub(crate) struct OwnKey {
     pub(crate) certificate: Certificate,
-    pub(crate) private: Arc<dyn HeldKey>,
+    /// Within reach of `key_use` alone.
+    private: Arc<dyn HeldKey>,
     /// Whether its device answered when it was last used.
     reachable: AtomicBool,
 }

@@ -1,18 +1,23 @@
-//! Everything that is reloaded as one: the bank's keys, the certificates, their revocations, and the token keys.
+//! Everything that is reloaded as one: the bank's keys, the certificates, their revocations, the token keys, and who may do
+//! what with them.
 //!
 //! A set is loaded and tried completely before it is used, and never changed afterwards; a new one takes its place from
 //! one piece of work to the next. What is under way finishes with the set it began with.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use signer_crypto::Suite;
 use signer_protocol::KeyHealth;
 use thiserror::Error;
 
+use crate::audit::{Audit, KeyNote, Seal};
 use crate::config::Config;
 use crate::health::{self, Found, Trial};
 use crate::key_files::{self, KeyFileFault};
 use crate::key_ring::KeyRing;
+use crate::policy::{Policy, PolicyFault, Surroundings};
 use crate::revocation::{RevocationFault, RevocationList};
 use crate::tokens::{TokenGeneration, TokenKeys};
 
@@ -28,6 +33,8 @@ pub enum KeySetFault {
     Revocation(#[from] RevocationFault),
     #[error("both generations of the token key are the same key")]
     TokenKeysAlike,
+    #[error(transparent)]
+    Policy(#[from] PolicyFault),
     #[error("the key of certificate {serial} does not {usage}")]
     KeyDoesNotWork { serial: String, usage: &'static str },
 }
@@ -38,6 +45,9 @@ pub(crate) struct KeySet {
     pub(crate) generation: u64,
     pub(crate) ring: KeyRing,
     pub(crate) tokens: TokenKeys,
+    pub(crate) policy: Policy,
+    /// Where uses of the keys are noted.
+    pub(crate) audit: Audit,
     pub(crate) lists: Vec<ListState>,
     /// How the keys that may be used did when the set was loaded.
     pub(crate) tried: Vec<KeyHealth>,
@@ -55,7 +65,8 @@ pub(crate) struct ListState {
 impl KeySet {
     /// Reads all files that the configuration names, and uses every private key once, both ways. A key whose device is
     /// away is taken all the same: a revocation must not wait for a device. `now` is Unix time.
-    pub(crate) fn load(config: &Config, generation: u64, now: i64) -> Result<Self, KeySetFault> {
+    pub(crate) fn load(config: &Config, generation: u64, now: i64, audit: &Audit) -> Result<Self, KeySetFault> {
+        let policy = policy(config)?;
         let mut ring = key_files::load(config)?;
         let tokens = token_keys(config)?;
         if tokens.are_the_same() {
@@ -74,20 +85,24 @@ impl KeySet {
         }
         Ok(Self {
             generation,
-            tried: try_all(&ring, now)?,
+            tried: try_all(audit, &ring, now)?,
             ring,
             tokens,
+            policy,
+            audit: audit.clone(),
             lists,
         })
     }
 
     /// A set of these alone, for tests of what is done with keys.
     #[cfg(test)]
-    pub(crate) const fn of(ring: KeyRing, tokens: TokenKeys) -> Self {
+    pub(crate) fn of(ring: KeyRing, tokens: TokenKeys) -> Self {
         Self {
             generation: 1,
             ring,
             tokens,
+            policy: Policy::made(),
+            audit: Audit::none(),
             lists: Vec::new(),
             tried: Vec::new(),
         }
@@ -110,11 +125,11 @@ impl KeySet {
 }
 
 /// Every key of the bank's, whether it may be used now or not; what is told is of those that may.
-fn try_all(ring: &KeyRing, now: i64) -> Result<Vec<KeyHealth>, KeySetFault> {
+fn try_all(audit: &Audit, ring: &KeyRing, now: i64) -> Result<Vec<KeyHealth>, KeySetFault> {
     let mut tried = Vec::new();
     for (usage, key) in ring.own() {
         let serial = key.certificate.serial();
-        let trial = health::trial(usage, key, Instant::now() + TRIAL_LIMIT);
+        let trial = health::trial(audit, usage, key, Instant::now() + TRIAL_LIMIT);
         match trial {
             Trial::Works => {}
             Trial::Away => tracing::warn!(serial, "the device of a key cannot be reached"),
@@ -130,6 +145,56 @@ fn try_all(ring: &KeyRing, now: i64) -> Result<Vec<KeyHealth>, KeySetFault> {
         }
     }
     Ok(tried)
+}
+
+impl KeySet {
+    /// The bank's keys, as records list them.
+    pub(crate) fn key_notes(&self) -> BTreeSet<KeyNote> {
+        let notes = self.ring.own().map(|(usage, key)| KeyNote {
+            serial: key.certificate.serial().to_owned(),
+            usage: usage.name().to_owned(),
+            suite: key.certificate.suite().to_string(),
+            provider: key.provider().to_owned(),
+        });
+        notes.collect()
+    }
+
+    pub(crate) fn caller_names(&self) -> Vec<String> {
+        self.policy.names().map(str::to_owned).collect()
+    }
+
+    pub(crate) fn certificate_count(&self) -> u64 {
+        u64::try_from(self.ring.counts().1).unwrap_or(u64::MAX)
+    }
+
+    /// Signs the head of the audit log with a current key of the bank's: SM2 where there is one.
+    pub(crate) fn seal_log(&self, statement: &[u8], now: i64) -> Result<Seal, String> {
+        let deadline = Instant::now() + TRIAL_LIMIT;
+        let keys = [Suite::Sm, Suite::Rsa].map(|suite| self.ring.signing(suite, now));
+        let mut failures = Vec::new();
+        for key in keys.into_iter().flatten() {
+            match key.seal_log(statement, deadline) {
+                Ok(seal) => return Ok(seal),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        failures
+            .pop()
+            .map_or(Err("no current key to sign with".to_owned()), Err)
+    }
+}
+
+/// Users are looked up by the system's own rules, at the start and at every reload.
+fn policy(config: &Config) -> Result<Policy, PolicyFault> {
+    let user_named = |name: &str| Some(nix::unistd::User::from_name(name).ok()??.uid.as_raw());
+    Policy::new(
+        &config.caller,
+        &Surroundings {
+            listen: &config.listen,
+            own_user: nix::unistd::geteuid().as_raw(),
+            user_named: &user_named,
+        },
+    )
 }
 
 fn token_keys(config: &Config) -> Result<TokenKeys, KeyFileFault> {

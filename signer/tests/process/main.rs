@@ -1,6 +1,7 @@
 //! The real process, in this one: on a Unix socket in a temporary directory, with keys made on the spot.
 #![cfg(test)]
 
+mod audit_log;
 mod binary;
 mod command_line;
 mod issuing;
@@ -13,4 +14,5 @@ mod rotation;
 mod running;
 mod sealing;
 mod signing;
+mod trust;
 mod under_pressure;

@@ -103,7 +103,8 @@ impl Written {
         let tables = Keys::of_all_tests().write(directory.path());
         let text = format!(
             "listen = \"unix:signer.sock\"\nrevoked = [{REVOKED:?}]\n{head}\n\
-             [operations]\naddress = \"127.0.0.1:0\"\n[tokens]\nkey_file = \"token-key\"\n{tables}"
+             [operations]\naddress = \"127.0.0.1:0\"\n[tokens]\nkey_file = \"token-key\"\n\
+             [audit]\nnone_not_for_production = true\n{tables}"
         );
         let config = directory.path().join("signer.toml");
         std::fs::write(&config, text).unwrap();
