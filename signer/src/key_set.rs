@@ -15,9 +15,10 @@ use thiserror::Error;
 use crate::audit::{Audit, KeyNote, Seal};
 use crate::config::Config;
 use crate::health::{self, Found, Trial};
-use crate::key_files::{self, KeyFileFault};
+use crate::key_files::{self, KeyFileFault, Loaded};
 use crate::key_ring::KeyRing;
 use crate::policy::{Policy, PolicyFault, Surroundings};
+use crate::provider::Providers;
 use crate::revocation::{RevocationFault, RevocationList};
 use crate::tokens::{TokenGeneration, TokenKeys};
 
@@ -48,9 +49,23 @@ pub(crate) struct KeySet {
     pub(crate) policy: Policy,
     /// Where uses of the keys are noted.
     pub(crate) audit: Audit,
+    pub(crate) providers: Providers,
+    /// Keys whose device was away when this set was loaded: each with why.
+    pub(crate) away: Vec<String>,
     pub(crate) lists: Vec<ListState>,
     /// How the keys that may be used did when the set was loaded.
     pub(crate) tried: Vec<KeyHealth>,
+}
+
+/// What a set is loaded with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Loading<'p> {
+    pub(crate) generation: u64,
+    /// Unix time.
+    pub(crate) now: i64,
+    /// Providers of the set in use, which a new one goes on with where nothing has changed.
+    pub(crate) running: &'p Providers,
+    pub(crate) audit: &'p Audit,
 }
 
 /// A revocation list that was taken up.
@@ -64,10 +79,21 @@ pub(crate) struct ListState {
 
 impl KeySet {
     /// Reads all files that the configuration names, and uses every private key once, both ways. A key whose device is
-    /// away is taken all the same: a revocation must not wait for a device. `now` is Unix time.
-    pub(crate) fn load(config: &Config, generation: u64, now: i64, audit: &Audit) -> Result<Self, KeySetFault> {
+    /// away is taken all the same: a revocation must not wait for a device.
+    pub(crate) fn load(config: &Config, loading: Loading<'_>) -> Result<Self, KeySetFault> {
+        let Loading {
+            generation,
+            now,
+            running,
+            audit,
+        } = loading;
         let policy = policy(config)?;
-        let mut ring = key_files::load(config)?;
+        let loaded = key_files::load(config, running)?;
+        let Loaded {
+            mut ring,
+            providers,
+            away,
+        } = loaded;
         let tokens = token_keys(config)?;
         if tokens.are_the_same() {
             return Err(KeySetFault::TokenKeysAlike);
@@ -90,6 +116,8 @@ impl KeySet {
             tokens,
             policy,
             audit: audit.clone(),
+            providers,
+            away,
             lists,
         })
     }
@@ -103,6 +131,8 @@ impl KeySet {
             tokens,
             policy: Policy::made(),
             audit: Audit::none(),
+            providers: Providers::default(),
+            away: Vec::new(),
             lists: Vec::new(),
             tried: Vec::new(),
         }
@@ -195,6 +225,16 @@ fn policy(config: &Config) -> Result<Policy, PolicyFault> {
             user_named: &user_named,
         },
     )
+}
+
+impl KeySet {
+    /// What holds the keys, and which cannot be used at present.
+    pub(crate) fn log_providers(&self) {
+        self.providers.log();
+        for reason in &self.away {
+            tracing::error!(reason, "the device of a key is away");
+        }
+    }
 }
 
 fn token_keys(config: &Config) -> Result<TokenKeys, KeyFileFault> {

@@ -17,7 +17,7 @@ use crate::audit::{Audit, Event, Unwritable};
 use crate::clock;
 use crate::config::Config;
 use crate::health::HealthBoard;
-use crate::key_set::{CurrentKeys, KeySet, KeySetFault};
+use crate::key_set::{CurrentKeys, KeySet, KeySetFault, Loading};
 use crate::metrics::Metrics;
 use crate::policy::THE_SIGNER;
 
@@ -193,7 +193,15 @@ impl Reloading {
     fn exchange(&self, by: &str) -> Outcome {
         let config = Config::load(&self.started_with.file)?;
         let (started, now) = (Instant::now(), clock::unix_seconds());
-        let keys = KeySet::load(&config, self.keys.now().generation + 1, now, &self.audit)?;
+        let running = self.keys.now();
+        let loading = Loading {
+            generation: running.generation + 1,
+            now,
+            running: &running.providers,
+            audit: &self.audit,
+        };
+        let keys = KeySet::load(&config, loading)?;
+        keys.log_providers();
         let (own, certificates) = keys.ring.counts();
         let mut needs_restart = self.started_with.restart_settings_changed(&config);
         if keys.policy.audience() != self.keys.now().policy.audience() {
