@@ -155,7 +155,8 @@ fn write_configuration(directory: &Path, has: Has, head: &str) {
     });
     let text = format!(
         "listen = \"unix:signer.sock\"\n{head}\n[operations]\naddress = \"127.0.0.1:0\"\n\
-         [tokens]\nkey_file = \"TEST-ONLY-token-key.hex\"\n{}{}",
+         [tokens]\nkey_file = \"TEST-ONLY-token-key.hex\"\n\
+         [audit]\nnone_not_for_production = true\n{}{}",
         keys.collect::<String>(),
         peers.concat()
     );
