@@ -11,8 +11,8 @@ use ledger_model::{ChinaTime, Currency, InstitutionId};
 use operations::config::{ConfigFault, resolve};
 use operations::endpoint::Endpoint;
 use serde::{Deserialize, Deserializer};
-use signer_protocol::Suite;
 use signer_protocol::limits::SIGNED_BYTES_MAX;
+use signer_protocol::{MEMBERS_MAX, Suite};
 
 /// What an operator writes in `frontend.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,7 +28,12 @@ pub struct Config {
     /// The clearing network, the only institution whose messages are taken.
     #[serde(default = "default_network", deserialize_with = "from_text")]
     pub network: InstitutionId,
-    pub signer: Endpoint,
+    /// The only signer; written instead of `signers`.
+    #[serde(default)]
+    signer: Option<Endpoint>,
+    /// Several that hold the same keys.
+    #[serde(default)]
+    signers: Vec<Endpoint>,
     pub ledger: Endpoint,
     /// Suite of an answer to a message whose own suite could not be told.
     #[serde(default)]
@@ -170,6 +175,7 @@ const HEADER_BYTES_LEAST: usize = 8_192;
 const MESSAGES_MAX: u32 = 1_000_000;
 const WORKER_THREADS_MAX: usize = 256;
 
+const _: () = assert!(MEMBERS_MAX == 16, "the rule's text says so");
 const _: () = assert!(ANSWER_MS < NETWORK_WAITS_MS);
 const _: () = assert!(BODY_BYTES_MAX <= SIGNED_BYTES_MAX);
 const _: () = assert!(SIGNING_RESERVE_MS < ANSWER_MS);
@@ -251,7 +257,8 @@ impl Config {
         place(&mut config.tls.private_key);
         place(&mut config.tls.client_ca);
         config.codes.as_mut().map(place);
-        for endpoint in [&mut config.signer, &mut config.ledger] {
+        config.signers.extend(config.signer.take());
+        for endpoint in config.signers.iter_mut().chain([&mut config.ledger]) {
             match endpoint {
                 Endpoint::Unix(path) => place(path),
                 Endpoint::Tcp(tls) => {
@@ -264,6 +271,11 @@ impl Config {
         Ok(config)
     }
 
+    /// One or more.
+    pub fn signers(&self) -> &[Endpoint] {
+        &self.signers
+    }
+
     /// Relations between limits, in one list.
     fn check(&self) -> Result<(), SettingFault> {
         let limits = &self.admission;
@@ -273,6 +285,16 @@ impl Config {
                 (1..=WORKER_THREADS_MAX).contains(&self.worker_threads),
                 "worker_threads",
                 "between 1 and 256",
+            ),
+            (
+                self.signer.is_some() != !self.signers.is_empty(),
+                "signer",
+                "one endpoint, or signers a list of them",
+            ),
+            (
+                self.signers.len() <= MEMBERS_MAX,
+                "signers",
+                "a list of at most 16 endpoints",
             ),
             (!self.tls.allowed.is_empty(), "tls.allowed", "at least one client"),
             (

@@ -58,9 +58,11 @@ fn run(command: &Command) -> Result<(), ServiceFault> {
 
 const fn exit_code(fault: &ServiceFault) -> u8 {
     match fault {
-        ServiceFault::Setting(_) | ServiceFault::Codes(_) | ServiceFault::Tls(_) | ServiceFault::Endpoint(_) => {
-            exit::CONFIGURATION
-        }
+        ServiceFault::Setting(_)
+        | ServiceFault::Codes(_)
+        | ServiceFault::Tls(_)
+        | ServiceFault::Signer(_)
+        | ServiceFault::Endpoint(_) => exit::CONFIGURATION,
         ServiceFault::Port(PortFault::NotLoopback(_)) => exit::CONFIGURATION,
         ServiceFault::Listen { .. } | ServiceFault::Port(PortFault::Listen { .. }) => exit::ADDRESS_TAKEN,
         ServiceFault::Port(PortFault::Serve(_)) | ServiceFault::Runtime(_) => exit::FAILED,

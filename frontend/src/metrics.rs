@@ -1,5 +1,7 @@
 //! What is counted. Labels are short fixed words; nothing a message says becomes a label.
 
+mod signers;
+
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -8,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use signer_protocol::SignerClient;
 use tokio::time::Instant;
 
 use crate::admission::Class;
@@ -21,6 +24,11 @@ pub struct Metrics {
     stage_seconds: Family<StageLabel, Histogram, fn() -> Histogram>,
     tls_failures: Family<CauseLabel, Counter>,
     connections: Gauge,
+}
+
+/// Shows the signers of a client among the other metrics.
+pub fn show_signers(registry: &mut Registry, signers: SignerClient) {
+    registry.register_collector(Box::new(signers::Signers(signers)));
 }
 
 /// Steps of a message whose time is taken.

@@ -3,7 +3,7 @@
 
 use ledger_model::{Instruction, TransferKey};
 use ledger_protocol::{Evidence, LedgerClient, PostReply, QueryReply};
-use signer_protocol::{Open, OpenVerdict, Seal, Sealed, Signature, SignerClient, SignerFault, Suite};
+use signer_protocol::{Open, OpenVerdict, Seal, Sealed, Sign, Signature, SignerClient, SignerFault, Suite};
 use tokio::time::Instant;
 
 /// Verifies, opens, seals and signs. Whatever fails here, nothing was posted by it.
@@ -12,12 +12,7 @@ pub trait Signer: Send + Sync + 'static {
 
     fn seal(&self, work: Seal, deadline: Instant) -> impl Future<Output = Result<Sealed, SignerFault>> + Send;
 
-    fn sign(
-        &self,
-        suite: Suite,
-        signed: Vec<u8>,
-        deadline: Instant,
-    ) -> impl Future<Output = Result<Signature, SignerFault>> + Send;
+    fn sign(&self, work: Sign, deadline: Instant) -> impl Future<Output = Result<Signature, SignerFault>> + Send;
 
     fn signing_serial(
         &self,
@@ -47,13 +42,8 @@ impl Signer for SignerClient {
         Self::seal(self, work, deadline)
     }
 
-    fn sign(
-        &self,
-        suite: Suite,
-        signed: Vec<u8>,
-        deadline: Instant,
-    ) -> impl Future<Output = Result<Signature, SignerFault>> + Send {
-        Self::sign(self, suite, signed, deadline)
+    fn sign(&self, work: Sign, deadline: Instant) -> impl Future<Output = Result<Signature, SignerFault>> + Send {
+        self.sign_as(work, deadline)
     }
 
     fn signing_serial(

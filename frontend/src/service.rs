@@ -9,7 +9,7 @@ use operations::endpoint::EndpointFault;
 use operations::port::{OperationsPort, PortFault, Readiness};
 use operations::stop::Stop;
 use prometheus_client::registry::Registry;
-use signer_protocol::SignerClient;
+use signer_protocol::{ConnectFault, SignerClient};
 use tokio::net::TcpListener;
 
 use crate::admission::Admission;
@@ -18,7 +18,7 @@ use crate::codes::{CodeFault, CodeTable};
 use crate::config::{Config, SettingFault};
 use crate::desk::{Desk, Rules, SigningSerials};
 use crate::http::Intake;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::server::{Acceptor, Server};
 use crate::tls::{self, AllowList, TlsFault};
 
@@ -30,6 +30,8 @@ pub enum ServiceFault {
     Codes(#[from] CodeFault),
     #[error(transparent)]
     Tls(#[from] TlsFault),
+    #[error(transparent)]
+    Signer(#[from] ConnectFault),
     #[error(transparent)]
     Endpoint(#[from] EndpointFault),
     #[error("address {address} cannot be listened on")]
@@ -83,9 +85,10 @@ impl Prepared {
             acceptor,
         } = self;
         warn_of_fixture_time(&config);
-        let (metrics, registry) = Metrics::new();
+        let (metrics, mut registry) = Metrics::new();
         let metrics = Arc::new(metrics);
-        let signer = SignerClient::connect(&config.signer)?;
+        let signer = SignerClient::connect_all(config.signers())?;
+        metrics::show_signers(&mut registry, signer.clone());
         let ledger = LedgerClient::connect(&config.ledger)?;
         let listen = |source| ServiceFault::Listen {
             address: config.listen,
@@ -167,7 +170,7 @@ fn readiness(signer: &SignerClient, ledger: &LedgerClient, stop: &Stop) -> Readi
     Arc::new(
         move || match (stop.is_requested(), signer.is_connected(), ledger.is_connected()) {
             (true, ..) => Err("draining".to_owned()),
-            (false, false, _) => Err("the signer is not connected".to_owned()),
+            (false, false, _) => Err("no signer is connected".to_owned()),
             (false, true, false) => Err("the ledger is not connected".to_owned()),
             (false, true, true) => Ok(()),
         },

@@ -1,7 +1,7 @@
 //! The last step: time, serial and signature on an answer.
 
 use frontend_messages::{MessageHeader, assemble};
-use signer_protocol::{SignerFault, Suite};
+use signer_protocol::{Sign, SignerFault, Suite};
 use tokio::time::Instant;
 
 use crate::desk::Desk;
@@ -17,7 +17,9 @@ pub enum Unsigned {
     SerialUnsteady,
 }
 
-/// A key is replaced between the asking for its serial and the signing perhaps once a year; twice in a row never.
+/// A key is replaced between the asking for its serial and the signing perhaps once a year. While one of several
+/// signers has the new key and another has not, the first signing may be by one, the second by the other; from then on
+/// the key is named and both have it.
 const SIGNINGS_MAX: usize = 3;
 
 /// Writes the answer under the serial of the key that will sign it. The signer names the key it really used: where
@@ -39,10 +41,20 @@ pub async fn sign<S: Signer, B>(
         signing_serial: String::new(),
         envelope: draft.envelope,
     };
-    for _ in 0..SIGNINGS_MAX {
+    for signing in 0..SIGNINGS_MAX {
         header.signing_serial.replace_range(.., &serial);
         let root = draft.answer.write(&header);
-        let signature = desk.signer.sign(suite, root.clone().into_bytes(), deadline).await?;
+        let work = Sign {
+            suite,
+            signed: root.clone().into_bytes(),
+            // first by the newest key, so that a new one is used from its first second on; then by the one it names
+            signing_serial: if signing == 0 {
+                String::new()
+            } else {
+                serial.to_string()
+            },
+        };
+        let signature = desk.signer.sign(work, deadline).await?;
         if *signature.serial == *serial {
             let body = assemble(&root, &signature.bytes);
             return Ok(SignedAnswer {

@@ -4,15 +4,25 @@
 //! among those that are current and not revoked, the newest first; a decrypting key is found by serial and must be
 //! current and not revoked as well. Several keys may be current at once, which is how keys are changed without a day
 //! on which everybody changes. No clock here: the second comes from the caller.
+//!
+//! A ring is never changed once it is in use. The one thing that moves in it is whether a key of the bank's answered
+//! when it was last used.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use signer_crypto::{Certificate, Suite};
 use thiserror::Error;
 
 use crate::config::{KeyUse, PeerUse};
+use crate::duties::Subject;
 use crate::held_key::HeldKey;
+use crate::revocation::RevocationList;
+
+mod key_use;
+
+pub(crate) use key_use::KeyInput;
 
 /// Serial numbers find keys, so two certificates for one use cannot share one.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -24,7 +34,10 @@ pub struct SerialTaken {
 #[derive(Debug)]
 pub(crate) struct OwnKey {
     pub(crate) certificate: Certificate,
-    pub(crate) private: Arc<dyn HeldKey>,
+    /// Within reach of `key_use` alone.
+    private: Arc<dyn HeldKey>,
+    /// Whether its device answered when it was last used.
+    reachable: AtomicBool,
 }
 
 /// A certificate of the network or of an institution.
@@ -41,7 +54,10 @@ pub(crate) struct KeyRing {
     decrypting: BTreeMap<String, OwnKey>,
     verifying: BTreeMap<String, PeerKey>,
     encrypting: BTreeMap<String, PeerKey>,
+    /// By the configuration, whoever issued them.
     revoked: BTreeSet<String>,
+    /// By a list of their issuer's: serials with the name of the issuer. Only of certificates that are loaded.
+    listed: BTreeMap<String, Vec<Vec<u8>>>,
 }
 
 impl KeyRing {
@@ -52,6 +68,7 @@ impl KeyRing {
             verifying: BTreeMap::new(),
             encrypting: BTreeMap::new(),
             revoked: revoked.into_iter().collect(),
+            listed: BTreeMap::new(),
         }
     }
 
@@ -66,7 +83,15 @@ impl KeyRing {
             KeyUse::Decrypt => &mut self.decrypting,
         };
         let serial = certificate.serial().to_owned();
-        insert(keys, serial, OwnKey { certificate, private })
+        insert(
+            keys,
+            serial,
+            OwnKey {
+                certificate,
+                private,
+                reachable: AtomicBool::new(true),
+            },
+        )
     }
 
     pub(crate) fn add_peer(
@@ -90,13 +115,30 @@ impl KeyRing {
         )
     }
 
+    /// Takes up what an issuer's list says of certificates that are loaded; how many of them it revokes.
+    pub(crate) fn revoke_listed(&mut self, list: &RevocationList) -> usize {
+        let named = |(_, _, certificate): &(_, _, &Certificate)| {
+            certificate.issuer() == list.issuer() && list.names(certificate.serial())
+        };
+        let named = self.certificates().filter(named);
+        let serials: BTreeSet<String> = named
+            .map(|(_, _, certificate)| certificate.serial().to_owned())
+            .collect();
+        let count = serials.len();
+        for serial in serials {
+            self.listed.entry(serial).or_default().push(list.issuer().to_vec());
+        }
+        count
+    }
+
     /// Whoever's it is and whatever its state: the caller judges, in the order of the profile.
     pub(crate) fn verifying(&self, serial: &str) -> Option<&PeerKey> {
         self.verifying.get(serial)
     }
 
-    pub(crate) fn is_revoked(&self, serial: &str) -> bool {
-        self.revoked.contains(serial)
+    pub(crate) fn is_revoked(&self, certificate: &Certificate) -> bool {
+        let by_list = |issuers: &Vec<Vec<u8>>| issuers.iter().any(|issuer| issuer == certificate.issuer());
+        self.revoked.contains(certificate.serial()) || self.listed.get(certificate.serial()).is_some_and(by_list)
     }
 
     pub(crate) fn decrypting(&self, serial: &str, now: i64) -> Option<&OwnKey> {
@@ -105,10 +147,12 @@ impl KeyRing {
             .filter(|key| self.is_usable(&key.certificate, now))
     }
 
-    pub(crate) fn signing(&self, suite: Suite, now: i64) -> Option<&OwnKey> {
+    /// Keys to sign with, the best first: those that answered when last used, of these the newest.
+    pub(crate) fn signing(&self, suite: Suite, now: i64) -> Vec<&OwnKey> {
         let keys = self.signing.values().filter(|key| key.certificate.suite() == suite);
-        keys.filter(|key| self.is_usable(&key.certificate, now))
-            .max_by_key(|key| key.certificate.not_before())
+        let mut keys: Vec<&OwnKey> = keys.filter(|key| self.is_usable(&key.certificate, now)).collect();
+        keys.sort_by_key(|key| std::cmp::Reverse((key.is_reachable(), key.certificate.not_before())));
+        keys
     }
 
     pub(crate) fn encrypting(&self, institution: &str, suite: Suite, now: i64) -> Option<&PeerKey> {
@@ -123,8 +167,22 @@ impl KeyRing {
         signing.chain(self.decrypting.values().map(|key| (KeyUse::Decrypt, key)))
     }
 
+    /// Every certificate, with its use and whose it is.
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = (&'static str, Subject<'_>, &Certificate)> {
+        let own = self
+            .own()
+            .map(|(usage, key)| (usage.name(), Subject::own(key), &key.certificate));
+        let peers = |usage: &'static str, keys| {
+            let keys: &BTreeMap<String, PeerKey> = keys;
+            keys.values()
+                .map(move |key| (usage, Subject::peer(key), &key.certificate))
+        };
+        own.chain(peers("verify", &self.verifying))
+            .chain(peers("encrypt", &self.encrypting))
+    }
+
     pub(crate) fn is_usable(&self, certificate: &Certificate, now: i64) -> bool {
-        certificate.is_current(now) && !self.is_revoked(certificate.serial())
+        certificate.is_current(now) && !self.is_revoked(certificate)
     }
 
     /// What is missing for a bank to be served: in every suite it has keys of, one to sign and one to decrypt with.
@@ -149,6 +207,17 @@ impl KeyRing {
     /// For the log line at start: keys of the bank's and certificates of others.
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.own().count(), self.verifying.len() + self.encrypting.len())
+    }
+}
+
+impl OwnKey {
+    /// After a use of the key, or a try: whether whatever holds it answered.
+    pub(crate) fn answered(&self, reachable: bool) {
+        self.reachable.store(reachable, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_reachable(&self) -> bool {
+        self.reachable.load(Ordering::Relaxed)
     }
 }
 
@@ -213,8 +282,8 @@ mod tests {
         #[track_caller]
         fn check(now: i64, revoked: &[&str], expected: Option<&str>) {
             let ring = ring(revoked);
-            let signing = ring.signing(Suite::Sm, now).map(|key| key.certificate.serial());
-            assert_eq!(signing, expected);
+            let signing = ring.signing(Suite::Sm, now);
+            assert_eq!(signing.first().map(|key| key.certificate.serial()), expected);
             let encrypting = ring
                 .encrypting(NETWORK, Suite::Sm, now)
                 .map(|key| key.certificate.serial());
@@ -228,9 +297,30 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_did_not_answer_is_tried_last() {
+        let ring = ring(&[]);
+        let serials = || -> Vec<&str> {
+            let keys = ring.signing(Suite::Sm, LATE);
+            keys.iter().map(|key| key.certificate.serial()).collect()
+        };
+        let newer = || {
+            *ring
+                .signing(Suite::Sm, LATE)
+                .iter()
+                .find(|key| key.certificate.serial() == NEWER)
+                .unwrap()
+        };
+        assert_eq!(serials(), [NEWER, OLDER]);
+        newer().answered(false);
+        assert_eq!(serials(), [OLDER, NEWER]);
+        newer().answered(true);
+        assert_eq!(serials(), [NEWER, OLDER]);
+    }
+
+    #[test]
     fn suites_and_institutions_are_kept_apart() {
         let ring = ring(&[]);
-        assert!(ring.signing(Suite::Rsa, LATE).is_none());
+        assert!(ring.signing(Suite::Rsa, LATE).is_empty());
         assert!(ring.encrypting(NETWORK, Suite::Rsa, LATE).is_none());
         assert!(ring.encrypting("Z2000133000019", Suite::Sm, LATE).is_none());
         assert!(

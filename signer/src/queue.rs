@@ -1,87 +1,204 @@
-//! The queue between the streams and the workers: two lanes under one bound.
+//! The queue between the streams and the workers: lanes under one bound of items and one of bytes.
 //!
-//! The urgent lane is emptied first: an answer that is waiting to be signed already holds a posting, new messages do
-//! not. A full queue refuses at once and gives the item back. Takers get what is there and never wait for company: at
-//! most a fair share, so that one worker does not sit on what another could be doing.
+//! ```text
+//!   health  ─▶ ┐  one trial of the keys, outside the bounds: a full queue must not make the keys look dead
+//!   signing ─▶ │  a taker gets the first lane that holds anything, of that lane at most its fair share;
+//!   sealing ─▶ │  it never waits for company and never gets two lanes at once
+//!   opening ─▶ ┘
+//! ```
+//!
+//! An answer that waits to be signed already holds a posting, new messages do not: that is the order of the lanes. What
+//! is pushed while every taker works is the next batch. A full queue refuses at once and gives the item back.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+/// From the most urgent on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lane {
-    Urgent,
-    Ordinary,
+    Health,
+    Signing,
+    Sealing,
+    Opening,
+}
+
+impl Lane {
+    const ALL: [Self; 4] = [Self::Health, Self::Signing, Self::Sealing, Self::Opening];
+
+    /// The most that a taker gets at once: as much as keeps the lanes of the processor busy.
+    const fn take_max(self) -> usize {
+        match self {
+            Self::Health => 1,
+            Self::Signing | Self::Sealing | Self::Opening => 64,
+        }
+    }
+}
+
+/// What is cheaper done by one taker than divided among several: one round of the processor's lanes.
+const UNDIVIDED: usize = 8;
+/// Trials of the keys that wait. They are shared by those who ask, so more than one is rare.
+const HEALTH_MAX: usize = 2;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueueLimits {
+    pub(crate) items_max: usize,
+    pub(crate) bytes_max: usize,
+    /// Threads that take.
+    pub(crate) takers: usize,
+}
+
+/// Something to wait in line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Queued<T> {
+    pub(crate) lane: Lane,
+    /// What it holds in memory.
+    pub(crate) bytes: usize,
+    pub(crate) item: T,
 }
 
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     lanes: Mutex<Lanes<T>>,
     filled: Condvar,
-    max: usize,
-    takers: usize,
-    take_max: usize,
+    limits: QueueLimits,
 }
 
 #[derive(Debug)]
 struct Lanes<T> {
-    urgent: VecDeque<T>,
-    ordinary: VecDeque<T>,
+    health: VecDeque<Queued<T>>,
+    signing: VecDeque<Queued<T>>,
+    sealing: VecDeque<Queued<T>>,
+    opening: VecDeque<Queued<T>>,
+    /// Of all lanes but health.
+    items: usize,
+    bytes: usize,
+    /// Takers that wait; nobody is woken who does not.
+    idle: usize,
     closed: bool,
 }
 
-/// The queue is full or closed; here is the item.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Full<T>(pub(crate) T);
-
 impl<T> Lanes<T> {
-    fn len(&self) -> usize {
-        self.urgent.len() + self.ordinary.len()
+    const fn of(&self, lane: Lane) -> &VecDeque<Queued<T>> {
+        match lane {
+            Lane::Health => &self.health,
+            Lane::Signing => &self.signing,
+            Lane::Sealing => &self.sealing,
+            Lane::Opening => &self.opening,
+        }
+    }
+
+    const fn of_mut(&mut self, lane: Lane) -> &mut VecDeque<Queued<T>> {
+        match lane {
+            Lane::Health => &mut self.health,
+            Lane::Signing => &mut self.signing,
+            Lane::Sealing => &mut self.sealing,
+            Lane::Opening => &mut self.opening,
+        }
+    }
+
+    fn first_filled(&self) -> Option<Lane> {
+        Lane::ALL.into_iter().find(|lane| !self.of(*lane).is_empty())
+    }
+
+    fn has_room(&self, queued: &Queued<T>, limits: &QueueLimits) -> bool {
+        if self.closed {
+            return false;
+        }
+        match queued.lane {
+            Lane::Health => self.health.len() < HEALTH_MAX,
+            Lane::Signing | Lane::Sealing | Lane::Opening => {
+                self.items < limits.items_max && self.bytes.saturating_add(queued.bytes) <= limits.bytes_max
+            }
+        }
+    }
+
+    fn add(&mut self, queued: Queued<T>) {
+        if queued.lane != Lane::Health {
+            self.items += 1;
+            self.bytes += queued.bytes;
+        }
+        self.of_mut(queued.lane).push_back(queued);
+    }
+
+    fn drain(&mut self, lane: Lane, count: usize) -> Vec<T> {
+        let taken: Vec<Queued<T>> = self.of_mut(lane).drain(..count).collect();
+        if lane != Lane::Health {
+            self.items -= taken.len();
+            self.bytes -= taken.iter().map(|queued| queued.bytes).sum::<usize>();
+        }
+        taken.into_iter().map(|queued| queued.item).collect()
     }
 }
 
 impl<T> Queue<T> {
-    /// For `takers` threads, each of which takes at most `take_max` at once.
-    pub(crate) const fn new(max: usize, takers: usize, take_max: usize) -> Self {
+    pub(crate) const fn new(limits: QueueLimits) -> Self {
         let lanes = Lanes {
-            urgent: VecDeque::new(),
-            ordinary: VecDeque::new(),
+            health: VecDeque::new(),
+            signing: VecDeque::new(),
+            sealing: VecDeque::new(),
+            opening: VecDeque::new(),
+            items: 0,
+            bytes: 0,
+            idle: 0,
             closed: false,
         };
         Self {
             lanes: Mutex::new(lanes),
             filled: Condvar::new(),
-            max,
-            takers,
-            take_max,
+            limits,
         }
     }
 
-    pub(crate) fn push(&self, lane: Lane, item: T) -> Result<(), Full<T>> {
+    /// Adds what there is room for, under one lock; what there is none for comes back.
+    pub(crate) fn push_all(&self, items: impl IntoIterator<Item = Queued<T>>) -> Vec<Queued<T>> {
+        let mut refused = Vec::new();
         let mut lanes = self.lock();
-        if lanes.closed || lanes.len() >= self.max {
-            return Err(Full(item));
+        let mut added: usize = 0;
+        for queued in items {
+            if lanes.has_room(&queued, &self.limits) {
+                lanes.add(queued);
+                added += 1;
+            } else {
+                refused.push(queued);
+            }
         }
-        match lane {
-            Lane::Urgent => lanes.urgent.push_back(item),
-            Lane::Ordinary => lanes.ordinary.push_back(item),
-        }
+        let woken = lanes.idle.min(added.div_ceil(UNDIVIDED));
         drop(lanes);
-        self.filled.notify_one();
-        Ok(())
+        for _ in 0..woken {
+            self.filled.notify_one();
+        }
+        refused
     }
 
     /// Waits for at least one item. None: the queue is closed and empty.
-    pub(crate) fn take(&self) -> Option<Vec<T>> {
-        let waiting = |lanes: &mut Lanes<T>| lanes.len() == 0 && !lanes.closed;
-        let mut lanes = self
-            .filled
-            .wait_while(self.lock(), waiting)
-            .unwrap_or_else(PoisonError::into_inner);
-        let share = lanes.len().div_ceil(self.takers).min(self.take_max);
-        let urgent = share.min(lanes.urgent.len());
-        let mut taken: Vec<T> = lanes.urgent.drain(..urgent).collect();
-        taken.extend(lanes.ordinary.drain(..share - urgent));
-        (!taken.is_empty()).then_some(taken)
+    pub(crate) fn take(&self) -> Option<(Lane, Vec<T>)> {
+        let mut lanes = self.lock();
+        loop {
+            if let Some(lane) = lanes.first_filled() {
+                let waiting = lanes.of(lane).len();
+                let share = waiting.div_ceil(self.limits.takers).max(UNDIVIDED);
+                return Some((lane, lanes.drain(lane, share.min(lane.take_max()).min(waiting))));
+            }
+            if lanes.closed {
+                return None;
+            }
+            lanes.idle += 1;
+            lanes = self.filled.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+            lanes.idle -= 1;
+        }
+    }
+
+    /// What waits in a lane now, as much as one take gives; nothing is as good.
+    pub(crate) fn take_waiting(&self, lane: Lane) -> Vec<T> {
+        let mut lanes = self.lock();
+        let waiting = lanes.of(lane).len();
+        lanes.drain(lane, waiting.min(lane.take_max()))
+    }
+
+    /// Items and bytes that wait.
+    pub(crate) fn depth(&self) -> (usize, usize) {
+        let lanes = self.lock();
+        (lanes.items, lanes.bytes)
     }
 
     /// Nothing more is taken in; what is there is still handed out.
@@ -97,88 +214,4 @@ impl<T> Queue<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn filled(max: usize, takers: usize, take_max: usize, items: &[(Lane, u8)]) -> Queue<u8> {
-        let queue = Queue::new(max, takers, take_max);
-        for (lane, item) in items {
-            queue.push(*lane, *item).unwrap();
-        }
-        queue
-    }
-
-    #[test]
-    fn urgent_goes_first_and_each_lane_keeps_its_order() {
-        let items = [
-            (Lane::Ordinary, 1),
-            (Lane::Urgent, 2),
-            (Lane::Ordinary, 3),
-            (Lane::Urgent, 4),
-        ];
-        assert_eq!(filled(9, 1, 9, &items).take(), Some(vec![2, 4, 1, 3]));
-    }
-
-    #[test]
-    fn a_taker_gets_its_share() {
-        #[track_caller]
-        fn check(count: u8, takers: usize, take_max: usize, expected: usize) {
-            let items: Vec<_> = (0..count).map(|item| (Lane::Ordinary, item)).collect();
-            assert_eq!(filled(99, takers, take_max, &items).take().unwrap().len(), expected);
-        }
-        check(1, 1, 8, 1);
-        check(1, 4, 8, 1);
-        check(4, 2, 8, 2);
-        check(5, 2, 8, 3);
-        check(50, 2, 8, 8);
-    }
-
-    #[test]
-    fn full_means_both_lanes_together() {
-        let queue = filled(2, 1, 1, &[(Lane::Urgent, 1), (Lane::Ordinary, 2)]);
-        assert_eq!(queue.push(Lane::Urgent, 3), Err(Full(3)));
-        assert_eq!(queue.take(), Some(vec![1]));
-        assert_eq!(queue.push(Lane::Ordinary, 3), Ok(()));
-    }
-
-    #[test]
-    fn closed_gives_out_what_is_left_and_wakes_the_takers() {
-        let queue = Arc::new(filled(9, 1, 9, &[(Lane::Ordinary, 1)]));
-        queue.close();
-        assert_eq!(queue.push(Lane::Urgent, 2), Err(Full(2)));
-        assert_eq!(queue.take(), Some(vec![1]));
-        assert_eq!(queue.take(), None);
-
-        let waiting = Arc::new(Queue::<u8>::new(9, 1, 9));
-        let taker = std::thread::spawn({
-            let waiting = Arc::clone(&waiting);
-            move || waiting.take()
-        });
-        waiting.close();
-        assert_eq!(taker.join().unwrap(), None);
-    }
-
-    proptest! {
-        #[test]
-        fn every_item_comes_out_once(lanes: Vec<bool>, takers in 1..5usize, take_max in 1..9usize) {
-            let queue = Queue::new(lanes.len(), takers, take_max);
-            for (item, urgent) in lanes.iter().enumerate() {
-                queue.push(if *urgent { Lane::Urgent } else { Lane::Ordinary }, item).unwrap();
-            }
-            queue.close();
-            let mut out = Vec::new();
-            while let Some(taken) = queue.take() {
-                prop_assert!(!taken.is_empty() && taken.len() <= take_max);
-                out.extend(taken);
-            }
-            let expected: Vec<usize> = [true, false].into_iter()
-                .flat_map(|urgent| lanes.iter().enumerate().filter(move |(_, is)| **is == urgent).map(|(item, _)| item))
-                .collect();
-            prop_assert_eq!(out, expected);
-        }
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod bench_signer;
 pub mod blocking;
 pub mod certificates;
 pub mod counts;

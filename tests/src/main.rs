@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use operations::exit;
 use system_tests::bench::{self, BenchFault, BenchOptions};
+use system_tests::bench_signer::{self, SignerBenchFault, SignerBenchOptions};
 use system_tests::demo::{self, DemoFault, DemoOptions};
 use system_tests::installation::{InstallationFault, Plan, chain};
 use system_tests::layout::{Layout, LayoutFault};
@@ -57,7 +58,7 @@ enum Command {
         #[command(flatten)]
         options: DemoOptions,
     },
-    /// Figures of the whole, printed only when the counts of all stages agree.
+    /// Figures, printed only when everything counted or answered is right.
     Bench {
         #[command(subcommand)]
         what: Bench,
@@ -73,6 +74,8 @@ enum Bench {
         #[command(flatten)]
         options: BenchOptions,
     },
+    /// The signer alone, at its socket.
+    Signer(SignerBenchOptions),
 }
 
 #[derive(Debug, Args)]
@@ -100,6 +103,8 @@ enum Fault {
     Demo(#[from] DemoFault),
     #[error(transparent)]
     Bench(#[from] BenchFault),
+    #[error(transparent)]
+    SignerBench(#[from] SignerBenchFault),
     #[error(
         "the jars of the Kafka broker are not there: ./run obtains them; or go on without the broker: --without-kafka"
     )]
@@ -126,6 +131,7 @@ impl Fault {
             | Self::Bench(BenchFault::Installation(fault)) => of_installation(fault),
             Self::Demo(fault) if fault.is_difference() => exit::DIFFERENCES,
             Self::Bench(fault) if fault.is_difference() => exit::DIFFERENCES,
+            Self::SignerBench(fault) if fault.is_difference() => exit::DIFFERENCES,
             _ => exit::FAILED,
         }
     }
@@ -167,6 +173,9 @@ fn run(command_line: CommandLine, variable: &str, now: Timestamp) -> Result<(), 
             let plan = fresh_plan(&place, variable, &root.join("bench"))?;
             Ok(bench::run(plan, &options, now)?)
         }
+        Command::Bench {
+            what: Bench::Signer(options),
+        } => Ok(bench_signer::run(&root.join("bench-signer"), &programs()?, &options)?),
     }
 }
 

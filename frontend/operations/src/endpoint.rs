@@ -22,8 +22,16 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// HTTP/2 flow-control windows: a full batch of messages must not wait for a window update.
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-/// The socket is for the user the processes run as.
-const SOCKET_MODE: u32 = 0o600;
+
+/// Who may connect to a Unix socket, as far as the file system decides it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// The user the process runs as: mode 0600.
+    Owner,
+    /// Every user who can reach its directory: mode 0666. For a process that judges each call by
+    /// [`PeerIdentity`](crate::peer::PeerIdentity).
+    Everybody,
+}
 
 /// In a configuration file either `"unix:/path/to/socket"` or a table for TCP with mutual TLS.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -118,6 +126,15 @@ impl std::fmt::Display for Endpoint {
     }
 }
 
+impl Audience {
+    const fn mode(self) -> u32 {
+        match self {
+            Self::Owner => 0o600,
+            Self::Everybody => 0o666,
+        }
+    }
+}
+
 impl Endpoint {
     pub fn unix(path: impl Into<PathBuf>) -> Self {
         Self::Unix(path.into())
@@ -156,8 +173,14 @@ impl Endpoint {
         }
     }
 
-    /// Serves until the stop is requested and open streams have ended, at most the drain limit later.
+    /// Serves until the stop is requested and open streams have ended, at most the drain limit later. A Unix socket is for
+    /// its owner.
     pub async fn serve(&self, routes: Routes, stop: Stop) -> Result<(), EndpointFault> {
+        self.serve_to(Audience::Owner, routes, stop).await
+    }
+
+    /// As [`serve`](Self::serve), to an audience. Over TCP the authority of the peers decides, whatever the audience.
+    pub async fn serve_to(&self, audience: Audience, routes: Routes, stop: Stop) -> Result<(), EndpointFault> {
         let mut server = Server::builder()
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -167,7 +190,7 @@ impl Endpoint {
         let until = async move { requested.requested().await };
         match self {
             Self::Unix(path) => {
-                let incoming = UnixListenerStream::new(listen_unix(path).await?);
+                let incoming = UnixListenerStream::new(listen_unix(path, audience).await?);
                 let own = identity(path);
                 let serving = server.add_routes(routes).serve_with_incoming_shutdown(incoming, until);
                 let ended = within_drain_limit(serving, stop, &place).await;
@@ -216,7 +239,7 @@ async fn within_drain_limit(
 }
 
 /// Takes over the socket file of a process that is gone; never that of one that still answers.
-async fn listen_unix(path: &Path) -> Result<UnixListener, EndpointFault> {
+async fn listen_unix(path: &Path, audience: Audience) -> Result<UnixListener, EndpointFault> {
     let place = path.display().to_string();
     if UnixStream::connect(path).await.is_ok() {
         return Err(EndpointFault::Taken { place });
@@ -230,7 +253,7 @@ async fn listen_unix(path: &Path) -> Result<UnixListener, EndpointFault> {
         _ => {}
     }
     let listener = UnixListener::bind(path).map_err(fault)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE)).map_err(fault)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(audience.mode())).map_err(fault)?;
     Ok(listener)
 }
 
@@ -276,13 +299,14 @@ mod tests {
     async fn a_dead_socket_is_taken_over_a_live_one_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.sock");
-        drop(listen_unix(&path).await.unwrap());
-        let live = listen_unix(&path).await.unwrap();
-        assert_eq!(
-            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            SOCKET_MODE
-        );
-        assert!(matches!(listen_unix(&path).await, Err(EndpointFault::Taken { .. })));
+        let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        let dead = listen_unix(&path, Audience::Everybody).await.unwrap();
+        assert_eq!(mode(), 0o666);
+        drop(dead);
+        let live = listen_unix(&path, Audience::Owner).await.unwrap();
+        assert_eq!(mode(), 0o600);
+        let second = listen_unix(&path, Audience::Owner).await;
+        assert!(matches!(second, Err(EndpointFault::Taken { .. })));
         drop(live);
     }
 
@@ -298,7 +322,7 @@ mod tests {
         }
         // another process takes the place while this one has not ended yet
         std::fs::remove_file(&path).unwrap();
-        let successor = listen_unix(&path).await.unwrap();
+        let successor = listen_unix(&path, Audience::Owner).await.unwrap();
         switch.pull();
         serving.await.unwrap().unwrap();
         assert!(UnixStream::connect(&path).await.is_ok());

@@ -79,10 +79,25 @@ impl Default for CallLimits {
 pub enum CallFault {
     /// Definite: the other side has not seen it.
     #[error("the call was not sent: {0}")]
-    NotSent(&'static str),
+    NotSent(Reason),
     /// The other side may have done it.
     #[error("the call was sent and not answered: {0}")]
-    Unknown(&'static str),
+    Unknown(Reason),
+}
+
+/// What kept a call from its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    #[error("the deadline passed")]
+    Deadline,
+    #[error("the other process cannot be reached")]
+    Unreachable,
+    #[error("the stream was lost")]
+    StreamLost,
+    #[error("the answer could not be read")]
+    Unreadable,
+    #[error("the client has ended")]
+    ClientEnded,
 }
 
 /// The client side of an exchange. Cheap to clone; the connection lives as long as any clone.
@@ -140,6 +155,20 @@ impl<E: Exchange> Calls<E> {
 
     /// One piece of work. Ends by the deadline whatever happens.
     pub async fn call(&self, work: E::Work, deadline: Instant) -> Result<E::Reply, CallFault> {
+        let begun = tokio::time::timeout_at(deadline, self.begin(work, deadline));
+        let Ok(begun) = begun.await else {
+            return Err(CallFault::NotSent(Reason::Deadline));
+        };
+        let mut begun = begun?;
+        match tokio::time::timeout_at(deadline, begun.answer()).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(begun.give_up(Reason::Deadline)),
+        }
+    }
+
+    /// Puts one piece of work into the queue, and waits only while that is full. The time is the caller's to keep; the
+    /// deadline is for the other side, and keeps the work from being sent after it.
+    pub async fn begin(&self, work: E::Work, deadline: Instant) -> Result<Begun<E::Reply>, CallFault> {
         let (answer, answered) = oneshot::channel();
         let settled = Arc::new(AtomicBool::new(false));
         let call = Call {
@@ -148,21 +177,42 @@ impl<E: Exchange> Calls<E> {
             settled: Arc::clone(&settled),
             answer,
         };
-        match tokio::time::timeout_at(deadline, self.queue.send(call)).await {
-            Err(_) => return Err(CallFault::NotSent("the queue stayed full until the deadline")),
-            Ok(Err(_)) => return Err(CallFault::NotSent("the client has ended")),
-            Ok(Ok(())) => {}
+        match self.queue.send(call).await {
+            Ok(()) => Ok(Begun { settled, answered }),
+            Err(_) => Err(CallFault::NotSent(Reason::ClientEnded)),
         }
-        let reason = match tokio::time::timeout_at(deadline, answered).await {
-            Ok(Ok(outcome)) => return outcome,
-            Ok(Err(_)) => "the stream was lost",
-            Err(_) => "no answer by the deadline",
-        };
-        if settled.swap(true, Ordering::AcqRel) {
-            Err(CallFault::Unknown(reason))
+    }
+}
+
+/// A call in the queue or on its way. Dropped before it was sent, it is not sent any more.
+#[derive(Debug)]
+pub struct Begun<R> {
+    settled: Arc<AtomicBool>,
+    answered: oneshot::Receiver<Result<R, CallFault>>,
+}
+
+impl<R> Begun<R> {
+    /// May be dropped half-way and asked for again, until it was there once.
+    pub async fn answer(&mut self) -> Result<R, CallFault> {
+        match (&mut self.answered).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(self.give_up(Reason::StreamLost)),
+        }
+    }
+
+    /// Ends it without an answer and tells whether it had left.
+    pub fn give_up(&mut self, reason: Reason) -> CallFault {
+        if self.settled.swap(true, Ordering::AcqRel) {
+            CallFault::Unknown(reason)
         } else {
-            Err(CallFault::NotSent("the deadline passed in the queue"))
+            CallFault::NotSent(reason)
         }
+    }
+}
+
+impl<R> Drop for Begun<R> {
+    fn drop(&mut self) {
+        self.settled.store(true, Ordering::Release);
     }
 }
 
@@ -214,7 +264,7 @@ impl<E: Exchange> Driver<E> {
             match self.calls.try_recv() {
                 Ok(call) => {
                     call.settled.store(true, Ordering::Release);
-                    let refusal = CallFault::NotSent("the other process cannot be reached");
+                    let refusal = CallFault::NotSent(Reason::Unreachable);
                     let _caller_has_gone = call.answer.send(Err(refusal));
                 }
                 Err(mpsc::error::TryRecvError::Empty) => return None,
@@ -285,8 +335,12 @@ fn number_all<E: Exchange>(
     } in taken
     {
         let left = deadline.saturating_duration_since(now);
-        // Given up by its caller, or about to be: its caller finds that it was not sent.
-        if left.is_zero() || settled.swap(true, Ordering::AcqRel) {
+        // given up by its caller, who finds that it was not sent
+        if settled.swap(true, Ordering::AcqRel) {
+            continue;
+        }
+        if left.is_zero() {
+            let _caller_has_gone = answer.send(Err(CallFault::NotSent(Reason::Deadline)));
             continue;
         }
         let number = *next_number;
@@ -306,7 +360,7 @@ fn answer_all<R>(pending: &mut Pending<R>, replies: Vec<(u64, Option<R>)>) {
         let Some((_, answer)) = pending.remove(&number) else {
             continue;
         };
-        let outcome = reply.ok_or(CallFault::Unknown("the answer could not be read"));
+        let outcome = reply.ok_or(CallFault::Unknown(Reason::Unreadable));
         let _caller_has_gone = answer.send(outcome);
     }
 }

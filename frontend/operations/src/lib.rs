@@ -10,5 +10,6 @@ pub mod endpoint;
 pub mod exchange;
 pub mod exit;
 pub mod logs;
+pub mod peer;
 pub mod port;
 pub mod stop;

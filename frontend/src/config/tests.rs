@@ -30,7 +30,34 @@ fn the_least_that_is_needed_and_its_defaults() {
     assert_eq!(config.clock.also_accept_fixture_time_not_for_production, None);
     assert_eq!(config.tls.certificate, directory.path().join("tls/a.pem"));
     assert_eq!(config.tls.client_ca, Path::new("/ca.pem"));
-    assert_eq!(config.signer, Endpoint::unix(directory.path().join("run/signer.sock")));
+    assert_eq!(
+        config.signers(),
+        [Endpoint::unix(directory.path().join("run/signer.sock"))]
+    );
+}
+
+#[test]
+fn one_signer_or_several_but_not_both_ways() {
+    const ONE: &str = r#"signer = "unix:run/signer.sock""#;
+    let check = |written: &str, expected: Result<usize, &str>| {
+        let read = load(&LEAST.replace(ONE, written)).map(|config| config.signers().len());
+        let said = read.map_err(|fault| fault.to_string());
+        assert_eq!(said, expected.map_err(str::to_owned), "{written}");
+    };
+    let neither = "signer must be one endpoint, or signers a list of them";
+    check(ONE, Ok(1));
+    check(r#"signers = ["unix:a", "unix:/b"]"#, Ok(2));
+    check("", Err(neither));
+    check("signers = []", Err(neither));
+    check(
+        &format!(r#"{ONE}; signers = ["unix:a"]"#).replace("; ", "\n"),
+        Err(neither),
+    );
+    let many = vec![r#""unix:a""#; 17].join(",");
+    check(
+        &format!("signers = [{many}]"),
+        Err("signers must be a list of at most 16 endpoints"),
+    );
 }
 
 #[test]

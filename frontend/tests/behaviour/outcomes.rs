@@ -185,6 +185,21 @@ async fn a_posting_whose_answer_cannot_be_signed_is_not_called_failed() {
 }
 
 #[tokio::test]
+async fn signers_that_differ_about_the_newest_key_sign_every_answer() {
+    let desk = desk(
+        StandInSigner {
+            is_half_rotated: true,
+            ..StandInSigner::default()
+        },
+        StandInBooks::default(),
+    );
+    for answer in 0..6 {
+        let said = answer_of(&desk, 201, &payment()).await;
+        assert!(said.starts_with("206 12 00000000 00"), "answer {answer}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_names_the_key_that_signed_it() {
     for (rotations, expected) in [
         (0, "206 12 00000000 00 00000000 202603020000000000000017 by 4000000201"),

@@ -13,7 +13,7 @@ use frontend_messages::Profile;
 use ledger_model::{BankSerial, Decision, Instruction, Payee, Transfer, TransferKey};
 use ledger_protocol::{Evidence, PostReply, QueryReply};
 use sha2::{Digest, Sha256};
-use signer_protocol::{Open, OpenVerdict, Rejection, Seal, Sealed, Signature, SignerFault, Suite, Tokens};
+use signer_protocol::{Open, OpenVerdict, Rejection, Seal, Sealed, Sign, Signature, SignerFault, Suite, Tokens};
 use tokio::time::Instant;
 
 use crate::messages::{BANK, NETWORK};
@@ -28,6 +28,8 @@ pub(crate) struct StandInSigner {
     pub(crate) open_fails: Option<SignerFault>,
     pub(crate) seal_fails: Option<SignerFault>,
     pub(crate) sign_fails: Option<SignerFault>,
+    /// Two signers take turns, and only the one that signs first has the new key beside the old.
+    pub(crate) is_half_rotated: bool,
     /// How many times the signing key is replaced after its serial was told.
     pub(crate) rotations: usize,
     pub(crate) tokens_withheld: usize,
@@ -44,6 +46,7 @@ impl Default for StandInSigner {
             open_fails: None,
             seal_fails: None,
             sign_fails: None,
+            is_half_rotated: false,
             rotations: 0,
             tokens_withheld: 0,
             opened: Mutex::default(),
@@ -115,13 +118,22 @@ impl Signer for StandInSigner {
         }
     }
 
-    async fn sign(&self, suite: Suite, signed: Vec<u8>, _: Instant) -> Result<Signature, SignerFault> {
+    async fn sign(&self, work: Sign, _: Instant) -> Result<Signature, SignerFault> {
         if let Some(fault) = &self.sign_fails {
             return Err(fault.clone());
         }
         let signing = self.signings.fetch_add(1, Ordering::Relaxed) + 1;
-        let serial = Self::serial(suite, signing.min(self.rotations));
-        let bytes = Self::signature(&serial, &signed);
+        let mut serial = Self::serial(work.suite, signing.min(self.rotations));
+        if self.is_half_rotated {
+            let (old, new) = (Self::serial(work.suite, 0), Self::serial(work.suite, 1));
+            let has_both = signing % 2 == 1;
+            serial = if has_both && work.signing_serial != old {
+                new
+            } else {
+                old
+            };
+        }
+        let bytes = Self::signature(&serial, &work.signed);
         Ok(Signature { serial, bytes })
     }
 

@@ -1,10 +1,11 @@
-//! The client of the signer. Cheap to clone; every clone shares one connection.
+//! The client of the signer, or of several. Cheap to clone; every clone shares the connections.
 //!
+//! Several signers behind one client are a pool: see [`connect_all`](SignerClient::connect_all).
 //! All work goes over the batched stream and ends by its deadline whatever happens. Nothing the signer does moves
 //! money, so a call without an answer is simply a fault: nothing was posted in any case, and it may be tried again.
 
-use operations::endpoint::{Endpoint, EndpointFault};
-use operations::exchange::{CallFault, CallLimits, Calls, Exchange, Numbered};
+use operations::endpoint::Endpoint;
+use operations::exchange::{Exchange, Numbered};
 use thiserror::Error;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
@@ -12,6 +13,7 @@ use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use crate::answer::{Answer, Failure, KeyHealth, OpenVerdict, Rejection, Revealed, Sealed, Signature, Token};
+use crate::pool::{ConnectFault, Pool, PoolStatus};
 use crate::wire::signer_client::SignerClient as Rpc;
 use crate::work::{FieldKind, Open, Reveal, Seal, Sign, Suite, Tokenise, Work};
 use crate::{limits, wire};
@@ -46,14 +48,14 @@ pub enum SignerFault {
     Internal(String),
 }
 
+/// One signer, or several that hold the same keys.
 #[derive(Debug, Clone)]
 pub struct SignerClient {
-    rpc: Rpc<Channel>,
-    calls: Calls<LivePath>,
+    pool: Pool,
 }
 
 #[derive(Debug)]
-struct LivePath(Rpc<Channel>);
+pub(crate) struct LivePath(pub(crate) Rpc<Channel>);
 
 impl Exchange for LivePath {
     type Work = wire::work::What;
@@ -92,20 +94,24 @@ impl Exchange for LivePath {
 
 impl SignerClient {
     /// Connects when first used and again after a loss. Call inside a tokio runtime.
-    pub fn connect(endpoint: &Endpoint) -> Result<Self, EndpointFault> {
-        let rpc = Rpc::new(endpoint.channel()?)
-            .max_decoding_message_size(limits::BATCH_BYTES_MAX)
-            .max_encoding_message_size(limits::BATCH_BYTES_MAX);
-        let call_limits = CallLimits {
-            batch_max: limits::BATCH_ITEMS_MAX,
-            ..CallLimits::default()
-        };
-        let calls = Calls::start(LivePath(rpc.clone()), call_limits);
-        Ok(Self { rpc, calls })
+    pub fn connect(endpoint: &Endpoint) -> Result<Self, ConnectFault> {
+        Self::connect_all(std::slice::from_ref(endpoint))
     }
 
+    /// Several signers that hold the same keys: a call goes to one of them, and to another when that one cannot do it.
+    /// Call inside a tokio runtime.
+    pub fn connect_all(endpoints: &[Endpoint]) -> Result<Self, ConnectFault> {
+        Pool::connect(endpoints).map(|pool| Self { pool })
+    }
+
+    /// Whether a call would find a signer.
     pub fn is_connected(&self) -> bool {
-        self.calls.is_connected()
+        self.pool.is_connected()
+    }
+
+    /// How each signer does.
+    pub fn status(&self) -> PoolStatus {
+        self.pool.status()
     }
 
     /// Verifies a message and turns its encrypted fields into tokens.
@@ -127,7 +133,17 @@ impl SignerClient {
 
     /// Signs with the bank's newest current key of the suite; the serial says which that was.
     pub async fn sign(&self, suite: Suite, signed: Vec<u8>, deadline: Instant) -> Result<Signature, SignerFault> {
-        match self.call(Work::Sign(Sign { suite, signed }), deadline).await? {
+        let newest = Sign {
+            suite,
+            signed,
+            signing_serial: String::new(),
+        };
+        self.sign_as(newest, deadline).await
+    }
+
+    /// Signs with the key that is wanted while that is current, else with the newest; the serial says which that was.
+    pub async fn sign_as(&self, sign: Sign, deadline: Instant) -> Result<Signature, SignerFault> {
+        match self.call(Work::Sign(sign), deadline).await? {
             Answer::Signed(signature) => Ok(signature),
             other => Err(unexpected(other)),
         }
@@ -172,35 +188,34 @@ impl SignerClient {
         }
     }
 
-    /// A real use of every current key of the bank's.
+    /// A real use of every current key of one signer; of several, of the one whose turn it is.
     pub async fn health(&self, deadline: Instant) -> Result<Vec<KeyHealth>, SignerFault> {
-        let mut rpc = self.rpc.clone();
-        let asked = tokio::time::timeout_at(deadline, rpc.health(wire::HealthRequest {}));
-        let reply = asked
-            .await
-            .map_err(|_| SignerFault::Lost)?
-            .map_err(|status| match status.code() {
-                tonic::Code::ResourceExhausted => SignerFault::Busy,
-                _ => SignerFault::Lost,
-            })?;
-        let keys = reply.into_inner().keys.into_iter();
-        keys.map(|key| key.try_into().map_err(unreadable)).collect()
+        self.pool.health(deadline).await
     }
 
     async fn call(&self, work: Work, deadline: Instant) -> Result<Answer, SignerFault> {
-        let reply = self.calls.call(work.into(), deadline).await.map_err(|fault| {
-            let (CallFault::NotSent(reason) | CallFault::Unknown(reason)) = fault;
-            tracing::debug!(reason, "the signer did not answer");
-            SignerFault::Lost
-        })?;
-        match Answer::try_from(reply).map_err(unreadable)? {
+        match self.pool.call(work, deadline).await? {
             Answer::Failed(failure, text) => Err(failed(failure, text)),
             answer => Ok(answer),
         }
     }
 }
 
-fn failed(failure: Failure, text: String) -> SignerFault {
+pub(crate) async fn health(rpc: &Rpc<Channel>, deadline: Instant) -> Result<Vec<KeyHealth>, SignerFault> {
+    let mut rpc = rpc.clone();
+    let asked = tokio::time::timeout_at(deadline, rpc.health(wire::HealthRequest {}));
+    let reply = asked
+        .await
+        .map_err(|_| SignerFault::Lost)?
+        .map_err(|status| match status.code() {
+            tonic::Code::ResourceExhausted => SignerFault::Busy,
+            _ => SignerFault::Lost,
+        })?;
+    let keys = reply.into_inner().keys.into_iter();
+    keys.map(|key| key.try_into().map_err(unreadable)).collect()
+}
+
+pub(crate) fn failed(failure: Failure, text: String) -> SignerFault {
     match failure {
         Failure::Expired => SignerFault::Expired,
         Failure::Busy => SignerFault::Busy,
@@ -222,6 +237,6 @@ fn unexpected(answer: Answer) -> SignerFault {
     }
 }
 
-fn unreadable(fault: crate::work::MalformedWork) -> SignerFault {
+pub(crate) fn unreadable(fault: crate::work::MalformedWork) -> SignerFault {
     SignerFault::Internal(fault.to_string())
 }

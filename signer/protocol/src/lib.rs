@@ -8,6 +8,7 @@
 mod answer;
 mod client;
 pub mod limits;
+mod pool;
 mod redacted;
 mod work;
 #[allow(
@@ -25,4 +26,5 @@ pub mod wire {
 
 pub use answer::{Answer, Failure, KeyHealth, OpenVerdict, Rejection, Revealed, Sealed, Signature, Token, Tokens};
 pub use client::{SignerClient, SignerFault};
+pub use pool::{ConnectFault, MEMBERS_MAX, MemberStatus, PoolStatus, Standing};
 pub use work::{EncryptedField, FieldKind, MalformedWork, Open, Reveal, Seal, Sign, Suite, Tokenise, Work};

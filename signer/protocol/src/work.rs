@@ -58,12 +58,14 @@ pub struct Seal {
     pub receiver: String,
 }
 
-/// Sign with the bank's newest current key of the suite.
+/// Sign with a current key of the bank's.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sign {
     pub suite: Suite,
     /// Empty asks for the serial of the key alone.
     pub signed: Vec<u8>,
+    /// The key wanted; used while it is current, else as if empty: the newest.
+    pub signing_serial: String,
 }
 
 /// Plaintexts of one kind, to be turned into tokens.
@@ -147,7 +149,7 @@ impl TryFrom<wire::Open> for Open {
             .map(EncryptedField::try_from)
             .collect::<Result<_, _>>()?;
         Ok(Self {
-            signed: open.signed,
+            signed: open.signed.into(),
             signature: open.signature,
             signing_serial: open.signing_serial,
             issuer: open.issuer,
@@ -209,9 +211,15 @@ impl TryFrom<wire::Sign> for Sign {
 
     fn try_from(sign: wire::Sign) -> Result<Self, MalformedWork> {
         within(sign.signed.len(), limits::SIGNED_BYTES_MAX, "signed is too long")?;
+        within(
+            sign.signing_serial.len(),
+            limits::SERIAL_BYTES_MAX,
+            "signing_serial is too long",
+        )?;
         Ok(Self {
             suite: sign.suite().try_into()?,
-            signed: sign.signed,
+            signed: sign.signed.into(),
+            signing_serial: sign.signing_serial,
         })
     }
 }
@@ -331,9 +339,14 @@ impl From<Work> for wire::work::What {
                 fields,
                 receiver,
             }),
-            Work::Sign(Sign { suite, signed }) => Self::Sign(wire::Sign {
-                suite: wire::Suite::from(suite).into(),
+            Work::Sign(Sign {
+                suite,
                 signed,
+                signing_serial,
+            }) => Self::Sign(wire::Sign {
+                suite: wire::Suite::from(suite).into(),
+                signed: signed.into(),
+                signing_serial,
             }),
             Work::Tokenise(Tokenise { kind, plaintexts }) => Self::Tokenise(wire::Tokenise {
                 kind: wire::FieldKind::from(kind).into(),
@@ -367,7 +380,7 @@ impl From<Open> for wire::Open {
     fn from(open: Open) -> Self {
         let fields = open.fields.into_iter().map(Into::into);
         Self {
-            signed: open.signed,
+            signed: open.signed.into(),
             signature: open.signature,
             signing_serial: open.signing_serial,
             issuer: open.issuer,

@@ -55,6 +55,7 @@ fn every_work() -> Vec<Work> {
         Work::Sign(Sign {
             suite,
             signed: b"6222021234567890123".to_vec(),
+            signing_serial: "4000000111".to_owned(),
         })
     });
     let tokenise = KINDS.map(|kind| {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use operations::endpoint::Endpoint;
 use operations::stop::{Stop, StopSwitch};
-use signer::{Config, Process, ServeFault};
+use signer::{Config, Process, Reloader, ServeFault};
 use signer_crypto::{Suite, TokenKey};
-use signer_protocol::SignerClient;
+use signer_protocol::{Open, OpenVerdict, Rejection, SignerClient};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -103,11 +103,18 @@ impl Written {
         let tables = Keys::of_all_tests().write(directory.path());
         let text = format!(
             "listen = \"unix:signer.sock\"\nrevoked = [{REVOKED:?}]\n{head}\n\
-             [operations]\naddress = \"127.0.0.1:0\"\n[tokens]\nkey_file = \"token-key\"\n{tables}"
+             [operations]\naddress = \"127.0.0.1:0\"\n[tokens]\nkey_file = \"token-key\"\n\
+             [audit]\nnone_not_for_production = true\n{tables}"
         );
         let config = directory.path().join("signer.toml");
         std::fs::write(&config, text).unwrap();
         Self { directory, config }
+    }
+
+    /// Changes the text of the configuration.
+    pub(crate) fn change(&self, change: impl FnOnce(String) -> String) {
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        std::fs::write(&self.config, change(text)).unwrap();
     }
 }
 
@@ -116,9 +123,10 @@ pub(crate) struct Running {
     pub(crate) endpoint: Endpoint,
     pub(crate) keys: &'static Keys,
     pub(crate) operations: SocketAddr,
+    pub(crate) reloader: Reloader,
+    pub(crate) written: Written,
     switch: StopSwitch,
     serving: JoinHandle<Result<(), ServeFault>>,
-    written: Written,
 }
 
 impl Running {
@@ -128,12 +136,16 @@ impl Running {
 
     /// `head` are further lines for the head of the configuration.
     pub(crate) async fn start_with(head: &str) -> Self {
+        Self::start_from(Written::new(head)).await
+    }
+
+    pub(crate) async fn start_from(written: Written) -> Self {
         let keys = Keys::of_all_tests();
-        let written = Written::new(head);
         let config = Config::load(&written.config).unwrap();
         let endpoint = config.listen.clone();
         let bound = Process::new(&config).unwrap().bind().await.unwrap();
         let operations = bound.operations_address().unwrap();
+        let reloader = bound.reloader();
         let (switch, stop) = Stop::by_hand();
         let serving = tokio::spawn(bound.serve(stop));
         let client = SignerClient::connect(&endpoint).unwrap();
@@ -142,9 +154,10 @@ impl Running {
             endpoint,
             keys,
             operations,
+            reloader,
+            written,
             switch,
             serving,
-            written,
         };
         running.wait_until_it_answers().await;
         running
@@ -173,6 +186,22 @@ impl Running {
     pub(crate) async fn ask(&self, path: &str) -> String {
         ask(self.operations, path).await
     }
+}
+
+/// Whether a message is taken.
+pub(crate) async fn verdict_of(client: &SignerClient, open: Open) -> Result<(), Rejection> {
+    match client.open(open, soon()).await.unwrap() {
+        OpenVerdict::Opened { .. } => Ok(()),
+        OpenVerdict::Rejected(rejection) => Err(rejection),
+    }
+}
+
+/// The line of the metrics that counts operations with these labels: operation, serial, institution, outcome.
+pub(crate) fn operations((operation, serial, institution, outcome): (&str, &str, &str, &str), count: u64) -> String {
+    format!(
+        "signer_operations_total{{operation=\"{operation}\",serial=\"{serial}\",institution=\"{institution}\",\
+         outcome=\"{outcome}\"}} {count}"
+    )
 }
 
 /// What an operations port answers to a GET of `path`.

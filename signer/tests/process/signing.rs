@@ -3,8 +3,8 @@
 use signer_crypto::{FieldKind as Kind, Suite};
 use signer_protocol::FieldKind;
 
-use crate::making::{message, plain_message};
-use crate::running::{Running, contract_suite, index, soon, token_key};
+use crate::making::{NETWORK, message, plain_message};
+use crate::running::{Running, contract_suite, index, operations, soon, token_key};
 
 #[tokio::test]
 async fn the_current_key_of_the_suite_signs() {
@@ -83,11 +83,22 @@ async fn the_operations_port_shows_what_was_done() {
         .open(plain_message(&keys.network_revoked), soon())
         .await
         .unwrap();
+    let mut strange = plain_message(&keys.network_sign[sm]);
+    "<a stranger's text>".clone_into(&mut strange.signing_serial);
+    running.client.open(strange, soon()).await.unwrap();
     let metrics = running.ask("/metrics").await;
+    assert!(!metrics.contains("stranger"), "{metrics}");
     for line in [
-        "signer_operations_total{operation=\"open\",outcome=\"done\"} 1",
-        "signer_operations_total{operation=\"open\",outcome=\"certificate_revoked\"} 1",
-        "signer_operation_seconds_count{operation=\"open\"} 2",
+        &operations(("open", "4000000101", NETWORK, "done"), 1),
+        &operations(("open", "4000000106", NETWORK, "certificate_revoked"), 1),
+        &operations(("open", "unknown", "unknown", "signing_serial_unknown"), 1),
+        "signer_operation_seconds_count{operation=\"open\"} 3",
+        "signer_batch_items_count{operation=\"open\"}",
+        "signer_queue_seconds_count",
+        "signer_key_generation 1",
+        "signer_key_days_left{serial=\"4000000111\",institution=\"own\",usage=\"sign\"}",
+        "signer_queue_bytes 0",
+        "signer_busy_total 0",
         "signer_queue_depth 0",
         "signer_expired_total 0",
     ] {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::making::plain_message;
-use crate::running::{Running, index, soon};
+use crate::running::{Running, index, operations, soon};
 
 /// One stream, spoken to as the contract says and no more.
 struct RawStream {
@@ -50,7 +50,8 @@ impl RawStream {
 fn sign(number: u64, budget_ms: u32) -> wire::Work {
     let sign = wire::Sign {
         suite: wire::Suite::Sm.into(),
-        signed: b"<root/>".to_vec(),
+        signed: b"<root/>".to_vec().into(),
+        ..wire::Sign::default()
     };
     wire::Work {
         number,
@@ -77,7 +78,7 @@ async fn expired_work_is_dropped_and_counted() {
     let metrics = running.ask("/metrics").await;
     assert!(metrics.contains("signer_expired_total 1"), "{metrics}");
     assert!(
-        metrics.contains("signer_operations_total{operation=\"sign\",outcome=\"expired\"} 1"),
+        metrics.contains(&operations(("sign", "", "", "expired"), 1)),
         "{metrics}"
     );
     drop(stream);
@@ -93,15 +94,18 @@ async fn malformed_work_is_refused_and_the_stream_goes_on() {
         None,
         Some(wire::work::What::Sign(wire::Sign {
             suite: 0,
-            signed: vec![1],
+            signed: vec![1].into(),
+            ..wire::Sign::default()
         })),
         Some(wire::work::What::Sign(wire::Sign {
             suite: 77,
-            signed: vec![1],
+            signed: vec![1].into(),
+            ..wire::Sign::default()
         })),
         Some(wire::work::What::Sign(wire::Sign {
             suite: 1,
-            signed: vec![1; limits::SIGNED_BYTES_MAX + 1],
+            signed: vec![1; limits::SIGNED_BYTES_MAX + 1].into(),
+            ..wire::Sign::default()
         })),
         Some(wire::work::What::Tokenise(wire::Tokenise {
             kind: 0,
