@@ -2,14 +2,14 @@
 //! nobody can quietly change.
 //!
 //! ```text
-//!  workers ── room, uses ──▶ ┐  bounded        ┌──▶ audit-000000000001.jsonl   file … file
+//!  workers ── uses ────────▶ ┐  bounded        ┌──▶ audit-000000000001.jsonl   file … file
 //!                            │  buffer ──▶ own │    audit-000000000731.jsonl   each line holds the
 //!  reveals, changes, ──────▶ ┘             thread   hash of the one before it
 //!  refusals      ◀── on the disk ──────────────┘
 //! ```
 //!
-//! Invariants: (1) A private key is used only when there is room in the log for the use; uses are in the file, synced, at
-//! most `sync_ms` later. (2) A reveal, a change of keys and a refusal are on the disk before they are answered. (3) When the
+//! Invariants: (1) A use of a private key is noted before it is made, and is not made when there is no room for the note; notes
+//! are in the file, synced, at most `sync_ms` later. (2) A reveal, a change of keys and a refusal are on the disk before they are answered. (3) When the
 //! log cannot be written no key is used, until it can be again; what was used before stays in memory until it is
 //! written. (4) A line is the SHA-256 of its text, which holds the hash of the line before: no record is altered, removed,
 //! inserted or moved without breaking the chain from there on. (5) A seal is a signature over the head by a key of the
@@ -28,7 +28,6 @@ mod log;
 mod metrics;
 mod record;
 mod report;
-mod room;
 mod seal;
 mod settings;
 mod show;
@@ -42,7 +41,6 @@ pub use directory::AuditFault;
 pub use log::{Audit, Unwritable};
 pub use record::{Event, KeyNote, Moment, Record};
 pub use report::{Difference, KeyUses, Report};
-pub use room::Room;
 pub use seal::{Seal, SealFault, Sealer, is_reserved};
 pub use settings::AuditEntry;
 pub use show::{Filter, show};

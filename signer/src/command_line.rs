@@ -38,6 +38,17 @@ pub(crate) enum Command {
     /// Read an audit log: check it, or show records of it. Works while the signer writes it.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Have the running signer read keys, certificates, revocations, token keys and callers anew, all or nothing.
+    ///
+    /// Exit codes: 0 done, 1 the signer cannot be asked, 3 configuration refused, 5 the signer refuses and goes on as before.
+    Reload(Reload),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reload {
+    /// The signer's own configuration file: it says where the signer listens.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 use operations::config::{ConfigFault, load, resolve};
 use operations::endpoint::Endpoint;
 use serde::Deserialize;
+use zeroize::Zeroizing;
+
+pub(crate) use crate::provider::entry::{self, KeyEntry, ProviderEntry};
+
+use crate::audit::AuditEntry;
+use crate::policy::CallerEntry;
 
 pub(crate) use self::tokens::TokenKeySource;
 pub(crate) use self::tokens::{TokenKeyEntry, Tokens};
@@ -36,6 +42,9 @@ pub struct Config {
     /// Token keys with the number of their generation.
     #[serde(default)]
     pub token_key: Vec<TokenKeyEntry>,
+    /// Devices that hold keys.
+    #[serde(default)]
+    pub provider: Vec<ProviderEntry>,
     /// The bank's own keys.
     #[serde(default)]
     pub key: Vec<KeyEntry>,
@@ -45,6 +54,14 @@ pub struct Config {
     /// Serial numbers that are no longer good, whatever their dates.
     #[serde(default)]
     pub revoked: Vec<String>,
+    /// Lists of certificates that their issuers have revoked.
+    #[serde(default)]
+    pub revocation_list: Vec<RevocationListEntry>,
+    /// Who may do what.
+    #[serde(default)]
+    pub caller: Vec<CallerEntry>,
+    #[serde(default)]
+    pub audit: AuditEntry,
     /// Where this was read from, to be read again.
     #[serde(skip)]
     pub(crate) file: PathBuf,
@@ -54,16 +71,6 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct Operations {
     pub address: SocketAddr,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyEntry {
-    #[serde(rename = "use")]
-    pub usage: KeyUse,
-    pub certificate: PathBuf,
-    pub private_key: PathBuf,
-    pub passphrase_file: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -80,6 +87,15 @@ pub struct PeerEntry {
     #[serde(rename = "use")]
     pub usage: PeerUse,
     pub certificate: PathBuf,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevocationListEntry {
+    /// X.509 CRL, PEM or DER.
+    pub file: PathBuf,
+    /// PEM, of whoever signs the list.
+    pub issuer_certificate: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -104,7 +120,7 @@ impl Config {
         let mut config: Self = load(path)?;
         config.check().map_err(|reason| ConfigFault::Refused {
             path: path.to_owned(),
-            reason: reason.to_owned(),
+            reason,
         })?;
         config.resolve_paths(path);
         path.clone_into(&mut config.file);
@@ -122,6 +138,7 @@ impl Config {
                 "operations.address",
                 self.operations.address != later.operations.address,
             ),
+            ("audit", self.audit != later.audit),
         ];
         settings
             .into_iter()
@@ -134,18 +151,19 @@ impl Config {
         tokens::sources(&self.tokens, &self.token_key).unwrap_or_default()
     }
 
-    fn check(&self) -> Result<(), &'static str> {
+    fn check(&self) -> Result<(), String> {
         if !(1..=WORKERS_MAX).contains(&self.workers) {
-            return Err("workers must lie in 1..=64");
+            return Err("workers must lie in 1..=64".to_owned());
         }
         if !(1..=QUEUE_LIMIT).contains(&self.queue_max) {
-            return Err("queue_max must lie in 1..=65536");
+            return Err("queue_max must lie in 1..=65536".to_owned());
         }
         if !QUEUE_BYTES.contains(&self.queue_bytes_max) {
-            return Err("queue_bytes_max must lie in 4194304..=1073741824");
+            return Err("queue_bytes_max must lie in 4194304..=1073741824".to_owned());
         }
+        self.audit.check()?;
         tokens::sources(&self.tokens, &self.token_key)?;
-        Ok(())
+        entry::check(&self.provider, &self.key)
     }
 
     fn resolve_paths(&mut self, file: &Path) {
@@ -160,15 +178,27 @@ impl Config {
         }
         let token_keys = self.token_key.iter_mut().map(|entry| &mut entry.key_file);
         self.tokens.key_file.iter_mut().chain(token_keys).for_each(relative);
+        self.audit.directory.iter_mut().for_each(relative);
         for key in &mut self.key {
-            relative(&mut key.certificate);
-            relative(&mut key.private_key);
-            relative(&mut key.passphrase_file);
+            key.resolve_paths(file);
+        }
+        for provider in &mut self.provider {
+            provider.resolve_paths(file);
         }
         for peer in &mut self.peer {
             relative(&mut peer.certificate);
         }
+        for list in &mut self.revocation_list {
+            relative(&mut list.file);
+            relative(&mut list.issuer_certificate);
+        }
     }
+}
+
+/// A secret from the environment, which only this module reads. `None` where there is none, or an empty one.
+pub(crate) fn environment(variable: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let secret = std::env::var_os(variable)?.into_encoded_bytes();
+    (!secret.is_empty()).then(|| Zeroizing::new(secret))
 }
 
 const fn default_workers() -> usize {
@@ -187,8 +217,8 @@ const fn default_queue_bytes_max() -> usize {
 mod tests {
     use super::*;
 
-    const LEAST: &str =
-        "listen = \"unix:run/s.sock\"\n[operations]\naddress = \"127.0.0.1:9102\"\n[tokens]\nkey_file = \"t\"\n";
+    const LEAST: &str = "listen = \"unix:run/s.sock\"\n[operations]\naddress = \"127.0.0.1:9102\"\n[tokens]\nkey_file = \"t\"\n\
+         [audit]\nnone_not_for_production = true\n";
 
     fn read(text: &str) -> Result<Config, String> {
         let directory = tempfile::tempdir().unwrap();

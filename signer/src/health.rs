@@ -10,10 +10,12 @@ use signer_crypto::{FieldKey, Suite};
 use signer_protocol::KeyHealth;
 use tokio::sync::oneshot;
 
+use crate::audit::{Audit, Use};
 use crate::config::KeyUse;
 use crate::held_key::{EnvelopeFailure, KeyFailure};
-use crate::key_ring::{KeyRing, OwnKey};
+use crate::key_ring::{KeyInput, KeyRing, OwnKey};
 use crate::metrics::DONE;
+use crate::policy::THE_SIGNER;
 use crate::suites::contract_suite;
 
 /// What is found counts for this long; those who ask earlier hear it again.
@@ -45,25 +47,29 @@ impl Trial {
 }
 
 /// Uses one key both ways and remembers whether its device answered.
-pub(crate) fn trial(usage: KeyUse, key: &OwnKey, deadline: Instant) -> Trial {
+pub(crate) fn trial(audit: &Audit, usage: KeyUse, key: &OwnKey, deadline: Instant) -> Trial {
     let trial = match usage {
-        KeyUse::Sign => signs(key, deadline),
-        KeyUse::Decrypt => decrypts(key, deadline),
+        KeyUse::Sign => signs(audit, key, deadline),
+        KeyUse::Decrypt => decrypts(audit, key, deadline),
     };
     key.answered(trial != Trial::Away);
     trial
 }
 
-fn signs(key: &OwnKey, deadline: Instant) -> Trial {
+fn signs(audit: &Audit, key: &OwnKey, deadline: Instant) -> Trial {
     const SIGNED: &[u8] = b"health of a signing key";
-    match key.private.sign(&[SIGNED], deadline).pop() {
+    let input = KeyInput {
+        bytes: SIGNED,
+        caller: &THE_SIGNER.into(),
+    };
+    match key.sign(audit, Use::Health, &[input], deadline).pop() {
         Some(Ok(signature)) => judged(key.certificate.verify(SIGNED, &signature).is_ok()),
         Some(Err(KeyFailure::Unavailable(_))) => Trial::Away,
         Some(Err(KeyFailure::Failed(_))) | None => Trial::Fails,
     }
 }
 
-fn decrypts(key: &OwnKey, deadline: Instant) -> Trial {
+fn decrypts(audit: &Audit, key: &OwnKey, deadline: Instant) -> Trial {
     const FIELD: &[u8] = b"health of a decrypting key";
     let Ok(field_key) = FieldKey::generate(key.certificate.suite()) else {
         return Trial::Fails;
@@ -71,7 +77,11 @@ fn decrypts(key: &OwnKey, deadline: Instant) -> Trial {
     let Ok(envelope) = key.certificate.seal_envelope(&field_key) else {
         return Trial::Fails;
     };
-    match key.private.open_envelopes(&[&envelope], deadline).pop() {
+    let input = KeyInput {
+        bytes: &envelope,
+        caller: &THE_SIGNER.into(),
+    };
+    match key.open_envelopes(audit, Use::Health, &[input], deadline).pop() {
         Some(Ok(opened)) => {
             let plaintext = opened.decrypt(&field_key.encrypt(FIELD));
             judged(plaintext.is_ok_and(|plaintext| plaintext.expose() == FIELD))
@@ -93,6 +103,7 @@ pub(crate) fn told(usage: KeyUse, key: &OwnKey, trial: Trial) -> KeyHealth {
         usage: usage.name().to_owned(),
         not_after: rfc3339(key.certificate.not_after()),
         works: trial == Trial::Works,
+        provider: key.provider().to_owned(),
     }
 }
 

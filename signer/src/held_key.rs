@@ -11,8 +11,8 @@ use signer_crypto::{DoesNotOpen, FieldKey, PrivateKey, Suite};
 use thiserror::Error;
 
 /// A key that signs and opens. One conformance suite holds for every implementation.
-#[expect(dead_code, reason = "devices are still to come")]
 pub(crate) trait HeldKey: fmt::Debug + Send + Sync {
+    #[cfg_attr(not(test), expect(dead_code, reason = "the conformance suite asks"))]
     fn suite(&self) -> Suite;
 
     /// The provider, as configuration, metrics and audit call it.
@@ -28,7 +28,6 @@ pub(crate) trait HeldKey: fmt::Debug + Send + Sync {
 /// The key was not used, or what it made is not known to be right. Nothing a message can cause.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum KeyFailure {
-    #[expect(dead_code, reason = "devices are still to come")]
     /// The device is away, stalls or is busy; another signer may do it.
     #[error("the key cannot be reached: {0}")]
     Unavailable(String),

@@ -1,9 +1,11 @@
 //! A piece of work on its way through the queue, with the place its answer goes to.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use signer_protocol::{EncryptedField, Open, Reveal, Seal, Sign, Tokenise, Work};
 
+use crate::policy::Caller;
 use crate::queue::Lane;
 use crate::replies::ReplySlot;
 
@@ -18,6 +20,8 @@ pub(crate) enum Job {
 #[derive(Debug)]
 pub(crate) struct Asked<W> {
     pub(crate) work: W,
+    /// Whose policy allows it.
+    pub(crate) caller: Arc<Caller>,
     pub(crate) arrived: Instant,
     /// After this nobody waits for the answer.
     pub(crate) deadline: Instant,
@@ -28,9 +32,34 @@ impl<W> Asked<W> {
     pub(crate) fn with<V>(self, change: impl FnOnce(W) -> V) -> Asked<V> {
         Asked {
             work: change(self.work),
+            caller: self.caller,
             arrived: self.arrived,
             deadline: self.deadline,
             reply: self.reply,
+        }
+    }
+}
+
+/// Work and who asks for it.
+#[derive(Debug)]
+pub(crate) struct By<'w, W> {
+    pub(crate) work: &'w W,
+    pub(crate) caller: &'w Arc<Caller>,
+}
+
+impl<W> Clone for By<'_, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<W> Copy for By<'_, W> {}
+
+impl<W> Asked<W> {
+    pub(crate) const fn by(&self) -> By<'_, W> {
+        By {
+            work: &self.work,
+            caller: &self.caller,
         }
     }
 }

@@ -18,6 +18,11 @@ use thiserror::Error;
 use crate::config::{KeyUse, PeerUse};
 use crate::duties::Subject;
 use crate::held_key::HeldKey;
+use crate::revocation::RevocationList;
+
+mod key_use;
+
+pub(crate) use key_use::KeyInput;
 
 /// Serial numbers find keys, so two certificates for one use cannot share one.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -29,7 +34,8 @@ pub struct SerialTaken {
 #[derive(Debug)]
 pub(crate) struct OwnKey {
     pub(crate) certificate: Certificate,
-    pub(crate) private: Arc<dyn HeldKey>,
+    /// Within reach of `key_use` alone.
+    private: Arc<dyn HeldKey>,
     /// Whether its device answered when it was last used.
     reachable: AtomicBool,
 }
@@ -48,7 +54,10 @@ pub(crate) struct KeyRing {
     decrypting: BTreeMap<String, OwnKey>,
     verifying: BTreeMap<String, PeerKey>,
     encrypting: BTreeMap<String, PeerKey>,
+    /// By the configuration, whoever issued them.
     revoked: BTreeSet<String>,
+    /// By a list of their issuer's: serials with the name of the issuer. Only of certificates that are loaded.
+    listed: BTreeMap<String, Vec<Vec<u8>>>,
 }
 
 impl KeyRing {
@@ -59,6 +68,7 @@ impl KeyRing {
             verifying: BTreeMap::new(),
             encrypting: BTreeMap::new(),
             revoked: revoked.into_iter().collect(),
+            listed: BTreeMap::new(),
         }
     }
 
@@ -105,13 +115,30 @@ impl KeyRing {
         )
     }
 
+    /// Takes up what an issuer's list says of certificates that are loaded; how many of them it revokes.
+    pub(crate) fn revoke_listed(&mut self, list: &RevocationList) -> usize {
+        let named = |(_, _, certificate): &(_, _, &Certificate)| {
+            certificate.issuer() == list.issuer() && list.names(certificate.serial())
+        };
+        let named = self.certificates().filter(named);
+        let serials: BTreeSet<String> = named
+            .map(|(_, _, certificate)| certificate.serial().to_owned())
+            .collect();
+        let count = serials.len();
+        for serial in serials {
+            self.listed.entry(serial).or_default().push(list.issuer().to_vec());
+        }
+        count
+    }
+
     /// Whoever's it is and whatever its state: the caller judges, in the order of the profile.
     pub(crate) fn verifying(&self, serial: &str) -> Option<&PeerKey> {
         self.verifying.get(serial)
     }
 
-    pub(crate) fn is_revoked(&self, serial: &str) -> bool {
-        self.revoked.contains(serial)
+    pub(crate) fn is_revoked(&self, certificate: &Certificate) -> bool {
+        let by_list = |issuers: &Vec<Vec<u8>>| issuers.iter().any(|issuer| issuer == certificate.issuer());
+        self.revoked.contains(certificate.serial()) || self.listed.get(certificate.serial()).is_some_and(by_list)
     }
 
     pub(crate) fn decrypting(&self, serial: &str, now: i64) -> Option<&OwnKey> {
@@ -126,6 +153,12 @@ impl KeyRing {
         let mut keys: Vec<&OwnKey> = keys.filter(|key| self.is_usable(&key.certificate, now)).collect();
         keys.sort_by_key(|key| std::cmp::Reverse((key.is_reachable(), key.certificate.not_before())));
         keys
+    }
+
+    /// Whether a serial is that of a key of the suite to sign with now.
+    pub(crate) fn signs_as(&self, serial: &str, suite: Suite, now: i64) -> bool {
+        let key = self.signing.get(serial);
+        key.is_some_and(|key| key.certificate.suite() == suite && self.is_usable(&key.certificate, now))
     }
 
     pub(crate) fn encrypting(&self, institution: &str, suite: Suite, now: i64) -> Option<&PeerKey> {
@@ -155,7 +188,7 @@ impl KeyRing {
     }
 
     pub(crate) fn is_usable(&self, certificate: &Certificate, now: i64) -> bool {
-        certificate.is_current(now) && !self.is_revoked(certificate.serial())
+        certificate.is_current(now) && !self.is_revoked(certificate)
     }
 
     /// What is missing for a bank to be served: in every suite it has keys of, one to sign and one to decrypt with.

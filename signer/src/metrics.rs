@@ -126,6 +126,11 @@ struct KeyName {
     usage: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ListName {
+    file: String,
+}
+
 type Histograms = Family<OperationName, Histogram, fn() -> Histogram>;
 
 #[derive(Debug, Clone)]
@@ -141,6 +146,7 @@ pub(crate) struct Metrics {
     reloads: Family<ReloadOutcome, Counter>,
     generation: Gauge,
     days_left: Family<KeyName, Gauge>,
+    list_seconds_left: Family<ListName, Gauge>,
 }
 
 /// Outcomes of one batch, counted up.
@@ -181,6 +187,7 @@ impl Metrics {
             reloads: Family::default(),
             generation: Gauge::default(),
             days_left: Family::default(),
+            list_seconds_left: Family::default(),
         };
         metrics.register_work(registry);
         metrics.register_keys(registry);
@@ -226,6 +233,9 @@ impl Metrics {
         );
         let days_left = self.days_left.clone();
         registry.register("signer_key_days_left", "Days to the end of a certificate", days_left);
+        let lists = self.list_seconds_left.clone();
+        let help = "Seconds to the next update of a revocation list";
+        registry.register("signer_revocation_list_seconds_left", help, lists);
     }
 
     /// One batch of one operation, with the time each item took since it arrived.
@@ -307,6 +317,15 @@ impl Metrics {
             if !loaded.contains(&(usage, subject)) {
                 self.days_left.remove(&key_name(usage, subject));
                 self.forget(subject);
+            }
+        }
+        self.list_seconds_left.clear();
+        for list in &keys.lists {
+            if let Some(next_update) = list.next_update {
+                let file = list.file.clone();
+                self.list_seconds_left
+                    .get_or_create(&ListName { file })
+                    .set(next_update - now);
             }
         }
     }

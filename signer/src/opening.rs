@@ -9,8 +9,10 @@ use std::time::Instant;
 use signer_crypto::{FieldKind, Plaintext, Verification, verify_all as verify_signatures};
 use signer_protocol::{Answer, Open, Rejection, Tokens};
 
+use crate::audit::Use;
 use crate::duties::{Finished, Subject};
 use crate::envelopes::{Envelope, Unopened, open_envelopes};
+use crate::job::By;
 use crate::key_ring::{KeyRing, PeerKey};
 use crate::key_set::KeySet;
 use crate::suites::{contract_suite, crypto_kind};
@@ -60,22 +62,27 @@ pub(crate) fn verify_all<'k>(keys: &'k KeySet, opens: &[&Open], now: i64) -> Vec
 /// Tokens of verified messages with something encrypted, in their order. Uses private keys.
 pub(crate) fn open_all<'k>(
     keys: &'k KeySet,
-    messages: &[(&Open, Verified<'k>)],
+    messages: &[(By<'_, Open>, Verified<'k>)],
     now: i64,
     deadline: Instant,
 ) -> Vec<Finished<'k>> {
-    let envelopes = messages.iter().map(|(open, _)| Envelope {
-        serial: &open.encryption_serial,
-        sealed: &open.envelope,
+    let envelopes = messages.iter().map(|(asked, _)| Envelope {
+        serial: &asked.work.encryption_serial,
+        sealed: &asked.work.envelope,
+        caller: asked.caller.name(),
     });
-    let field_keys = open_envelopes(&keys.ring, &envelopes.collect::<Vec<_>>(), now, deadline);
-    let plaintexts = messages.iter().zip(field_keys).map(|((open, _), field_key)| {
-        let field_key = field_key?;
-        let plaintexts = open.fields.iter().map(|field| field_key.decrypt(&field.ciphertext));
-        plaintexts
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| Unopened::Rejected(Rejection::FieldDoesNotOpen))
-    });
+    let envelopes: Vec<_> = envelopes.collect();
+    let field_keys = open_envelopes(keys, Use::Open, &envelopes, now, deadline);
+    let plaintexts = messages
+        .iter()
+        .zip(field_keys)
+        .map(|((By { work: open, .. }, _), field_key)| {
+            let field_key = field_key?;
+            let plaintexts = open.fields.iter().map(|field| field_key.decrypt(&field.ciphertext));
+            plaintexts
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|_| Unopened::Rejected(Rejection::FieldDoesNotOpen))
+        });
     let plaintexts: Vec<_> = plaintexts.collect();
     let mut tokens = tokens(&keys.tokens, messages, &plaintexts).into_iter();
     let finished = messages.iter().zip(&plaintexts).map(|((_, verified), outcome)| {
@@ -94,12 +101,12 @@ pub(crate) fn open_all<'k>(
 /// Tokens of each message that opened, all computed at once.
 fn tokens(
     keys: &TokenKeys,
-    messages: &[(&Open, Verified<'_>)],
+    messages: &[(By<'_, Open>, Verified<'_>)],
     plaintexts: &[Result<Vec<Plaintext>, Unopened>],
 ) -> Vec<Tokens> {
     let good = || {
         let pairs = messages.iter().zip(plaintexts);
-        pairs.filter_map(|((open, _), plaintexts)| Some((*open, plaintexts.as_ref().ok()?)))
+        pairs.filter_map(|((asked, _), plaintexts)| Some((asked.work, plaintexts.as_ref().ok()?)))
     };
     let fields: Vec<(FieldKind, &[u8])> = good()
         .flat_map(|(open, plaintexts)| {
@@ -141,7 +148,7 @@ fn signer<'k>(ring: &'k KeyRing, open: &Open, now: i64) -> Result<&'k PeerKey, F
     if !peer.certificate.is_current(now) {
         return rejected(Rejection::CertificateOutOfDate);
     }
-    if ring.is_revoked(peer.certificate.serial()) {
+    if ring.is_revoked(&peer.certificate) {
         return rejected(Rejection::CertificateRevoked);
     }
     Ok(peer)
@@ -165,11 +172,7 @@ mod tests {
         let (first, last) = (certificate.not_before(), certificate.not_after());
         let mut ring = KeyRing::new([]);
         ring.add_peer(PeerUse::Verify, NETWORK, certificate).unwrap();
-        let keys = KeySet {
-            generation: 1,
-            ring,
-            tokens: one(),
-        };
+        let keys = KeySet::of(ring, one());
         let message = Open {
             signed: Vec::new(),
             signature: Vec::new(),

@@ -99,7 +99,7 @@ pub enum PolicyFault {
 }
 
 /// What the caller may not do. The text names the right and never a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Error)]
 pub(crate) enum Forbidden {
     #[error("the caller has not the right to {0}")]
     Right(Right),
@@ -107,6 +107,9 @@ pub(crate) enum Forbidden {
     Key(Right),
     #[error("the caller has not the right to {} fields of this kind", Right::Reveal)]
     Kind,
+    /// What looks like a seal of the audit log.
+    #[error("what is to be signed is reserved for the audit log")]
+    LogAlone,
 }
 
 /// All callers, in the order of the file.
@@ -238,6 +241,15 @@ impl Caller {
         }
     }
 
+    /// The keys it is limited to, where it is.
+    pub(crate) const fn keys(&self) -> Option<&BTreeSet<String>> {
+        self.keys.as_ref()
+    }
+
+    pub(crate) const fn is_limited_to_keys(&self) -> bool {
+        self.keys.is_some()
+    }
+
     pub(crate) fn may_reveal(&self, kind: FieldKind) -> Result<(), Forbidden> {
         self.may(Right::Reveal)?;
         if self.reveal_kinds.contains(&kind.into()) {
@@ -316,6 +328,17 @@ impl Right {
 impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+impl Policy {
+    /// Of nobody, for tests of what comes after it.
+    pub(crate) const fn made() -> Self {
+        Self {
+            callers: Vec::new(),
+            audience: Audience::Owner,
+        }
     }
 }
 

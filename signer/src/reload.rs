@@ -7,18 +7,26 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::Builder;
+use std::time::{Duration, Instant};
 
 use operations::config::ConfigFault;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::audit::{Audit, Event, Unwritable};
 use crate::clock;
 use crate::config::Config;
-use crate::key_set::{CurrentKeys, KeySet, KeySetFault};
+use crate::health::HealthBoard;
+use crate::key_set::{CurrentKeys, KeySet, KeySetFault, Loading};
 use crate::metrics::Metrics;
+use crate::policy::THE_SIGNER;
 
 /// Reloads that wait for one another.
 const WAITING_MAX: usize = 16;
+/// How long a change waits for its record.
+const RECORD_LIMIT: Duration = Duration::from_secs(5);
+/// Of the reason of a refusal, in its record.
+const REASON_CHARS_MAX: usize = 500;
 
 /// Why what was loaded before is still in use.
 #[derive(Debug, Error)]
@@ -27,6 +35,8 @@ pub enum ReloadFault {
     Config(#[from] ConfigFault),
     #[error("the keys are refused")]
     Keys(#[from] KeySetFault),
+    #[error("the change of keys cannot be recorded")]
+    Audit(#[from] Unwritable),
     #[error("too many reloads wait")]
     Busy,
     #[error("the signer is stopping")]
@@ -60,35 +70,47 @@ type Outcome = Result<Reloaded, ReloadFault>;
 
 /// Asks for reloads. Cheap to clone; the thread ends with the last of them.
 #[derive(Debug, Clone)]
-pub struct Reloader(mpsc::Sender<oneshot::Sender<Outcome>>);
+pub struct Reloader(mpsc::Sender<Ask>);
+
+/// Who asks, as the audit log calls it, and where the outcome goes.
+type Ask = (Arc<str>, oneshot::Sender<Outcome>);
 
 /// What a reload needs and changes.
 #[derive(Debug)]
 pub(crate) struct Reloading {
     pub(crate) started_with: Config,
     pub(crate) keys: Arc<CurrentKeys>,
+    pub(crate) health: Arc<HealthBoard>,
     pub(crate) metrics: Metrics,
+    pub(crate) audit: Audit,
 }
 
 impl Reloader {
     /// Starts the thread.
     pub(crate) fn start(reloading: Reloading) -> io::Result<Self> {
-        let (asks, mut asked) = mpsc::channel::<oneshot::Sender<Outcome>>(WAITING_MAX);
+        let (asks, mut asked) = mpsc::channel::<Ask>(WAITING_MAX);
         Builder::new().name("reload".to_owned()).spawn(move || {
-            while let Some(asker) = asked.blocking_recv() {
-                let _asker_has_gone = asker.send(reloading.reload());
+            while let Some((by, asker)) = asked.blocking_recv() {
+                let _asker_has_gone = asker.send(reloading.reload(&by));
             }
         })?;
         Ok(Self(asks))
     }
 
-    /// Returns once the new keys are in use, or with why they are not.
+    /// Returns once the new keys are in use, or with why they are not. In the audit log it is the signer's own doing.
     pub async fn reload(&self) -> Outcome {
+        self.reload_for(&THE_SIGNER.into()).await
+    }
+
+    /// As [`reload`](Self::reload), for a caller.
+    pub(crate) async fn reload_for(&self, by: &Arc<str>) -> Outcome {
         let (asker, answer) = oneshot::channel();
-        self.0.try_send(asker).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => ReloadFault::Busy,
-            mpsc::error::TrySendError::Closed(_) => ReloadFault::Stopping,
-        })?;
+        self.0
+            .try_send((Arc::clone(by), asker))
+            .map_err(|refused| match refused {
+                mpsc::error::TrySendError::Full(_) => ReloadFault::Busy,
+                mpsc::error::TrySendError::Closed(_) => ReloadFault::Stopping,
+            })?;
         answer.await.map_err(|_| ReloadFault::Stopping)?
     }
 
@@ -104,8 +126,8 @@ impl Reloader {
 }
 
 impl Reloading {
-    fn reload(&self) -> Outcome {
-        let outcome = self.exchange();
+    fn reload(&self, by: &str) -> Outcome {
+        let outcome = self.exchange(by);
         match &outcome {
             Ok(reloaded) => {
                 self.metrics.reloaded("done");
@@ -128,26 +150,75 @@ impl Reloading {
             Err(fault) => {
                 self.metrics.reloaded("refused");
                 let reason = fault.reason();
+                self.record_refusal(by, &reason);
                 tracing::error!(reason, "nothing was reloaded; the keys loaded before are in use");
             }
         }
         outcome
     }
 
-    fn exchange(&self) -> Outcome {
+    /// Before the change: what is not in the log does not happen.
+    fn record_change(&self, by: &str, keys: &KeySet) -> Result<(), Unwritable> {
+        let (before, after) = (self.keys.now().key_notes(), keys.key_notes());
+        let event = Event::Keys {
+            by: by.to_owned(),
+            taken: true,
+            refusal: None,
+            generation: keys.generation,
+            added: after.difference(&before).cloned().collect(),
+            removed: before.difference(&after).cloned().collect(),
+            certificates: keys.certificate_count(),
+            callers: keys.caller_names(),
+        };
+        self.audit.record(event, Instant::now() + RECORD_LIMIT)
+    }
+
+    fn record_refusal(&self, by: &str, reason: &str) {
+        let keys = self.keys.now();
+        let event = Event::Keys {
+            by: by.to_owned(),
+            taken: false,
+            refusal: Some(reason.chars().take(REASON_CHARS_MAX).collect()),
+            generation: keys.generation,
+            added: Vec::new(),
+            removed: Vec::new(),
+            certificates: keys.certificate_count(),
+            callers: keys.caller_names(),
+        };
+        if let Err(unwritable) = self.audit.record(event, Instant::now() + RECORD_LIMIT) {
+            tracing::error!(%unwritable, "a refused reload is not in the audit log");
+        }
+    }
+
+    fn exchange(&self, by: &str) -> Outcome {
         let config = Config::load(&self.started_with.file)?;
-        let keys = KeySet::load(&config, self.keys.now().generation + 1)?;
+        let (started, now) = (Instant::now(), clock::unix_seconds());
+        let running = self.keys.now();
+        let loading = Loading {
+            generation: running.generation + 1,
+            now,
+            running: &running.providers,
+            audit: &self.audit,
+        };
+        let keys = KeySet::load(&config, loading)?;
+        keys.log_providers();
         let (own, certificates) = keys.ring.counts();
+        let mut needs_restart = self.started_with.restart_settings_changed(&config);
+        if keys.policy.audience() != self.keys.now().policy.audience() {
+            needs_restart.push("caller: for whom the socket is open");
+        }
+        self.record_change(by, &keys)?;
         let reloaded = Reloaded {
             generation: keys.generation,
             keys: own,
             certificates,
             token_generation: keys.tokens.issued.generation.0,
-            needs_restart: self.started_with.restart_settings_changed(&config),
+            needs_restart,
         };
+        let found = keys.found(started);
         let before = self.keys.exchange(keys);
-        self.metrics
-            .keys(&self.keys.now(), Some(&before), clock::unix_seconds());
+        self.health.found(found);
+        self.metrics.keys(&self.keys.now(), Some(&before), now);
         Ok(reloaded)
     }
 }

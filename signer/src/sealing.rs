@@ -6,9 +6,11 @@ use std::time::Instant;
 use signer_crypto::{FieldKey, Sealing, seal_all as seal_field_keys};
 use signer_protocol::{Answer, Failure, Rejection, Seal, Sealed};
 
+use crate::audit::Use;
 use crate::duties::{Finished, Subject, failed, no_key};
 use crate::envelopes::{Envelope, Unopened, open_envelopes};
 use crate::held_key::KeyFailure;
+use crate::job::By;
 use crate::key_ring::{KeyRing, PeerKey};
 use crate::key_set::KeySet;
 
@@ -20,15 +22,17 @@ struct Encrypted<'k> {
 }
 
 /// Answers in the order of the requests. Uses private keys.
-pub(crate) fn seal_all<'k>(keys: &'k KeySet, seals: &[&Seal], now: i64, deadline: Instant) -> Vec<Finished<'k>> {
+pub(crate) fn seal_all<'k>(keys: &'k KeySet, seals: &[By<'_, Seal>], now: i64, deadline: Instant) -> Vec<Finished<'k>> {
     let ring = &keys.ring;
-    let envelopes = seals.iter().map(|seal| Envelope {
-        serial: &seal.encryption_serial,
-        sealed: &seal.envelope,
+    let envelopes = seals.iter().map(|asked| Envelope {
+        serial: &asked.work.encryption_serial,
+        sealed: &asked.work.envelope,
+        caller: asked.caller.name(),
     });
-    let theirs = open_envelopes(ring, &envelopes.collect::<Vec<_>>(), now, deadline);
+    let theirs = open_envelopes(keys, Use::Seal, &envelopes.collect::<Vec<_>>(), now, deadline);
+    let seals = seals.iter().map(|asked| asked.work);
     let encrypted: Vec<Result<Encrypted<'k>, Answer>> = seals
-        .iter()
+        .clone()
         .zip(theirs)
         .map(|(seal, theirs)| encrypt_again(ring, seal, theirs, now))
         .collect();
@@ -37,7 +41,7 @@ pub(crate) fn seal_all<'k>(keys: &'k KeySet, seals: &[&Seal], now: i64, deadline
         field_key: &encrypted.field_key,
     });
     let mut envelopes = seal_field_keys(&good.collect::<Vec<_>>()).into_iter();
-    let finished = seals.iter().zip(encrypted).map(|(seal, encrypted)| match encrypted {
+    let finished = seals.zip(encrypted).map(|(seal, encrypted)| match encrypted {
         Err(answer) => subject(ring, seal, now).with(answer),
         Ok(encrypted) => {
             let envelope = envelopes.next().expect("every field key has its envelope");

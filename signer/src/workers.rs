@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use signer_protocol::{Answer, Failure, Open, Seal, Sign, Tokenise, Tokens, Work};
+use signer_protocol::{Answer, Failure, Open, Reveal, Seal, Sign, Tokenise, Tokens, Work};
 use zeroize::Zeroize;
 
 use crate::clock;
@@ -19,12 +19,13 @@ use crate::duties::{self, Finished, Subject, defect};
 use crate::envelopes;
 use crate::guarded::{guarded, guarded_all};
 use crate::health::{self, Found, HealthBoard};
-use crate::job::{Asked, Job};
+use crate::job::{Asked, By, Job};
 use crate::key_set::{CurrentKeys, KeySet};
 use crate::metrics::{Metrics, Operation, Tally, outcome, rejection_name};
 use crate::opening::{self, Verdict, Verified};
 use crate::queue::{Lane, Queue};
 use crate::replies::send_all;
+use crate::revealing;
 use crate::sealing;
 use crate::signing;
 
@@ -101,11 +102,13 @@ impl Worker {
     fn work_off(&self, jobs: Vec<Job>) {
         self.metrics.queue(self.queue.depth());
         let taken = Instant::now();
-        let (mut signs, mut seals, mut opens, mut tokenises) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut signs, mut seals, mut opens) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut tokenises, mut reveals) = (Vec::new(), Vec::new());
         let mut waits = Vec::with_capacity(jobs.len());
         for job in jobs {
             let Job::Work(Asked {
                 work,
+                caller,
                 arrived,
                 deadline,
                 reply,
@@ -116,6 +119,7 @@ impl Worker {
             waits.push(taken.duration_since(arrived));
             let asked = Asked {
                 work: (),
+                caller,
                 arrived,
                 deadline,
                 reply,
@@ -125,15 +129,7 @@ impl Worker {
                 Work::Seal(seal) => seals.push(asked.with(|()| seal)),
                 Work::Open(open) => opens.push(asked.with(|()| open)),
                 Work::Tokenise(tokenise) => tokenises.push(asked.with(|()| tokenise)),
-                Work::Reveal(_) => {
-                    let answer = Answer::Failed(Failure::NotAllowed, "no caller may reveal".to_owned());
-                    self.finish(
-                        Operation::Reveal,
-                        vec![asked],
-                        vec![Subject::NONE.with(answer)],
-                        |(), _| (),
-                    );
-                }
+                Work::Reveal(reveal) => reveals.push(asked.with(|()| reveal)),
             }
         }
         self.metrics.waited(waits.into_iter());
@@ -141,6 +137,7 @@ impl Worker {
         self.seal(seals);
         self.open(opens);
         self.tokenise(tokenises);
+        self.reveal(reveals);
     }
 
     fn sign(&self, signs: Vec<Asked<Sign>>) {
@@ -150,7 +147,7 @@ impl Worker {
         }
         let Turn { keys, now } = &self.turn();
         let deadline = key_deadline(signs.iter());
-        let works: Vec<&Sign> = signs.iter().map(|asked| &asked.work).collect();
+        let works: Vec<By<'_, Sign>> = signs.iter().map(Asked::by).collect();
         let finished = guarded_all(&works, |signs| signing::sign_all(keys, signs, *now, deadline));
         self.finish(Operation::Sign, signs, or_defect(finished), |_, answer| {
             log_failure(Operation::Sign, answer);
@@ -164,7 +161,7 @@ impl Worker {
             let stage = split_front(&mut seals, cost);
             let stage = self.still_wanted(Operation::Seal, stage);
             let deadline = key_deadline(stage.iter());
-            let works: Vec<&Seal> = stage.iter().map(|asked| &asked.work).collect();
+            let works: Vec<By<'_, Seal>> = stage.iter().map(Asked::by).collect();
             let finished = guarded_all(&works, |seals| sealing::seal_all(keys, seals, *now, deadline));
             self.finish(Operation::Seal, stage, or_defect(finished), log_seal);
             self.signs_first();
@@ -203,7 +200,14 @@ impl Worker {
             let stage = split_front(&mut encrypted, cost);
             let stage = self.still_wanted(Operation::Open, stage);
             let deadline = key_deadline(stage.iter());
-            let works: Vec<_> = stage.iter().map(|asked| (&asked.work.0, asked.work.1)).collect();
+            let works = stage.iter().map(|asked| {
+                let by = By {
+                    work: &asked.work.0,
+                    caller: &asked.caller,
+                };
+                (by, asked.work.1)
+            });
+            let works: Vec<_> = works.collect();
             let finished = guarded_all(&works, |works| opening::open_all(keys, works, *now, deadline));
             self.finish(Operation::Open, stage, or_defect(finished), |(open, _), answer| {
                 log_open(open, answer);
@@ -223,6 +227,23 @@ impl Worker {
             let answers = answers.collect();
             self.finish(Operation::Tokenise, wanted, answers, |_, answer| {
                 log_failure(Operation::Tokenise, answer);
+            });
+        }
+    }
+
+    /// Each by itself: they are rare, and each waits for its record.
+    fn reveal(&self, reveals: Vec<Asked<Reveal>>) {
+        for asked in reveals {
+            self.signs_first();
+            let wanted = self.still_wanted(Operation::Reveal, vec![asked]);
+            let Turn { keys, now } = &self.turn();
+            let deadline = key_deadline(wanted.iter());
+            let finished = wanted
+                .iter()
+                .map(|asked| guarded(|| revealing::reveal(keys, asked.by(), *now, deadline)));
+            let finished = or_defect(finished.collect());
+            self.finish(Operation::Reveal, wanted, finished, |_, answer| {
+                log_failure(Operation::Reveal, answer);
             });
         }
     }
@@ -297,7 +318,7 @@ impl Worker {
                 continue;
             }
             let deadline = Instant::now() + TRIAL_LIMIT;
-            let Some(trial) = guarded(|| health::trial(usage, key, deadline)) else {
+            let Some(trial) = guarded(|| health::trial(&keys.audit, usage, key, deadline)) else {
                 return self.health.given_up();
             };
             tally.add(Subject::own(key), trial.name());
@@ -313,6 +334,13 @@ impl Worker {
             self.signs_first();
         }
         self.metrics.answered(&tally, std::iter::once(at.elapsed()));
+        self.metrics.keys(keys, None, *now);
+        for list in keys.outdated_lists(*now) {
+            tracing::warn!(
+                file = list.file,
+                "a revocation list is out of date; it is applied all the same"
+            );
+        }
         self.health.found(Found {
             at,
             generation: keys.generation,

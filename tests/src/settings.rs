@@ -80,10 +80,11 @@ impl Settings<'_> {
     fn signer(&self) -> String {
         let head = format!(
             "listen = {listen}\nworkers = 2\nrevoked = [\"{REVOKED_SERIAL}\"]\n{operations}\n\
-             [tokens]\nkey_file = {token_key}\n",
+             [tokens]\nkey_file = {token_key}\n[audit]\ndirectory = {audit}\n",
             listen = self.endpoint(Part::Signer),
             operations = self.operations(Port::SignerOperations),
             token_key = quoted(&self.layout.key("TEST-ONLY-token-key.hex")),
+            audit = quoted(&self.layout.data(Part::Signer).join("audit")),
         );
         let file = |name: String| quoted(&self.layout.key(&name));
         let key = |usage: &str, suite: &str| {

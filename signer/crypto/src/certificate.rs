@@ -8,7 +8,7 @@ use std::fmt;
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Public};
-use openssl::x509::X509;
+use openssl::x509::{X509, X509NameRef};
 use thiserror::Error;
 
 use crate::sm::encryption;
@@ -36,6 +36,8 @@ pub enum CertificateFault {
 /// A public key with the certificate's serial number and dates.
 pub struct Certificate {
     serial: String,
+    issuer: Vec<u8>,
+    subject: Vec<u8>,
     not_before: i64,
     not_after: i64,
     key: PublicKey,
@@ -60,6 +62,8 @@ impl Certificate {
         let key = certificate.public_key().map_err(|_| CertificateFault::KeyType)?;
         Ok(Self {
             serial: serial(&certificate)?,
+            issuer: name(certificate.issuer_name())?,
+            subject: name(certificate.subject_name())?,
             not_before: unix_seconds(certificate.not_before())?,
             not_after: unix_seconds(certificate.not_after())?,
             key: PublicKey::new(key, table).ok_or(CertificateFault::KeyType)?,
@@ -69,6 +73,16 @@ impl Certificate {
     /// Upper-case hexadecimal, no leading zeros: what `SignSN` and `NcrptnSN` hold.
     pub fn serial(&self) -> &str {
         &self.serial
+    }
+
+    /// The name of whoever issued it, in DER; with the serial number it is what a revocation list goes by.
+    pub fn issuer(&self) -> &[u8] {
+        &self.issuer
+    }
+
+    /// Whose it is, in DER.
+    pub fn subject(&self) -> &[u8] {
+        &self.subject
     }
 
     pub fn suite(&self) -> Suite {
@@ -134,6 +148,10 @@ impl PublicKey {
             verifying: Box::new(VerifyingKey::new(&point, table)),
         })
     }
+}
+
+fn name(name: &X509NameRef) -> Result<Vec<u8>, CertificateFault> {
+    name.to_der().map_err(CertificateFault::NotACertificate)
 }
 
 fn serial(certificate: &X509) -> Result<String, CertificateFault> {

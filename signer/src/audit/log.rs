@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 use prometheus_client::registry::Registry;
 use tokio::sync::oneshot;
 
+use super::digest::Digest;
 use super::directory::{self, AuditFault};
 use super::disk::Disk;
 use super::journal::{Journal, Place};
 use super::metrics::AuditMetrics;
 use super::record::Event;
-use super::room::Room;
 use super::seal::Sealer;
 use super::settings::AuditEntry;
 pub use super::state::Unwritable;
 use super::state::{Shared, Teller};
+use super::uses::Use;
 use super::writer::{Clock, SealerPlace, Writer};
 
 /// A log that is open, or none where the configuration says so. Cheap to clone.
@@ -69,6 +70,10 @@ impl Audit {
         Self(None)
     }
 
+    pub const fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
     pub(crate) fn start(disk: Box<dyn Disk>, opening: Opening) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::new(opening.sync_every));
         let sealer = SealerPlace::default();
@@ -100,13 +105,24 @@ impl Audit {
         }
     }
 
-    /// What has to be had before private keys are used so many times; waits for room until the deadline.
-    pub fn room(&self, uses: usize, deadline: Instant) -> Result<Room, Unwritable> {
+    /// Notes that a private key is about to be used, for whom and with a digest for each use. On an error it must not be.
+    /// Waits for room until the deadline.
+    pub fn note_uses(
+        &self,
+        operation: Use,
+        key: &Arc<str>,
+        uses: &[(Arc<str>, Digest)],
+        deadline: Instant,
+    ) -> Result<(), Unwritable> {
         let Some(open) = &self.0 else {
-            return Ok(Room::without_log());
+            return Ok(());
         };
-        open.shared.reserve(uses, deadline)?;
-        Ok(Room::of(Arc::clone(&open.shared), open.clock, uses))
+        let now = (open.clock)();
+        open.shared.note(uses.len(), deadline, |noted| {
+            for (caller, digest) in uses {
+                noted.add(operation, key, caller, now, *digest);
+            }
+        })
     }
 
     /// Returns when the record is on the disk. Blocks: for threads of our own.
@@ -165,11 +181,14 @@ impl Audit {
             return Ok(());
         };
         open.shared.end();
-        match thread.join() {
+        let ended = match thread.join() {
             Ok(0) => Ok(()),
             Ok(records) => Err(Unwritable::Failing(format!("{records} records are lost"))),
             Err(_) => Err(Unwritable::Closed),
-        }
+        };
+        // It holds the keys, and they hold this.
+        open.sealer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        ended
     }
 }
 

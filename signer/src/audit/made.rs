@@ -15,7 +15,7 @@ use super::log::Opening;
 use super::record::{Event, KeyNote, Moment};
 use super::seal::Seal;
 use super::settings::AuditEntry;
-use super::{Audit, Digest, Room, Use};
+use super::{Audit, Digest, Unwritable, Use};
 
 pub(crate) fn now() -> Moment {
     Moment::of(SystemTime::now())
@@ -81,13 +81,13 @@ pub(crate) fn reveal(purpose: &str) -> Event {
 }
 
 /// Notes `count` signatures with key 4B42.
-pub(crate) fn sign(room: &mut Room, count: u8) {
+pub(crate) fn sign(audit: &Audit, count: usize, deadline: Instant) -> Result<(), Unwritable> {
     let key: Arc<str> = "4B42".into();
     let caller: Arc<str> = "frontend".into();
     let uses: Vec<_> = (0..count)
-        .map(|number| (Arc::clone(&caller), Digest::of(&[number])))
+        .map(|number| (Arc::clone(&caller), Digest::of(&number.to_be_bytes())))
         .collect();
-    room.note(Use::Sign, &key, &uses);
+    audit.note_uses(Use::Sign, &key, &uses, deadline)
 }
 
 /// A disk in memory.

@@ -79,7 +79,7 @@ pub enum Event {
         count: u64,
         digests: Vec<Digest>,
     },
-    /// A plaintext that was given out, or would have been (`outcome`): its key was used, the digest is of its ciphertext.
+    /// A plaintext that is about to be given out, or would have been (`outcome`); the digest is of its ciphertext.
     Reveal {
         caller: String,
         key: String,

@@ -41,6 +41,8 @@ pub struct Report {
     /// By kind.
     pub kinds: BTreeMap<String, u64>,
     pub key_uses: Vec<KeyUses>,
+    /// By caller.
+    pub reveals: BTreeMap<String, u64>,
     /// Seals whose signature was checked, by key.
     pub seals: BTreeMap<String, u64>,
     /// Seals of keys that no certificate was given of.
@@ -76,17 +78,20 @@ impl Report {
         self.from.get_or_insert(record.time);
         self.to = Some(record.time);
         *self.kinds.entry(record.event.kind().to_owned()).or_default() += 1;
-        let (operation, count) = if let Event::KeyUse { operation, count, .. } = &record.event {
-            (operation.as_str(), *count)
-        } else if let Event::Reveal { .. } = &record.event {
-            ("reveal", 1)
-        } else {
-            return;
-        };
-        if let (Some(key), Some(caller)) = (record.event.key(), record.event.caller()) {
-            let place = (key.to_owned(), operation.to_owned(), caller.to_owned());
+        if let Event::Reveal { caller, .. } = &record.event {
+            *self.reveals.entry(caller.clone()).or_default() += 1;
+        }
+        if let Event::KeyUse {
+            operation,
+            key,
+            caller,
+            count,
+            ..
+        } = &record.event
+        {
+            let place = (key.clone(), operation.clone(), caller.clone());
             let uses = self.uses.entry(place).or_default();
-            *uses = uses.saturating_add(count);
+            *uses = uses.saturating_add(*count);
         }
     }
 
@@ -126,6 +131,9 @@ impl fmt::Display for Report {
                 count,
             } = uses;
             writeln!(f, "key {key}: {operation} for {caller}: {count}")?;
+        }
+        for (caller, count) in &self.reveals {
+            writeln!(f, "reveals for {caller}: {count}")?;
         }
         for (key, count) in &self.seals {
             writeln!(f, "seals of key {key}: {count} hold")?;

@@ -8,6 +8,7 @@ const FILE_BYTES_MIN: u64 = 4 * 1024;
 const FILE_BYTES_LIMIT: u64 = 1 << 30;
 const SYNC_MS_LIMIT: u64 = 60_000;
 
+/// Absent, it is refused: who wants no log has to say so.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuditEntry {
@@ -24,7 +25,17 @@ pub struct AuditEntry {
     pub none_not_for_production: bool,
 }
 
-#[expect(dead_code, reason = "the table is read in the next step")]
+impl Default for AuditEntry {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            file_bytes_max: default_file_bytes_max(),
+            sync_ms: default_sync_ms(),
+            none_not_for_production: false,
+        }
+    }
+}
+
 impl AuditEntry {
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         if self.directory.is_some() == self.none_not_for_production {

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::record::{Event, Moment};
 use super::uses::Uses;
 
-/// Uses that are reserved or not on the disk yet.
+/// Uses that are noted and not on the disk yet.
 pub(crate) const USES_MAX: usize = 65_536;
 /// Uses that are written before their time.
 const USES_WRITTEN_AT: usize = 4096;
@@ -62,7 +62,7 @@ pub(crate) struct Shared {
 struct State {
     uses: Uses,
     noted: usize,
-    /// Reserved, noted or being written.
+    /// Noted or being written.
     in_hand: usize,
     /// Since when the oldest use waits that is noted, and the oldest that is being written.
     noted_since: Option<Instant>,
@@ -118,13 +118,16 @@ impl Shared {
         }
     }
 
-    /// Room for so many uses; waits for it until the deadline.
-    pub(crate) fn reserve(&self, uses: usize, deadline: Instant) -> Told {
+    /// Notes `count` uses, which add themselves. Waits for room until the deadline.
+    pub(crate) fn note(&self, count: usize, deadline: Instant, add: impl FnOnce(&mut Uses)) -> Told {
         let mut state = self.lock();
         loop {
             state.check(Instant::now())?;
-            if state.in_hand.saturating_add(uses) <= USES_MAX {
-                state.in_hand += uses;
+            if state.in_hand.saturating_add(count) <= USES_MAX {
+                state.note(count, add);
+                if state.noted == count || state.noted >= USES_WRITTEN_AT {
+                    self.work.notify_one();
+                }
                 return Ok(());
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -135,26 +138,6 @@ impl Shared {
                 .room
                 .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// Gives back room that was reserved and not used.
-    pub(crate) fn give_back(&self, uses: usize) {
-        self.lock().in_hand -= uses;
-        self.room.notify_all();
-    }
-
-    /// Notes `count` uses, for which there is room. They add themselves.
-    pub(crate) fn note(&self, count: usize, add: impl FnOnce(&mut Uses)) {
-        let mut state = self.lock();
-        add(&mut state.uses);
-        let was_empty = state.noted == 0;
-        state.noted += count;
-        if was_empty {
-            state.noted_since = Some(Instant::now());
-        }
-        if was_empty || state.noted >= USES_WRITTEN_AT {
-            self.work.notify_one();
         }
     }
 
@@ -278,6 +261,16 @@ impl State {
             return Err(Unwritable::Failing("it stalls".to_owned()));
         }
         Ok(())
+    }
+
+    fn note(&mut self, count: usize, add: impl FnOnce(&mut Uses)) {
+        if count == 0 {
+            return;
+        }
+        add(&mut self.uses);
+        self.in_hand += count;
+        self.noted += count;
+        self.noted_since.get_or_insert_with(Instant::now);
     }
 
     fn due(&self, now: Instant, sync_every: Duration) -> Option<Instant> {

@@ -50,23 +50,23 @@ fn a_record_is_there_when_its_asker_hears_of_it() {
     assert_eq!(kinds(&disk.text()), ["file", "start", "unsealed", "reveal"]);
     audit.end().unwrap();
     assert_eq!(audit.record(reveal("late"), soon()), Err(Unwritable::Closed));
-    assert_eq!(audit.room(1, soon()).unwrap_err(), Unwritable::Closed);
+    assert_eq!(sign(&audit, 1, soon()).unwrap_err(), Unwritable::Closed);
 }
 
 #[test]
 fn uses_are_written_in_their_time_with_a_waiting_record_and_at_the_end() {
     let disk = MadeDisk::default();
     let audit = log_on(&disk, Duration::from_millis(1));
-    sign(&mut audit.room(3, soon()).unwrap(), 3);
+    sign(&audit, 3, soon()).unwrap();
     wait_for(|| signatures(&disk.text()) == 3);
     audit.end().unwrap();
 
     let disk = MadeDisk::default();
     let audit = log_on(&disk, Duration::from_secs(3600));
-    sign(&mut audit.room(2, soon()).unwrap(), 2);
+    sign(&audit, 2, soon()).unwrap();
     audit.record(reveal("sms"), soon()).unwrap();
     assert_eq!(signatures(&disk.text()), 2, "what is synced takes along what waits");
-    sign(&mut audit.room(5, soon()).unwrap(), 5);
+    sign(&audit, 5, soon()).unwrap();
     audit.end().unwrap();
     assert_eq!(signatures(&disk.text()), 7);
     assert_eq!(kinds(&disk.text()).pop(), Some("unsealed"));
@@ -79,16 +79,16 @@ fn a_log_that_cannot_be_written_stops_the_keys_until_it_can() {
     audit.record(reveal("before"), soon()).unwrap();
     disk.broken.store(true, Ordering::SeqCst);
     // Noted before anybody can know: these must not be lost.
-    sign(&mut audit.room(4, soon()).unwrap(), 4);
+    sign(&audit, 4, soon()).unwrap();
     wait_for(|| audit.ready().is_err());
-    let refused = audit.room(1, soon()).unwrap_err();
+    let refused = sign(&audit, 1, soon()).unwrap_err();
     assert!(matches!(refused, Unwritable::Failing(_)), "{refused:?}");
     let refused = audit.record(reveal("meanwhile"), soon()).unwrap_err();
     assert!(matches!(refused, Unwritable::Failing(_)), "{refused:?}");
 
     disk.broken.store(false, Ordering::SeqCst);
     wait_for(|| audit.ready().is_ok());
-    sign(&mut audit.room(1, soon()).unwrap(), 1);
+    sign(&audit, 1, soon()).unwrap();
     audit.end().unwrap();
     let text = disk.text();
     assert_eq!(signatures(&text), 5);
@@ -102,24 +102,24 @@ fn a_stop_on_a_disk_that_stays_full_says_what_is_lost() {
     let audit = log_on(&disk, Duration::from_secs(3600));
     audit.record(reveal("before"), soon()).unwrap();
     disk.broken.store(true, Ordering::SeqCst);
-    sign(&mut audit.room(1, soon()).unwrap(), 1);
+    sign(&audit, 1, soon()).unwrap();
     let ended = audit.end();
     assert_eq!(ended, Err(Unwritable::Failing("2 records are lost".to_owned())));
 }
 
 #[test]
-fn room_is_bounded_and_comes_back() {
+fn what_waits_is_bounded_and_room_comes_back() {
     let disk = MadeDisk::default();
     let audit = log_on(&disk, Duration::from_secs(3600));
-    let all = audit.room(USES_MAX, soon()).unwrap();
-    assert_eq!(audit.room(1, Instant::now()).unwrap_err(), Unwritable::Full);
-    drop(all);
-    let mut some = audit.room(10, soon()).unwrap();
-    sign(&mut some, 20);
-    audit.record(reveal("sms"), soon()).unwrap();
-    assert_eq!(signatures(&disk.text()), 10, "no more than there was room for");
-    drop(some);
-    drop(audit.room(USES_MAX, soon()).unwrap());
+    audit.record(reveal("before"), soon()).unwrap();
+    // The disk is held up, so that nothing leaves memory.
+    let held = disk.files.lock().unwrap();
+    sign(&audit, USES_MAX, soon()).unwrap();
+    assert_eq!(sign(&audit, 1, Instant::now()), Err(Unwritable::Full));
+    drop(held);
+    sign(&audit, USES_MAX, soon()).unwrap();
+    audit.end().unwrap();
+    assert_eq!(signatures(&disk.text()), 2 * u64::try_from(USES_MAX).unwrap());
 }
 
 #[test]

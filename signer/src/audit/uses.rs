@@ -15,6 +15,7 @@ pub enum Use {
     Sign,
     Open,
     Seal,
+    Reveal,
     /// A trial of the key by the signer itself.
     Health,
 }
@@ -37,6 +38,7 @@ impl Use {
             Self::Sign => "sign",
             Self::Open => "open",
             Self::Seal => "seal",
+            Self::Reveal => "reveal",
             Self::Health => "health",
         }
     }

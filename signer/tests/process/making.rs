@@ -13,7 +13,7 @@ pub(crate) const NETWORK: &str = "G4000311000018";
 pub(crate) struct Pair {
     pub(crate) certificate: Certificate,
     pub(crate) private: PrivateKey,
-    certificate_pem: Vec<u8>,
+    pub(crate) certificate_pem: Vec<u8>,
     key_pem: Vec<u8>,
 }
 
@@ -34,7 +34,15 @@ impl Pair {
     /// One of the pairs that `fixtures/keys/keys.toml` lists.
     pub(crate) fn named(name: &str) -> Self {
         let certificate_pem = test_key_file(&format!("{name}.cert.pem"));
-        let key_pem = test_key_file(&format!("{name}.key.pem"));
+        Self::new(certificate_pem, test_key_file(&format!("{name}.key.pem")))
+    }
+
+    /// The same key under another certificate.
+    pub(crate) fn under(&self, certificate_pem: Vec<u8>) -> Self {
+        Self::new(certificate_pem, self.key_pem.clone())
+    }
+
+    fn new(certificate_pem: Vec<u8>, key_pem: Vec<u8>) -> Self {
         let passphrase = Passphrase::new(passphrase().trim_ascii_end().to_vec());
         Self {
             certificate: Certificate::from_pem(&certificate_pem).unwrap(),

@@ -4,7 +4,7 @@ use signer_crypto::Suite;
 use signer_protocol::{OpenVerdict, Rejection};
 
 use crate::making::{NETWORK, Pair, plain_message};
-use crate::running::{Running, index, soon};
+use crate::running::{Running, index, soon, verdict_of};
 
 /// The line of the configuration that the network's SM certificate stands on.
 fn without_network_sm(text: &str) -> String {
@@ -16,10 +16,7 @@ fn without_network_sm(text: &str) -> String {
 }
 
 async fn verdict(running: &Running, by: &Pair) -> Result<(), Rejection> {
-    match running.client.open(plain_message(by), soon()).await.unwrap() {
-        OpenVerdict::Opened { .. } => Ok(()),
-        OpenVerdict::Rejected(rejection) => Err(rejection),
-    }
+    verdict_of(&running.client, plain_message(by)).await
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use operations::endpoint::Endpoint;
 use operations::stop::{Stop, StopSwitch};
 use signer::{Config, Process, Reloader, ServeFault};
 use signer_crypto::{Suite, TokenKey};
-use signer_protocol::SignerClient;
+use signer_protocol::{Open, OpenVerdict, Rejection, SignerClient};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -103,7 +103,8 @@ impl Written {
         let tables = Keys::of_all_tests().write(directory.path());
         let text = format!(
             "listen = \"unix:signer.sock\"\nrevoked = [{REVOKED:?}]\n{head}\n\
-             [operations]\naddress = \"127.0.0.1:0\"\n[tokens]\nkey_file = \"token-key\"\n{tables}"
+             [operations]\naddress = \"127.0.0.1:0\"\n[tokens]\nkey_file = \"token-key\"\n\
+             [audit]\nnone_not_for_production = true\n{tables}"
         );
         let config = directory.path().join("signer.toml");
         std::fs::write(&config, text).unwrap();
@@ -184,6 +185,14 @@ impl Running {
 
     pub(crate) async fn ask(&self, path: &str) -> String {
         ask(self.operations, path).await
+    }
+}
+
+/// Whether a message is taken.
+pub(crate) async fn verdict_of(client: &SignerClient, open: Open) -> Result<(), Rejection> {
+    match client.open(open, soon()).await.unwrap() {
+        OpenVerdict::Opened { .. } => Ok(()),
+        OpenVerdict::Rejected(rejection) => Err(rejection),
     }
 }
 

@@ -109,9 +109,10 @@ fn configuration(layout: &Layout, copied: &[PathBuf]) -> String {
     let quoted = |path: &Path| toml::Value::from(path.display().to_string()).to_string();
     let file = |name: &str| quoted(&layout.key(name));
     let head = format!(
-        "listen = {}\nworkers = 2\n[operations]\naddress = \"127.0.0.1:0\"\n[tokens]\nkey_file = {}\n",
+        "listen = {}\nworkers = 2\n[operations]\naddress = \"127.0.0.1:0\"\n[tokens]\nkey_file = {}\n[audit]\ndirectory = {}\n",
         toml::Value::from(format!("unix:{}", layout.socket(Part::Signer).display())),
         file("TEST-ONLY-token-key.hex"),
+        quoted(&layout.data(Part::Signer).join("audit")),
     );
     let key = |usage: &str, suite: &str| {
         format!(

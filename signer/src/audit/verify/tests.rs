@@ -24,7 +24,7 @@ impl Made {
         seal_with_the_test_key(&audit);
         audit.record(start(), soon()).unwrap();
         for number in 0..30 {
-            sign(&mut audit.room(3, soon()).unwrap(), 3);
+            sign(&audit, 3, soon()).unwrap();
             audit.record(reveal(&format!("purpose {number}")), soon()).unwrap();
         }
         audit.end().unwrap();
