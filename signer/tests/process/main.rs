@@ -4,6 +4,7 @@
 mod audit_log;
 mod binary;
 mod command_line;
+mod devices;
 mod issuing;
 mod keys;
 mod making;
