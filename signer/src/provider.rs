@@ -24,7 +24,7 @@ mod software;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use signer_crypto::{Certificate, Suite};
@@ -104,7 +104,7 @@ impl Providers {
         certificate: &Certificate,
         certificate_pem: &[u8],
     ) -> Result<Taken, KeyFileFault> {
-        let taken = match &entry.held {
+        let provider = match &entry.held {
             Held::File {
                 private_key,
                 passphrase,
@@ -116,21 +116,20 @@ impl Providers {
                     away: None,
                 });
             }
-            Held::Object { provider, .. } | Held::Index { provider, .. } => {
-                let counterpart =
-                    Certificate::from_pem(certificate_pem).map_err(|source| KeyFileFault::Certificate {
-                        path: entry.certificate.clone(),
-                        source,
-                    })?;
-                let pool = self.pools.get(provider).map(|(_, pool)| pool.clone());
-                let pool = pool.ok_or_else(|| ProviderFault::Key("there is no such provider".to_owned()));
-                let taken = pool.and_then(|pool| pool.take(entry, counterpart, certificate));
-                taken.map_err(|source| fault(provider, &entry.certificate, source))?
-            }
+            Held::Object { provider, .. } | Held::Index { provider, .. } => provider,
         };
-        let (Held::Object { provider, .. } | Held::Index { provider, .. }) = &entry.held else {
-            return Ok(taken);
-        };
+        let own = Certificate::from_pem(certificate_pem).map_err(|source| KeyFileFault::Certificate {
+            path: entry.certificate.clone(),
+            source,
+        })?;
+        let pool = self.pools.get(provider).map(|(_, pool)| pool.clone());
+        let pool = pool.ok_or_else(|| ProviderFault::Key("there is no such provider".to_owned()));
+        let taken = pool.and_then(|pool| pool.take(entry, own, certificate));
+        let taken = taken.map_err(|source| KeyFileFault::DeviceKey {
+            provider: provider.clone(),
+            certificate: entry.certificate.clone(),
+            source,
+        })?;
         self.count(provider, taken.key.provider());
         Ok(taken)
     }
@@ -199,14 +198,6 @@ fn pool<D: Device>(device: D, options: PoolOptions) -> Result<Arc<Pool<D>>, Prov
     Pool::start(device, options)
         .map(Arc::new)
         .map_err(ProviderFault::Threads)
-}
-
-fn fault(provider: &str, certificate: &Path, source: ProviderFault) -> KeyFileFault {
-    KeyFileFault::DeviceKey {
-        provider: provider.to_owned(),
-        certificate: certificate.to_owned(),
-        source,
-    }
 }
 
 impl AnyPool {

@@ -1,6 +1,7 @@
 //! Where a process of ours listens for, or reaches, another: a Unix socket by default, TCP with mutual TLS by
 //! configuration. There is no third way, in particular no plain TCP.
 
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -10,10 +11,12 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_stream::wrappers::UnixListenerStream;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity, Server, ServerTlsConfig};
 
+use crate::crowd::{CONNECTIONS_MAX, Crowd, Placed, Refuse};
 use crate::stop::Stop;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
@@ -22,6 +25,9 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// HTTP/2 flow-control windows: a full batch of messages must not wait for a window update.
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+/// Calls and streams that one connection has open at once; our clients need three.
+const STREAMS_MAX: u32 = 16;
+const HEADER_BYTES_MAX: u32 = 8 << 10;
 
 /// Who may connect to a Unix socket, as far as the file system decides it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,13 +190,17 @@ impl Endpoint {
         let mut server = Server::builder()
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_concurrent_streams(STREAMS_MAX)
+            .http2_max_header_list_size(HEADER_BYTES_MAX)
             .tcp_nodelay(true);
+        let crowd = Crowd::new(CONNECTIONS_MAX);
         let place = self.to_string();
         let requested = stop.clone();
         let until = async move { requested.requested().await };
         match self {
             Self::Unix(path) => {
                 let incoming = UnixListenerStream::new(listen_unix(path, audience).await?);
+                let incoming = admitted(incoming, crowd);
                 let own = identity(path);
                 let serving = server.add_routes(routes).serve_with_incoming_shutdown(incoming, until);
                 let ended = within_drain_limit(serving, stop, &place).await;
@@ -210,6 +220,7 @@ impl Endpoint {
                         source,
                     })?
                     .with_nodelay(Some(true));
+                let incoming = admitted(incoming, crowd);
                 let mut server = server
                     .tls_config(config)
                     .map_err(|source| EndpointFault::Tls(tls.address, source))?;
@@ -218,6 +229,17 @@ impl Endpoint {
             }
         }
     }
+}
+
+/// The connections that have a place.
+fn admitted<S: Refuse>(
+    incoming: impl Stream<Item = io::Result<S>>,
+    crowd: Crowd,
+) -> impl Stream<Item = io::Result<Placed<S>>> {
+    incoming.filter_map(move |accepted| match accepted {
+        Ok(stream) => crowd.admit(stream).map(Ok),
+        Err(fault) => Some(Err(fault)),
+    })
 }
 
 async fn within_drain_limit(

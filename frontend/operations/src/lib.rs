@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod crowd;
 pub mod endpoint;
 pub mod exchange;
 pub mod exit;

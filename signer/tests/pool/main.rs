@@ -1,6 +1,7 @@
 //! Several real signers behind one client: one is killed, one stalls, one lacks a key. No message is lost by it.
 #![cfg(test)]
 
+#[allow(dead_code, reason = "two tests share it, and each uses its part")]
 #[path = "../spawned/mod.rs"]
 mod spawned;
 

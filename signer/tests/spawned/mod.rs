@@ -15,7 +15,7 @@ use tokio::time::Instant;
 pub(crate) const NETWORK: &str = "G4000311000018";
 /// Long for a machine that does much else.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
-const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/keys");
+pub(crate) const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/keys");
 
 /// Which keys of the bank's a signer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,11 @@ impl Spawned {
             endpoint: Endpoint::unix(directory.path().join("signer.sock")),
             directory,
         }
+    }
+
+    /// A configuration with every key, as the signers of these tests have.
+    pub(crate) fn configure(directory: &Path) {
+        write_configuration(directory, Has::Every, "");
     }
 
     /// Starts it, again after a kill, and waits until it answers.

@@ -98,7 +98,7 @@ fn slice(ability: &Ability, scenario: &Scenario) -> f64 {
         call(&ability.work, scenario, first..first + ability.batch);
         done += u32::try_from(ability.batch).expect("a batch is small");
         if start.elapsed() >= SLICE {
-            return f64::from(done) / (processor_time() - worked).as_secs_f64();
+            return f64::from(done) / processor_time().saturating_sub(worked).as_secs_f64();
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 #[path = "../../fuzz/src/bodies.rs"]
 #[allow(unreachable_pub, reason = "public for the fuzz targets")]
-mod bodies;
+pub(crate) mod bodies;
 
 /// Changes of each input.
 const CHANGES: usize = 8;

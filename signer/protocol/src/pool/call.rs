@@ -63,17 +63,36 @@ impl<'a> Call<'a> {
     }
 
     /// Ends by the deadline whatever happens.
-    pub(super) async fn run(mut self) -> Result<Answer, SignerFault> {
-        let several = self.signers.connections.len() > 1;
+    pub(super) async fn run(self) -> Result<Answer, SignerFault> {
+        if self.signers.connections.len() > 1 {
+            self.run_among_several().await
+        } else {
+            self.run_alone().await
+        }
+    }
+
+    /// There is nobody else to ask, so there is nothing to watch but the deadline.
+    async fn run_alone(mut self) -> Result<Answer, SignerFault> {
+        let flight = self.give(Why::First).and_then(|place| self.fly(place));
+        let Some(flight) = flight else {
+            return Err(SignerFault::Lost);
+        };
+        let Ok(landed) = tokio::time::timeout_at(self.deadline, flight).await else {
+            self.give_up_rest();
+            return Err(SignerFault::Lost);
+        };
+        match self.judge(landed) {
+            Meaning::Settled(outcome) => outcome,
+            Meaning::Elsewhere(fault) => Err(fault),
+        }
+    }
+
+    async fn run_among_several(mut self) -> Result<Answer, SignerFault> {
         let deadline = self.deadline;
         let mut flights = FuturesUnordered::new();
         flights.extend(self.give(Why::First).and_then(|place| self.fly(place)));
-        let patience = if several {
-            self.signers.hedge_after()
-        } else {
-            Duration::MAX
-        };
-        let look_at = |now: Instant| now.checked_add(patience).map_or(deadline, |at| at.min(deadline));
+        let patience = self.signers.hedge_after();
+        let look_at = |now: Instant| (now + patience).min(deadline);
         let timer = tokio::time::sleep_until(look_at(Instant::now()));
         tokio::pin!(timer);
         loop {
