@@ -114,3 +114,6 @@ fn answer(key: &OwnKey, outcome: Result<Vec<u8>, KeyFailure>) -> Finished<'_> {
         Err(failure) => failed(&failure),
     })
 }
+
+#[cfg(test)]
+mod tests;

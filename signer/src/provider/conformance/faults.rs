@@ -255,9 +255,10 @@ fn metrics_tell_providers_apart() {
     let subject = Subject::new(&mut providers, &device.keys(material::sm()), material::sm());
     Subject::new(&mut providers, &software_entries(material::rsa()), material::rsa());
     assert!(subject.can_sign());
-    let mut keys = KeySet::of(KeyRing::new([]), crate::tokens::tests::one());
-    keys.providers = std::mem::take(&mut providers.0);
-    let keys = Arc::new(keys);
+    let keys = Arc::new(KeySet {
+        providers: std::mem::take(&mut providers.0),
+        ..KeySet::of(KeyRing::new([]), crate::tokens::tests::one())
+    });
     let mut registry = prometheus_client::registry::Registry::default();
     crate::provider::metrics::register(&mut registry, {
         let keys = Arc::clone(&keys);
@@ -268,7 +269,7 @@ fn metrics_tell_providers_apart() {
     for expected in [
         "signer_provider_keys{provider=\"encryptor\",kind=\"sdf\"} 2",
         "signer_provider_keys{provider=\"software\",kind=\"software\"} 2",
-        "signer_provider_operations_total{provider=\"encryptor\",kind=\"sdf\"} 3",
+        "signer_provider_operations_total{provider=\"encryptor\",kind=\"sdf\"} 5",
         "signer_provider_failures_total{provider=\"encryptor\",kind=\"sdf\"} 0",
         "signer_provider_sessions_configured{provider=\"encryptor\",kind=\"sdf\"} 2",
         "signer_provider_sessions_opened_total{provider=\"encryptor\",kind=\"sdf\"} ",
