@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use operations::config::{ConfigFault, load, resolve};
 use operations::endpoint::Endpoint;
 use serde::Deserialize;
+use zeroize::Zeroizing;
+
+pub(crate) use crate::provider::entry::{self, KeyEntry, ProviderEntry};
 
 use crate::audit::AuditEntry;
 use crate::policy::CallerEntry;
@@ -39,6 +42,9 @@ pub struct Config {
     /// Token keys with the number of their generation.
     #[serde(default)]
     pub token_key: Vec<TokenKeyEntry>,
+    /// Devices that hold keys.
+    #[serde(default)]
+    pub provider: Vec<ProviderEntry>,
     /// The bank's own keys.
     #[serde(default)]
     pub key: Vec<KeyEntry>,
@@ -65,16 +71,6 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct Operations {
     pub address: SocketAddr,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyEntry {
-    #[serde(rename = "use")]
-    pub usage: KeyUse,
-    pub certificate: PathBuf,
-    pub private_key: PathBuf,
-    pub passphrase_file: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -124,7 +120,7 @@ impl Config {
         let mut config: Self = load(path)?;
         config.check().map_err(|reason| ConfigFault::Refused {
             path: path.to_owned(),
-            reason: reason.to_owned(),
+            reason,
         })?;
         config.resolve_paths(path);
         path.clone_into(&mut config.file);
@@ -155,19 +151,19 @@ impl Config {
         tokens::sources(&self.tokens, &self.token_key).unwrap_or_default()
     }
 
-    fn check(&self) -> Result<(), &'static str> {
+    fn check(&self) -> Result<(), String> {
         if !(1..=WORKERS_MAX).contains(&self.workers) {
-            return Err("workers must lie in 1..=64");
+            return Err("workers must lie in 1..=64".to_owned());
         }
         if !(1..=QUEUE_LIMIT).contains(&self.queue_max) {
-            return Err("queue_max must lie in 1..=65536");
+            return Err("queue_max must lie in 1..=65536".to_owned());
         }
         if !QUEUE_BYTES.contains(&self.queue_bytes_max) {
-            return Err("queue_bytes_max must lie in 4194304..=1073741824");
+            return Err("queue_bytes_max must lie in 4194304..=1073741824".to_owned());
         }
         self.audit.check()?;
         tokens::sources(&self.tokens, &self.token_key)?;
-        Ok(())
+        entry::check(&self.provider, &self.key)
     }
 
     fn resolve_paths(&mut self, file: &Path) {
@@ -184,9 +180,10 @@ impl Config {
         self.tokens.key_file.iter_mut().chain(token_keys).for_each(relative);
         self.audit.directory.iter_mut().for_each(relative);
         for key in &mut self.key {
-            relative(&mut key.certificate);
-            relative(&mut key.private_key);
-            relative(&mut key.passphrase_file);
+            key.resolve_paths(file);
+        }
+        for provider in &mut self.provider {
+            provider.resolve_paths(file);
         }
         for peer in &mut self.peer {
             relative(&mut peer.certificate);
@@ -196,6 +193,12 @@ impl Config {
             relative(&mut list.issuer_certificate);
         }
     }
+}
+
+/// A secret from the environment, which only this module reads. `None` where there is none, or an empty one.
+pub(crate) fn environment(variable: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let secret = std::env::var_os(variable)?.into_encoded_bytes();
+    (!secret.is_empty()).then(|| Zeroizing::new(secret))
 }
 
 const fn default_workers() -> usize {

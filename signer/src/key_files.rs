@@ -1,4 +1,4 @@
-//! Keys and certificates from files, at start and at every reload.
+//! Keys and certificates from files and from the providers of keys, at start and at every reload.
 //!
 //! A file with a secret in it (private key, passphrase, token key) must be readable by its owner alone; one that others
 //! could have read is refused, and there is no switch to have it otherwise.
@@ -7,14 +7,15 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use signer_crypto::{Certificate, CertificateFault, KeyFault, Passphrase, PrivateKey, TokenKey};
+use signer_crypto::{Certificate, CertificateFault, KeyFault, TokenKey};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::config::{Config, KeyEntry, PeerEntry};
+use crate::config::{Config, KeyEntry, PeerEntry, environment};
 use crate::key_ring::{KeyRing, SerialTaken};
+use crate::provider::entry::SecretSource;
+use crate::provider::{ProviderFault, Providers};
 
 /// Larger than any key or certificate; keeps a wrong path from filling memory.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -40,39 +41,55 @@ pub enum KeyFileFault {
     Mismatch { private_key: PathBuf, certificate: PathBuf },
     #[error("{path} is not a token key: 64 hexadecimal digits")]
     TokenKey { path: PathBuf },
+    #[error("the environment variable {variable} holds no secret")]
+    Environment { variable: String },
+    #[error("provider {provider} cannot be used")]
+    Provider { provider: String, source: ProviderFault },
+    #[error("the key of certificate {certificate} cannot be used in provider {provider}")]
+    DeviceKey {
+        provider: String,
+        certificate: PathBuf,
+        source: ProviderFault,
+    },
     #[error("certificate {path} cannot be added")]
     SerialTaken { path: PathBuf, source: SerialTaken },
 }
 
 /// Every key and certificate the configuration names.
-pub(crate) fn load(config: &Config) -> Result<KeyRing, KeyFileFault> {
-    let mut ring = KeyRing::new(config.revoked.iter().map(|serial| serial.to_ascii_uppercase()));
-    for entry in &config.key {
-        add_key(&mut ring, entry)?;
-    }
-    for entry in &config.peer {
-        add_peer(&mut ring, entry)?;
-    }
-    Ok(ring)
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) ring: KeyRing,
+    pub(crate) providers: Providers,
+    /// Keys whose device is away: each with why. They are in the ring all the same.
+    pub(crate) away: Vec<String>,
 }
 
-fn add_key(ring: &mut KeyRing, entry: &KeyEntry) -> Result<(), KeyFileFault> {
-    let certificate = certificate(&entry.certificate)?;
-    let passphrase = read_secret(&entry.passphrase_file)?;
-    let passphrase = Passphrase::new(passphrase.trim_ascii_end().to_vec());
-    let pem = read_secret(&entry.private_key)?;
-    let private = PrivateKey::from_pkcs8_pem(&pem, &passphrase).map_err(|source| KeyFileFault::PrivateKey {
-        path: entry.private_key.clone(),
-        source,
-    })?;
-    if !private.matches(&certificate) {
-        let (private_key, certificate) = (entry.private_key.clone(), entry.certificate.clone());
-        return Err(KeyFileFault::Mismatch {
-            private_key,
-            certificate,
-        });
+/// Loads everything anew, but for providers of `running` that are configured as before and work.
+pub(crate) fn load(config: &Config, running: &Providers) -> Result<Loaded, KeyFileFault> {
+    let mut loaded = Loaded {
+        ring: KeyRing::new(config.revoked.iter().map(|serial| serial.to_ascii_uppercase())),
+        providers: Providers::open(&config.provider, running)?,
+        away: Vec::new(),
+    };
+    for entry in &config.key {
+        add_key(&mut loaded, entry)?;
     }
-    ring.add_key(entry.usage, certificate, Arc::new(private))
+    for entry in &config.peer {
+        add_peer(&mut loaded.ring, entry)?;
+    }
+    Ok(loaded)
+}
+
+fn add_key(loaded: &mut Loaded, entry: &KeyEntry) -> Result<(), KeyFileFault> {
+    let pem = read(&entry.certificate, |_| Ok(()))?;
+    let certificate = certificate_of(&pem, &entry.certificate)?;
+    let taken = loaded.providers.take(entry, &certificate, &pem)?;
+    if let Some(reason) = taken.away {
+        loaded.away.push(format!("key {}: {reason}", certificate.serial()));
+    }
+    loaded
+        .ring
+        .add_key(entry.usage, certificate, taken.key)
         .map_err(|source| KeyFileFault::SerialTaken {
             path: entry.certificate.clone(),
             source,
@@ -88,8 +105,11 @@ fn add_peer(ring: &mut KeyRing, entry: &PeerEntry) -> Result<(), KeyFileFault> {
 }
 
 fn certificate(path: &Path) -> Result<Certificate, KeyFileFault> {
-    let pem = read(path, |_| Ok(()))?;
-    Certificate::from_pem(&pem).map_err(|source| KeyFileFault::Certificate {
+    certificate_of(&read(path, |_| Ok(()))?, path)
+}
+
+fn certificate_of(pem: &[u8], path: &Path) -> Result<Certificate, KeyFileFault> {
+    Certificate::from_pem(pem).map_err(|source| KeyFileFault::Certificate {
         path: path.to_owned(),
         source,
     })
@@ -103,7 +123,20 @@ pub(crate) fn token_key(path: &Path) -> Result<TokenKey, KeyFileFault> {
         .ok_or_else(|| KeyFileFault::TokenKey { path: path.to_owned() })
 }
 
-fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileFault> {
+/// A passphrase, PIN or password; white space at the end is not part of it.
+pub(crate) fn secret(source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, KeyFileFault> {
+    let mut secret = match source {
+        SecretSource::File(path) => read_secret(path)?,
+        SecretSource::Environment(variable) => environment(variable).ok_or_else(|| KeyFileFault::Environment {
+            variable: variable.clone(),
+        })?,
+    };
+    let bytes = secret.trim_ascii_end().len();
+    secret.truncate(bytes);
+    Ok(secret)
+}
+
+pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileFault> {
     read(path, |mode| {
         let exposed = || KeyFileFault::Exposed {
             path: path.to_owned(),

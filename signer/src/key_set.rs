@@ -15,9 +15,10 @@ use thiserror::Error;
 use crate::audit::{Audit, KeyNote, Seal};
 use crate::config::Config;
 use crate::health::{self, Found, Trial};
-use crate::key_files::{self, KeyFileFault};
+use crate::key_files::{self, KeyFileFault, Loaded};
 use crate::key_ring::KeyRing;
 use crate::policy::{Policy, PolicyFault, Surroundings};
+use crate::provider::Providers;
 use crate::revocation::{RevocationFault, RevocationList};
 use crate::tokens::{TokenGeneration, TokenKeys};
 
@@ -45,6 +46,9 @@ pub(crate) struct KeySet {
     pub(crate) generation: u64,
     pub(crate) ring: KeyRing,
     pub(crate) tokens: TokenKeys,
+    pub(crate) providers: Providers,
+    /// Keys whose device was away when this set was loaded: each with why.
+    pub(crate) away: Vec<String>,
     pub(crate) policy: Policy,
     /// Where uses of the keys are noted.
     pub(crate) audit: Audit,
@@ -64,10 +68,21 @@ pub(crate) struct ListState {
 
 impl KeySet {
     /// Reads all files that the configuration names, and uses every private key once, both ways. A key whose device is
-    /// away is taken all the same: a revocation must not wait for a device. `now` is Unix time.
-    pub(crate) fn load(config: &Config, generation: u64, now: i64, audit: &Audit) -> Result<Self, KeySetFault> {
+    /// away is taken all the same: a revocation must not wait for a device. `now` is Unix time; providers that are
+    /// `running` already are kept.
+    pub(crate) fn load(
+        config: &Config,
+        generation: u64,
+        now: i64,
+        audit: &Audit,
+        running: &Providers,
+    ) -> Result<Self, KeySetFault> {
         let policy = policy(config)?;
-        let mut ring = key_files::load(config)?;
+        let Loaded {
+            mut ring,
+            providers,
+            away,
+        } = key_files::load(config, running)?;
         let tokens = token_keys(config)?;
         if tokens.are_the_same() {
             return Err(KeySetFault::TokenKeysAlike);
@@ -88,6 +103,8 @@ impl KeySet {
             tried: try_all(audit, &ring, now)?,
             ring,
             tokens,
+            providers,
+            away,
             policy,
             audit: audit.clone(),
             lists,
@@ -101,6 +118,8 @@ impl KeySet {
             generation: 1,
             ring,
             tokens,
+            providers: Providers::default(),
+            away: Vec::new(),
             policy: Policy::made(),
             audit: Audit::none(),
             lists: Vec::new(),
@@ -195,6 +214,16 @@ fn policy(config: &Config) -> Result<Policy, PolicyFault> {
             user_named: &user_named,
         },
     )
+}
+
+impl KeySet {
+    /// What holds the keys, and which cannot be used at present.
+    pub(crate) fn log_providers(&self) {
+        self.providers.log();
+        for reason in &self.away {
+            tracing::error!(reason, "the device of a key is away");
+        }
+    }
 }
 
 fn token_keys(config: &Config) -> Result<TokenKeys, KeyFileFault> {

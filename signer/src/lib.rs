@@ -9,7 +9,7 @@
 //! What it never does: parse a message, open a connection, write a file but those of the audit log, or put a body, a key
 //! or a plaintext into a log.
 //! A library with a thin `main`, so that its tests run the real thing in their own process.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod administration;
 pub mod audit;
@@ -29,6 +29,7 @@ mod metrics;
 mod opening;
 mod policy;
 mod process;
+mod provider;
 mod queue;
 mod reload;
 mod replies;

@@ -42,6 +42,11 @@ fn run(arguments: &Serve) -> u8 {
         Err(fault @ StartFault::Keys(_)) => return ended(&fault, exit::CONFIGURATION),
     };
     if arguments.check_config {
+        process.log_providers();
+        let away = process.away();
+        if !away.is_empty() {
+            return ended(&Away(away.join("; ")), exit::CONFIGURATION);
+        }
         let (keys, peers) = process.key_counts();
         println!("configuration is good: {keys} keys of the bank's, {peers} certificates of others");
         return exit::DONE;
@@ -52,6 +57,11 @@ fn run(arguments: &Serve) -> u8 {
         Err(fault) => ended(&fault, exit::FAILED),
     }
 }
+
+/// A signer that starts may serve without such keys; a check says that they are missing.
+#[derive(Debug, thiserror::Error)]
+#[error("keys cannot be used: {0}")]
+struct Away(String);
 
 fn serve(process: Process) -> Result<(), ServeFault> {
     let runtime = tokio::runtime::Builder::new_multi_thread()

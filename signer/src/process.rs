@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::health::HealthBoard;
 use crate::key_set::{CurrentKeys, KeySet, KeySetFault};
 use crate::metrics::Metrics;
+use crate::provider::{self, Providers};
 use crate::queue::{Queue, QueueLimits};
 use crate::reload::{Reloader, Reloading};
 use crate::service::Service;
@@ -98,7 +99,7 @@ impl Process {
     }
 
     fn with(config: &Config, audit: Audit) -> Result<Self, StartFault> {
-        let keys = match KeySet::load(config, 1, clock::unix_seconds(), &audit) {
+        let keys = match KeySet::load(config, 1, clock::unix_seconds(), &audit, &Providers::default()) {
             Ok(keys) => Arc::new(CurrentKeys::new(keys)),
             Err(fault) => {
                 let _the_fault_is_told = audit.end();
@@ -124,12 +125,24 @@ impl Process {
         self.keys.now().ring.counts()
     }
 
+    /// Says in the log what holds the keys; loudly, if it is nothing but this process.
+    pub fn log_providers(&self) {
+        self.keys.now().log_providers();
+    }
+
+    /// Keys that cannot be used because their device is away: each with why. The signer serves without them.
+    pub fn away(&self) -> Vec<String> {
+        self.keys.now().away.clone()
+    }
+
     pub async fn bind(self) -> Result<BoundProcess, ServeFault> {
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         metrics.keys(&self.keys.now(), None, clock::unix_seconds());
         self.audit.register(&mut registry);
         let callers = Callers::new(Arc::clone(&self.keys), self.audit.clone(), &mut registry);
+        let keys = Arc::clone(&self.keys);
+        provider::metrics::register(&mut registry, move || keys.now());
         let (keys, health, audit) = (Arc::clone(&self.keys), Arc::clone(&self.health), self.audit.clone());
         let port = OperationsPort {
             address: self.config.operations.address,
@@ -199,6 +212,7 @@ impl BoundProcess {
             health: Arc::clone(&health),
             metrics: metrics.clone(),
         };
+        let last = Arc::clone(&keys);
         let workers = Workers::start(config.workers, &worker).map_err(ServeFault::Threads)?;
         let trials = Trials {
             queue: Arc::clone(&queue),
@@ -225,7 +239,11 @@ impl BoundProcess {
         let audience = keys.now().policy.audience();
         let served = config.listen.serve_to(audience, routes, stop).await;
         queue.close();
-        let _joined = tokio::task::spawn_blocking(move || workers.join()).await;
+        let _joined = tokio::task::spawn_blocking(move || {
+            workers.join();
+            last.now().providers.close();
+        })
+        .await;
         operations_port.abort();
         repeated.abort();
         let ended = tokio::task::spawn_blocking(move || audit.end()).await;
@@ -256,14 +274,8 @@ fn log_start(config: &Config, keys: &KeySet) {
     let (own, peers) = keys.ring.counts();
     let (listen, workers) = (config.listen.to_string(), config.workers);
     let token_generation = keys.tokens.issued.generation.0;
-    tracing::info!(
-        listen,
-        workers,
-        keys = own,
-        peers,
-        token_generation,
-        "signer serves with software keys"
-    );
+    tracing::info!(listen, workers, keys = own, peers, token_generation, "signer serves");
+    keys.log_providers();
     if let Err(reason) = keys.ring.readiness(clock::unix_seconds()) {
         tracing::warn!(reason, "not ready");
     }

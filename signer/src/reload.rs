@@ -193,7 +193,9 @@ impl Reloading {
     fn exchange(&self, by: &str) -> Outcome {
         let config = Config::load(&self.started_with.file)?;
         let (started, now) = (Instant::now(), clock::unix_seconds());
-        let keys = KeySet::load(&config, self.keys.now().generation + 1, now, &self.audit)?;
+        let running = self.keys.now();
+        let keys = KeySet::load(&config, running.generation + 1, now, &self.audit, &running.providers)?;
+        keys.log_providers();
         let (own, certificates) = keys.ring.counts();
         let mut needs_restart = self.started_with.restart_settings_changed(&config);
         if keys.policy.audience() != self.keys.now().policy.audience() {

@@ -15,8 +15,7 @@ use std::time::Duration;
 
 use clap::Args;
 use fixtures::keys::{Keyring, KeyringFault};
-use operations::endpoint::EndpointFault;
-use signer_protocol::SignerClient;
+use signer_protocol::{ConnectFault, SignerClient};
 use thiserror::Error;
 use tokio::runtime::Runtime;
 
@@ -63,7 +62,7 @@ pub enum SignerBenchFault {
     #[error(transparent)]
     Load(#[from] LoadFault),
     #[error(transparent)]
-    Endpoint(#[from] EndpointFault),
+    Connect(#[from] ConnectFault),
     #[error(transparent)]
     File(#[from] LayoutFault),
     #[error("the runtime of the callers cannot be started")]

@@ -12,6 +12,7 @@
 
 mod batch;
 mod certificate;
+pub mod device;
 mod envelope;
 mod fault;
 mod field;

@@ -99,9 +99,27 @@ impl RsaPrivateKey {
     }
 }
 
+/// EMSA-PKCS1-v1_5 with SHA-256 (RFC 8017, section 9.2) in as many bytes as the modulus has: what a device that knows
+/// the bare operation alone is given to sign.
+pub(crate) fn signature_block(modulus_bytes: usize, signed: &[u8]) -> Vec<u8> {
+    /// DER of a `DigestInfo` of SHA-256 up to the digest itself.
+    const DIGEST_INFO: [u8; 19] = [
+        0x30, 0x31, 0x30, 0x0D, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04,
+        0x20,
+    ];
+    let digest = openssl::sha::sha256(signed);
+    let filling = modulus_bytes.saturating_sub(DIGEST_INFO.len() + digest.len() + 3);
+    let mut block = vec![0x00, 0x01];
+    block.resize(block.len() + filling, 0xFF);
+    block.push(0x00);
+    block.extend_from_slice(&DIGEST_INFO);
+    block.extend_from_slice(&digest);
+    block
+}
+
 /// The key inside, or `stand_in` marked as not genuine. Public lengths aside, nothing here branches or indexes by what
 /// `padded` holds.
-fn unwrap(padded: &[u8], stand_in: &[u8; KEY_BYTES]) -> Result<FieldKey, DoesNotOpen> {
+pub(crate) fn unwrap(padded: &[u8], stand_in: &[u8; KEY_BYTES]) -> Result<FieldKey, DoesNotOpen> {
     let (head, key) = padded.split_last_chunk::<KEY_BYTES>().ok_or(DoesNotOpen)?;
     let (head, prefix) = head
         .split_last_chunk::<{ envelope::PREFIX_BYTES }>()

@@ -14,13 +14,10 @@ mod hmac;
 mod lanes;
 mod rounds;
 mod single;
-mod streaming;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use hmac::Hmac;
-#[allow(unused_imports, reason = "for messages that come piece by piece")]
-pub(crate) use streaming::Sm3;
 
 use batch::Start;
 use lanes::Lanes;
@@ -45,7 +42,6 @@ const INITIAL: State = [
     0xB0FB_0E4E,
 ];
 
-#[allow(dead_code, reason = "for batches of signatures")]
 /// A message behind 32 bytes that are hashed with it, as the hash of an identity is.
 #[derive(Clone, Copy)]
 pub(crate) struct Prefixed<'a> {
@@ -53,7 +49,6 @@ pub(crate) struct Prefixed<'a> {
     pub(crate) body: &'a [u8],
 }
 
-#[allow(dead_code, reason = "for batches of signatures")]
 /// Digests in the order of the messages, which may have any lengths.
 pub(crate) fn digest_all(messages: &[Prefixed<'_>]) -> Vec<Digest> {
     let parts: Vec<[&[u8]; 2]> = messages

@@ -4,9 +4,12 @@ use std::process::{Command, Output};
 
 use crate::running::Written;
 
+const PASSPHRASE: &str = "SIGNER_TEST_PASSPHRASE";
+
 fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_signer"))
         .args(arguments)
+        .env(PASSPHRASE, String::from_utf8(crate::making::passphrase()).unwrap())
         .output()
         .unwrap()
 }
@@ -60,5 +63,30 @@ fn a_taken_operations_address_has_its_own_exit_code() {
         &["--config", written.config.to_str().unwrap()],
         4,
         "cannot be listened on",
+    );
+}
+
+#[test]
+fn a_passphrase_from_the_environment() {
+    let written = Written::new("");
+    let text = std::fs::read_to_string(&written.config).unwrap();
+    let with = |variable: &str| {
+        text.replace(
+            "passphrase_file = \"passphrase\"",
+            &format!("passphrase_env = \"{variable}\""),
+        )
+    };
+    let config = written.config.to_str().unwrap();
+    std::fs::write(config, with(PASSPHRASE)).unwrap();
+    check(
+        &["--config", config, "--check-config"],
+        0,
+        "not for production unless an HSM guards them",
+    );
+    std::fs::write(config, with("SIGNER_TEST_ABSENT")).unwrap();
+    check(
+        &["--config", config, "--check-config"],
+        3,
+        "the environment variable SIGNER_TEST_ABSENT holds no secret",
     );
 }

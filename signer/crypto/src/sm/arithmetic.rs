@@ -16,6 +16,8 @@ mod digits;
 mod field;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
+#[cfg(test)]
+mod laws;
 mod limbs;
 mod multiply;
 mod point;

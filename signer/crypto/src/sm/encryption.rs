@@ -71,6 +71,12 @@ pub(super) fn encrypt_with(receiver: &Multiples, nonce: &Scalar, plaintext: &[u8
     Some(encoded.finish())
 }
 
+/// x, y, C3 and C2 of a ciphertext whose `C1` is on the curve, for a device to decrypt.
+pub(crate) fn device_parts(ciphertext: &[u8], plaintext_bytes: usize) -> Option<(Word, Word, Word, Vec<u8>)> {
+    let (Ciphertext { x, y, hash, masked }, _) = Ciphertext::with_point(ciphertext, plaintext_bytes)?;
+    Some((x, y, *hash, masked.to_vec()))
+}
+
 /// A ciphertext taken apart, nothing of it checked but its form.
 struct Ciphertext<'a> {
     x: Word,

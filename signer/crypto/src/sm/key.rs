@@ -88,7 +88,7 @@ impl PublicPoint {
     }
 
     /// x and y, as they enter hashes.
-    pub(super) fn coordinates(&self) -> [Word; 2] {
+    pub(crate) fn coordinates(&self) -> [Word; 2] {
         self.0.coordinates()
     }
 

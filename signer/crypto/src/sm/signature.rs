@@ -65,8 +65,13 @@ impl VerifyingKey {
         &self.multiples
     }
 
+    /// e = SM3(Z ‖ M) of a message under this key.
+    pub(crate) fn digest(&self, signed: &[u8]) -> Word {
+        sm3::digest(&[&self.identity, signed])
+    }
+
     pub(crate) fn verify(&self, signed: &[u8], signature: &[u8]) -> Result<(), SignatureWrong> {
-        let claim = self.claim(&sm3::digest(&[&self.identity, signed]), signature);
+        let claim = self.claim(&self.digest(signed), signature);
         if claim.is_some_and(|claim| claim.holds(&arithmetic::BASE_POINT)) {
             Ok(())
         } else {
