@@ -235,11 +235,8 @@ fn metrics_tell_providers_apart() {
     Subject::new(&mut providers, &software_entries(material::rsa()), material::rsa());
     assert!(subject.can_sign());
     let keys = Arc::new(KeySet {
-        generation: 1,
-        ring: KeyRing::new([]),
-        tokens: crate::tokens::tests::one(),
         providers: std::mem::take(&mut providers.0),
-        away: Vec::new(),
+        ..KeySet::of(KeyRing::new([]), crate::tokens::tests::one())
     });
     let mut registry = prometheus_client::registry::Registry::default();
     crate::provider::metrics::register(&mut registry, {
