@@ -9,6 +9,7 @@ mod issuing;
 mod keys;
 mod making;
 mod opening;
+mod over_tls;
 mod reloading;
 mod revoking;
 mod rotation;
