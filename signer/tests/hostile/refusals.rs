@@ -153,7 +153,6 @@ async fn each_breach_has_its_status() {
             good(),
             (200, Some(Code::Unimplemented)),
         ),
-        ("no gRPC", WORK, "application/json", good(), (415, None)),
     ];
     for (name, path, content_type, body, (http, grpc)) in cases {
         let told = peer.say(path, content_type, body).await;
