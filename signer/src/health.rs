@@ -103,6 +103,7 @@ pub(crate) fn told(usage: KeyUse, key: &OwnKey, trial: Trial) -> KeyHealth {
         usage: usage.name().to_owned(),
         not_after: rfc3339(key.certificate.not_after()),
         works: trial == Trial::Works,
+        provider: key.provider().to_owned(),
     }
 }
 

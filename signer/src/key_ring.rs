@@ -155,6 +155,12 @@ impl KeyRing {
         keys
     }
 
+    /// Whether a serial is that of a key of the suite to sign with now.
+    pub(crate) fn signs_as(&self, serial: &str, suite: Suite, now: i64) -> bool {
+        let key = self.signing.get(serial);
+        key.is_some_and(|key| key.certificate.suite() == suite && self.is_usable(&key.certificate, now))
+    }
+
     pub(crate) fn encrypting(&self, institution: &str, suite: Suite, now: i64) -> Option<&PeerKey> {
         let keys = self.encrypting.values().filter(|key| key.institution == institution);
         keys.filter(|key| key.certificate.suite() == suite && self.is_usable(&key.certificate, now))

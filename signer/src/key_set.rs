@@ -46,15 +46,26 @@ pub(crate) struct KeySet {
     pub(crate) generation: u64,
     pub(crate) ring: KeyRing,
     pub(crate) tokens: TokenKeys,
-    pub(crate) providers: Providers,
-    /// Keys whose device was away when this set was loaded: each with why.
-    pub(crate) away: Vec<String>,
     pub(crate) policy: Policy,
     /// Where uses of the keys are noted.
     pub(crate) audit: Audit,
+    pub(crate) providers: Providers,
+    /// Keys whose device was away when this set was loaded: each with why.
+    pub(crate) away: Vec<String>,
     pub(crate) lists: Vec<ListState>,
     /// How the keys that may be used did when the set was loaded.
     pub(crate) tried: Vec<KeyHealth>,
+}
+
+/// What a set is loaded with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Loading<'p> {
+    pub(crate) generation: u64,
+    /// Unix time.
+    pub(crate) now: i64,
+    /// Providers of the set in use, which a new one goes on with where nothing has changed.
+    pub(crate) running: &'p Providers,
+    pub(crate) audit: &'p Audit,
 }
 
 /// A revocation list that was taken up.
@@ -68,21 +79,21 @@ pub(crate) struct ListState {
 
 impl KeySet {
     /// Reads all files that the configuration names, and uses every private key once, both ways. A key whose device is
-    /// away is taken all the same: a revocation must not wait for a device. `now` is Unix time; providers that are
-    /// `running` already are kept.
-    pub(crate) fn load(
-        config: &Config,
-        generation: u64,
-        now: i64,
-        audit: &Audit,
-        running: &Providers,
-    ) -> Result<Self, KeySetFault> {
+    /// away is taken all the same: a revocation must not wait for a device.
+    pub(crate) fn load(config: &Config, loading: Loading<'_>) -> Result<Self, KeySetFault> {
+        let Loading {
+            generation,
+            now,
+            running,
+            audit,
+        } = loading;
         let policy = policy(config)?;
+        let loaded = key_files::load(config, running)?;
         let Loaded {
             mut ring,
             providers,
             away,
-        } = key_files::load(config, running)?;
+        } = loaded;
         let tokens = token_keys(config)?;
         if tokens.are_the_same() {
             return Err(KeySetFault::TokenKeysAlike);
@@ -103,10 +114,10 @@ impl KeySet {
             tried: try_all(audit, &ring, now)?,
             ring,
             tokens,
-            providers,
-            away,
             policy,
             audit: audit.clone(),
+            providers,
+            away,
             lists,
         })
     }
@@ -118,10 +129,10 @@ impl KeySet {
             generation: 1,
             ring,
             tokens,
-            providers: Providers::default(),
-            away: Vec::new(),
             policy: Policy::made(),
             audit: Audit::none(),
+            providers: Providers::default(),
+            away: Vec::new(),
             lists: Vec::new(),
             tried: Vec::new(),
         }

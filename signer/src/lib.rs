@@ -28,6 +28,8 @@ mod key_set;
 mod metrics;
 mod opening;
 mod policy;
+#[cfg(test)]
+mod pretended_key;
 mod process;
 mod provider;
 mod queue;

@@ -211,7 +211,7 @@ impl Caller {
         })
     }
 
-    fn owner() -> Self {
+    pub(crate) fn owner() -> Self {
         Self {
             name: OWNER.into(),
             rights: Right::ALL.into_iter().filter(|right| *right != Right::Reveal).collect(),

@@ -20,7 +20,7 @@ use crate::callers::Callers;
 use crate::clock;
 use crate::config::Config;
 use crate::health::HealthBoard;
-use crate::key_set::{CurrentKeys, KeySet, KeySetFault};
+use crate::key_set::{CurrentKeys, KeySet, KeySetFault, Loading};
 use crate::metrics::Metrics;
 use crate::provider::{self, Providers};
 use crate::queue::{Queue, QueueLimits};
@@ -99,7 +99,13 @@ impl Process {
     }
 
     fn with(config: &Config, audit: Audit) -> Result<Self, StartFault> {
-        let keys = match KeySet::load(config, 1, clock::unix_seconds(), &audit, &Providers::default()) {
+        let loading = Loading {
+            generation: 1,
+            now: clock::unix_seconds(),
+            running: &Providers::default(),
+            audit: &audit,
+        };
+        let keys = match KeySet::load(config, loading) {
             Ok(keys) => Arc::new(CurrentKeys::new(keys)),
             Err(fault) => {
                 let _the_fault_is_told = audit.end();
@@ -140,9 +146,9 @@ impl Process {
         let metrics = Metrics::register(&mut registry);
         metrics.keys(&self.keys.now(), None, clock::unix_seconds());
         self.audit.register(&mut registry);
-        let callers = Callers::new(Arc::clone(&self.keys), self.audit.clone(), &mut registry);
         let keys = Arc::clone(&self.keys);
         provider::metrics::register(&mut registry, move || keys.now());
+        let callers = Callers::new(Arc::clone(&self.keys), self.audit.clone(), &mut registry);
         let (keys, health, audit) = (Arc::clone(&self.keys), Arc::clone(&self.health), self.audit.clone());
         let port = OperationsPort {
             address: self.config.operations.address,

@@ -24,7 +24,7 @@ mod software;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use signer_crypto::{Certificate, Suite};
@@ -104,7 +104,7 @@ impl Providers {
         certificate: &Certificate,
         certificate_pem: &[u8],
     ) -> Result<Taken, KeyFileFault> {
-        let taken = match &entry.held {
+        let provider = match &entry.held {
             Held::File {
                 private_key,
                 passphrase,
@@ -116,21 +116,20 @@ impl Providers {
                     away: None,
                 });
             }
-            Held::Object { provider, .. } | Held::Index { provider, .. } => {
-                let counterpart =
-                    Certificate::from_pem(certificate_pem).map_err(|source| KeyFileFault::Certificate {
-                        path: entry.certificate.clone(),
-                        source,
-                    })?;
-                let pool = self.pools.get(provider).map(|(_, pool)| pool.clone());
-                let pool = pool.ok_or_else(|| ProviderFault::Key("there is no such provider".to_owned()));
-                let taken = pool.and_then(|pool| pool.take(entry, counterpart, certificate));
-                taken.map_err(|source| fault(provider, &entry.certificate, source))?
-            }
+            Held::Object { provider, .. } | Held::Index { provider, .. } => provider,
         };
-        let (Held::Object { provider, .. } | Held::Index { provider, .. }) = &entry.held else {
-            return Ok(taken);
-        };
+        let own = Certificate::from_pem(certificate_pem).map_err(|source| KeyFileFault::Certificate {
+            path: entry.certificate.clone(),
+            source,
+        })?;
+        let pool = self.pools.get(provider).map(|(_, pool)| pool.clone());
+        let pool = pool.ok_or_else(|| ProviderFault::Key("there is no such provider".to_owned()));
+        let taken = pool.and_then(|pool| pool.take(entry, own));
+        let taken = taken.map_err(|source| KeyFileFault::DeviceKey {
+            provider: provider.clone(),
+            certificate: entry.certificate.clone(),
+            source,
+        })?;
         self.count(provider, taken.key.provider());
         Ok(taken)
     }
@@ -201,14 +200,6 @@ fn pool<D: Device>(device: D, options: PoolOptions) -> Result<Arc<Pool<D>>, Prov
         .map_err(ProviderFault::Threads)
 }
 
-fn fault(provider: &str, certificate: &Path, source: ProviderFault) -> KeyFileFault {
-    KeyFileFault::DeviceKey {
-        provider: provider.to_owned(),
-        certificate: certificate.to_owned(),
-        source,
-    }
-}
-
 impl AnyPool {
     fn is_refused(&self) -> bool {
         match self {
@@ -224,19 +215,19 @@ impl AnyPool {
         }
     }
 
-    fn take(&self, entry: &KeyEntry, own: Certificate, certificate: &Certificate) -> Result<Taken, ProviderFault> {
-        let suite = certificate.suite();
+    fn take(&self, entry: &KeyEntry, own: Certificate) -> Result<Taken, ProviderFault> {
+        let suite = own.suite();
         let counterpart = Counterpart::new(entry.usage, own).map_err(ProviderFault::Randomness)?;
         match (self, &entry.held) {
             (Self::Pkcs11(_), Held::Object { .. }) if suite == Suite::Sm => Err(ProviderFault::Sm2InToken),
             (Self::Pkcs11(pool), Held::Object { object, .. }) => {
                 let key = pkcs11_key(counterpart, object);
-                judged(DeviceKey::new(Arc::clone(pool), key, suite), entry, certificate)
+                judged(DeviceKey::new(Arc::clone(pool), key, suite))
             }
             (Self::Sdf(pool), Held::Index { index, password, .. }) => {
                 let password = secret(password).map_err(|fault| ProviderFault::Key(fault.to_string()))?;
                 let key = SdfKey::new(counterpart, *index, password);
-                judged(DeviceKey::new(Arc::clone(pool), key, suite), entry, certificate)
+                judged(DeviceKey::new(Arc::clone(pool), key, suite))
             }
             (Self::Pkcs11(_) | Self::Sdf(_), _) => {
                 Err(ProviderFault::Key("the provider is of another kind".to_owned()))
@@ -252,20 +243,15 @@ fn pkcs11_key(counterpart: Counterpart, object: &ObjectName) -> Pkcs11Key {
     }
 }
 
-/// A key that its device has shown and used, or one whose device is away.
-fn judged<D: Device>(key: DeviceKey<D>, entry: &KeyEntry, certificate: &Certificate) -> Result<Taken, ProviderFault> {
-    let away = match key.check(entry.usage, certificate) {
+/// A key that its device has shown, or one whose device is away.
+fn judged<D: Device>(key: DeviceKey<D>) -> Result<Taken, ProviderFault> {
+    let away = match key.check() {
         Ok(()) => None,
         Err(fault @ (DeviceFault::Away(_) | DeviceFault::NoAnswer | DeviceFault::Busy | DeviceFault::LeftAlone(_))) => {
             Some(fault.to_string())
         }
-        Err(fault @ (DeviceFault::Unusable(_) | DeviceFault::Failed(_))) => {
+        Err(fault @ (DeviceFault::Unusable(_) | DeviceFault::Failed(_) | DeviceFault::InputRefused)) => {
             return Err(ProviderFault::Key(fault.to_string()));
-        }
-        Err(DeviceFault::InputRefused) => {
-            return Err(ProviderFault::Key(
-                "the device does not open an envelope that was sealed for the certificate".to_owned(),
-            ));
         }
     };
     Ok(Taken {

@@ -17,7 +17,7 @@ use crate::audit::{Audit, Event, Unwritable};
 use crate::clock;
 use crate::config::Config;
 use crate::health::HealthBoard;
-use crate::key_set::{CurrentKeys, KeySet, KeySetFault};
+use crate::key_set::{CurrentKeys, KeySet, KeySetFault, Loading};
 use crate::metrics::Metrics;
 use crate::policy::THE_SIGNER;
 
@@ -194,7 +194,13 @@ impl Reloading {
         let config = Config::load(&self.started_with.file)?;
         let (started, now) = (Instant::now(), clock::unix_seconds());
         let running = self.keys.now();
-        let keys = KeySet::load(&config, running.generation + 1, now, &self.audit, &running.providers)?;
+        let loading = Loading {
+            generation: running.generation + 1,
+            now,
+            running: &running.providers,
+            audit: &self.audit,
+        };
+        let keys = KeySet::load(&config, loading)?;
         keys.log_providers();
         let (own, certificates) = keys.ring.counts();
         let mut needs_restart = self.started_with.restart_settings_changed(&config);

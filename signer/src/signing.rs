@@ -1,4 +1,5 @@
-//! Signing: by the newest current key of the suite whose device answers. The answer names the key that was used.
+//! Signing: by the key that the work names while that is current, else by the newest current key of the suite; when its
+//! device does not answer, by the next. The answer names the key that was used.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -20,15 +21,11 @@ const KEYS_TRIED: usize = 2;
 /// Answers in the order of the works. Uses private keys, of each caller those that its policy allows.
 pub(crate) fn sign_all<'k>(keys: &'k KeySet, signs: &[By<'_, Sign>], now: i64, deadline: Instant) -> Vec<Finished<'k>> {
     let mut finished: Vec<(usize, Finished<'k>)> = Vec::with_capacity(signs.len());
-    let mut groups: BTreeMap<(Suite, Option<&BTreeSet<String>>), Vec<Due<'_>>> = BTreeMap::new();
-    for (place, asked) in signs.iter().enumerate() {
-        let group = (crypto_suite(asked.work.suite), asked.caller.keys());
-        groups.entry(group).or_default().push((place, *asked));
-    }
-    for ((suite, allowed), mut due) in groups {
-        let current = keys.ring.signing(suite, now).into_iter();
-        let current = current.filter(|key| allowed.is_none_or(|allowed| allowed.contains(key.certificate.serial())));
-        let tried: Vec<&OwnKey> = current.take(KEYS_TRIED).collect();
+    for (Alike { suite, wanted, allowed }, mut due) in alike(keys, signs, now) {
+        let mut current = keys.ring.signing(suite, now);
+        current.retain(|key| allowed.is_none_or(|allowed| allowed.contains(key.certificate.serial())));
+        current.sort_by_key(|key| Some(key.certificate.serial()) != wanted);
+        let tried: Vec<&OwnKey> = current.into_iter().take(KEYS_TRIED).collect();
         let Some((last, first)) = tried.split_last() else {
             let none = || Subject::NONE.with(no_key("no current key of the suite to sign with"));
             finished.extend(due.into_iter().map(|(place, _)| (place, none())));
@@ -46,6 +43,31 @@ pub(crate) fn sign_all<'k>(keys: &'k KeySet, signs: &[By<'_, Sign>], now: i64, d
     }
     finished.sort_by_key(|(place, _)| *place);
     finished.into_iter().map(|(_, finished)| finished).collect()
+}
+
+/// Works that are signed together: by the same keys in the same order.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Alike<'w> {
+    suite: Suite,
+    /// A serial of ours that is current.
+    wanted: Option<&'w str>,
+    /// By the policy of the caller; all when absent.
+    allowed: Option<&'w BTreeSet<String>>,
+}
+
+fn alike<'w>(keys: &KeySet, signs: &[By<'w, Sign>], now: i64) -> BTreeMap<Alike<'w>, Vec<Due<'w>>> {
+    let mut groups: BTreeMap<Alike<'w>, Vec<Due<'w>>> = BTreeMap::new();
+    for (place, asked) in signs.iter().enumerate() {
+        let suite = crypto_suite(asked.work.suite);
+        let wanted = Some(&*asked.work.signing_serial);
+        let group = Alike {
+            suite,
+            wanted: wanted.filter(|serial| keys.ring.signs_as(serial, suite, now)),
+            allowed: asked.caller.keys(),
+        };
+        groups.entry(group).or_default().push((place, *asked));
+    }
+    groups
 }
 
 /// What is to be signed, and whose turn it is.
@@ -92,3 +114,6 @@ fn answer(key: &OwnKey, outcome: Result<Vec<u8>, KeyFailure>) -> Finished<'_> {
         Err(failure) => failed(&failure),
     })
 }
+
+#[cfg(test)]
+mod tests;

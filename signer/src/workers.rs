@@ -399,3 +399,6 @@ fn log_failure(operation: Operation, answer: &Answer) {
         tracing::warn!(operation = operation.name(), ?failure, text, "not done");
     }
 }
+
+#[cfg(test)]
+mod tests;

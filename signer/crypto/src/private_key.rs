@@ -44,7 +44,9 @@ impl PrivateKey {
         if !pem.trim_ascii_start().starts_with(ENCRYPTED_LABEL) {
             return Err(KeyFault::NotEncrypted);
         }
-        let key = PKey::private_key_from_pem_passphrase(pem, passphrase.expose()).map_err(KeyFault::DoesNotOpen)?;
+        // Handed over byte by byte: as a C string, a passphrase with a zero in it would be shown in a panic.
+        let key = PKey::private_key_from_pem_callback(pem, |room| Ok(passphrase.copy_to(room)));
+        let key = key.map_err(KeyFault::DoesNotOpen)?;
         if rsa::acceptable(&key) {
             return RsaPrivateKey::new(key)
                 .map(|key| Self(Kind::Rsa(key)))

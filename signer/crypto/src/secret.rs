@@ -12,8 +12,15 @@ impl Passphrase {
         Self(Zeroizing::new(bytes))
     }
 
-    pub(crate) fn expose(&self) -> &[u8] {
-        &self.0
+    /// Copies it to the start of `room` and says how long it is; nothing of it where there is no room for all.
+    pub(crate) fn copy_to(&self, room: &mut [u8]) -> usize {
+        match room.get_mut(..self.0.len()) {
+            Some(room) => {
+                room.copy_from_slice(&self.0);
+                room.len()
+            }
+            None => 0,
+        }
     }
 }
 

@@ -109,6 +109,8 @@ pub struct KeyHealth {
     pub not_after: String,
     /// Whether it was used just now, both ways, with success.
     pub works: bool,
+    /// What holds it: `software`, or the kind of device.
+    pub provider: String,
 }
 
 impl Answer {
@@ -280,6 +282,7 @@ impl From<KeyHealth> for wire::KeyHealth {
             usage,
             not_after,
             works,
+            provider,
         } = key;
         Self {
             serial,
@@ -287,6 +290,7 @@ impl From<KeyHealth> for wire::KeyHealth {
             r#use: usage,
             not_after,
             works,
+            provider,
         }
     }
 }
@@ -301,6 +305,7 @@ impl TryFrom<wire::KeyHealth> for KeyHealth {
             r#use: usage,
             not_after,
             works,
+            provider,
             ..
         } = key;
         Ok(Self {
@@ -309,6 +314,7 @@ impl TryFrom<wire::KeyHealth> for KeyHealth {
             usage,
             not_after,
             works,
+            provider,
         })
     }
 }

@@ -133,6 +133,7 @@ fn work_and_answers_come_back_the_same() {
             usage,
             not_after,
             works: true,
+            provider: "software".to_owned(),
         };
         assert_eq!(KeyHealth::try_from(wire::KeyHealth::from(health.clone())), Ok(health));
     }

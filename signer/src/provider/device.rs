@@ -210,7 +210,7 @@ impl<D: Device> Pool<D> {
         self.0.work.notify_all();
         let waited = call.wait(patience);
         if waited.fell_silent {
-            self.0.lock().failed("no answer in time");
+            self.0.lock().fell_silent(patience.silence);
             self.0.work.notify_all();
         }
         waited.outcomes

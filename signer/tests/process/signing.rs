@@ -63,6 +63,7 @@ async fn health_uses_every_current_key() {
         ("decrypt", "4000000114", true),
     ];
     assert_eq!(seen, expected);
+    assert!(health.iter().all(|key| key.provider == "software"));
     assert_eq!(health[0].not_after, "2045-01-01T00:00:00Z");
     running.stop().await.unwrap();
 }

@@ -53,12 +53,15 @@ pub(crate) enum Made {
     Raw(Vec<u8>),
 }
 
-/// Works on as many items as it is given, and returns as many results. `None` and `false`: it failed.
+/// From some items to as many results.
+type OfEach<Item, Result> = Box<dyn Fn(&[Item]) -> Vec<Result>>;
+
+/// `None` and `false`: it failed.
 pub(crate) enum Work {
-    Verify(Box<dyn Fn(&[Signed]) -> Vec<bool>>),
-    Sign(Box<dyn Fn(&[Signed]) -> Vec<Option<Made>>>),
-    Decrypt(Box<dyn Fn(&[Sealed]) -> Vec<Option<Vec<u8>>>>),
-    Hash(Box<dyn Fn(&[Signed]) -> Vec<Word>>),
+    Verify(OfEach<Signed, bool>),
+    Sign(OfEach<Signed, Option<Made>>),
+    Decrypt(OfEach<Sealed, Option<Vec<u8>>>),
+    Hash(OfEach<Signed, Word>),
 }
 
 pub(crate) struct Ability {

@@ -69,6 +69,8 @@ fn main() -> ExitCode {
 
 /// Whether ours was right throughout.
 fn run(arguments: &CommandLine) -> Result<bool, Box<dyn Error>> {
+    // Before the long part, so that a path that cannot be written costs no time.
+    let json = arguments.json.as_deref().map(created).transpose()?;
     let core = machine::pin(arguments.core).ok_or("that core cannot be had")?;
     eprintln!("making ready and checking");
     let Made { mut rows, absent } = quietly(made_ready)??;
@@ -91,8 +93,10 @@ fn run(arguments: &CommandLine) -> Result<bool, Box<dyn Error>> {
         absent,
     };
     io::stdout().write_all(report.text().as_bytes())?;
-    if let Some(path) = &arguments.json {
-        write_json(path, report)?;
+    if let Some(mut file) = json {
+        let mut text = serde_json::to_string_pretty(&Value::Object(report.object()))?;
+        text.push('\n');
+        file.write_all(text.as_bytes())?;
     }
     if !right {
         eprintln!("bench crypto: ours is wrong");
@@ -162,9 +166,6 @@ fn machine_lines(core: usize) -> Vec<String> {
     ]
 }
 
-fn write_json(path: &Path, report: Report) -> Result<(), Box<dyn Error>> {
-    let mut text = serde_json::to_string_pretty(&Value::Object(report.object()))?;
-    text.push('\n');
-    std::fs::write(path, text).map_err(|fault| format!("{}: {fault}", path.display()))?;
-    Ok(())
+fn created(path: &Path) -> Result<File, String> {
+    File::create(path).map_err(|fault| format!("{}: {fault}", path.display()))
 }

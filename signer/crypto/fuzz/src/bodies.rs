@@ -21,7 +21,7 @@ use signer_crypto::{Certificate, FieldKey, Passphrase, PrivateKey, Suite, TokenK
 
 use crate::openssl_sm2;
 
-const PASSPHRASE: &[u8] = b"known-answers-TEST-ONLY";
+pub const PASSPHRASE: &[u8] = b"known-answers-TEST-ONLY";
 /// What every signature of the corpus is of.
 const SIGNED: &[u8] = b"message";
 const FIELD: &[u8] = b"6222021234567890123";
@@ -58,8 +58,11 @@ static RSA: LazyLock<Pair> = LazyLock::new(|| {
     )
 });
 
+/// What a target does with its bytes.
+pub type Body = fn(&[u8]);
+
 /// By the names of the targets.
-pub const ALL: [(&str, fn(&[u8])); 10] = [
+pub const ALL: [(&str, Body); 10] = [
     ("signature", signature),
     ("envelope", envelope),
     ("rsa_envelope", rsa_envelope),
@@ -179,8 +182,8 @@ fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     [&[tag, 0x84], len.as_slice(), content].concat()
 }
 
-/// `EncryptedPrivateKeyInfo` by PBES2: one round of PBKDF2 with HMAC-SHA-1, AES-256-CBC.
-fn encrypted(inside: &[u8]) -> Vec<u8> {
+/// A key's file around any bytes, under `PASSPHRASE`: PBES2 of one round of PBKDF2 with HMAC-SHA-1, and AES-256-CBC.
+pub fn encrypted(inside: &[u8]) -> Vec<u8> {
     const PBES2: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 5, 13];
     const PBKDF2: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 5, 12];
     const AES_256_CBC: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 1, 42];

@@ -1,6 +1,7 @@
 //! The public face of the crate held against independent implementations, malformed input and its own laws.
 #![cfg(test)]
 
+mod built_certificates;
 mod certificates;
 mod field_keys;
 mod forms;
@@ -9,6 +10,8 @@ mod laws;
 mod made;
 mod malformed_certificates;
 mod malformed_envelopes;
+mod malformed_keys;
+mod malformed_private_keys;
 mod malformed_signatures;
 mod openssl_sm2;
 mod oracles;

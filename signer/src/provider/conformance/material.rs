@@ -1,6 +1,6 @@
 //! The keys of `fixtures/keys`, and envelopes that are wrong in every way.
 
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -58,11 +58,11 @@ pub(super) fn owned_copy(name: &str) -> PathBuf {
     copy
 }
 
+/// Readable by its owner alone, and never seen half-written.
 pub(super) fn write_secret(path: &Path, secret: &[u8]) {
-    let partial = path.with_extension("partial");
-    std::fs::write(&partial, secret).unwrap();
-    std::fs::set_permissions(&partial, std::fs::Permissions::from_mode(0o600)).unwrap();
-    std::fs::rename(partial, path).unwrap();
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap()).unwrap();
+    file.write_all(secret).unwrap();
+    file.persist(path).unwrap();
 }
 
 fn certificate(name: &str) -> Certificate {

@@ -11,6 +11,18 @@ use crate::config::KeyUse;
 
 pub(super) const PASSWORD: &[u8] = b"TEST-ONLY access";
 
+/// No test fails because the machine is busy.
+pub(super) const PATIENT: SessionLimits = SessionLimits {
+    sessions: 2,
+    call_ms: 20_000,
+};
+
+/// For devices that stall.
+pub(super) const BRISK: SessionLimits = SessionLimits {
+    sessions: 2,
+    call_ms: 300,
+};
+
 pub(super) struct SdfDevice {
     pub(super) directory: tempfile::TempDir,
 }
@@ -94,10 +106,7 @@ impl SdfDevice {
         SdfEntry {
             name: "encryptor".to_owned(),
             module: self.library(),
-            limits: SessionLimits {
-                sessions: 2,
-                call_ms: 400,
-            },
+            limits: PATIENT,
             internal_decrypt: InternalDecrypt::Index,
         }
     }

@@ -6,9 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::super::entry::{Held, KeyEntry, ObjectName, Pkcs11Entry, ProviderEntry, SecretSource, SessionLimits};
+use super::super::entry::{Held, KeyEntry, ObjectName, Pkcs11Entry, ProviderEntry, SecretSource};
 use super::material::{self, write_secret};
-use super::sdf_device::{build, tell};
+use super::sdf_device::{PATIENT, build, tell};
 use crate::config::KeyUse;
 
 const CONFIGURATION: &str = "SOFTHSM2_CONF";
@@ -132,10 +132,7 @@ impl SoftToken {
             module: self.module(),
             token: super::super::entry::Token::Label(LABEL.to_owned()),
             pin: SecretSource::File(self.pin()),
-            limits: SessionLimits {
-                sessions: 2,
-                call_ms: 400,
-            },
+            limits: PATIENT,
             padding_in_module: false,
         }
     }

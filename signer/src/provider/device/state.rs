@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::breaker::Breaker;
 use super::call::Call;
@@ -79,6 +79,8 @@ pub(super) struct State<K> {
     /// Why the device must not be asked again: a secret was refused.
     pub(super) refused: Option<String>,
     pub(super) closing: bool,
+    /// When the device last answered anybody.
+    heard: Instant,
     pub(super) counters: Counters,
 }
 
@@ -91,6 +93,7 @@ impl<K> State<K> {
             breaker,
             refused: None,
             closing: false,
+            heard: Instant::now(),
             counters: Counters::default(),
         }
     }
@@ -191,6 +194,9 @@ impl<K> State<K> {
     /// What the outcome of an operation says about the device. An input that it does not take says nothing.
     pub(super) fn note(&mut self, outcome: &Result<Output, DeviceFault>) {
         self.counters.operations += 1;
+        if !matches!(outcome, Err(DeviceFault::Away(_))) {
+            self.heard = Instant::now();
+        }
         match outcome {
             Ok(_) => self.breaker.succeeded(),
             Err(DeviceFault::InputRefused) => (),
@@ -199,6 +205,14 @@ impl<K> State<K> {
                 self.counters.failed += 1;
                 self.failed(&fault.to_string());
             }
+        }
+    }
+
+    /// A caller's patience is at its end. Where others were answered meanwhile, there is more work than sessions, and
+    /// the device does what it can.
+    pub(super) fn fell_silent(&mut self, silence: Duration) {
+        if self.heard.elapsed() >= silence {
+            self.failed("no answer in time");
         }
     }
 

@@ -226,3 +226,23 @@ fn the_threads_end_with_the_pool() {
     drop(pool);
     wait_for("nothing holds the device", || Arc::strong_count(&script) == 1);
 }
+
+/// More work than sessions is no reason to leave the device alone; silence towards everybody is.
+#[test]
+fn only_a_device_that_answers_nobody_is_left_alone() {
+    let limits = SessionLimits {
+        sessions: 1,
+        call_ms: 50,
+    };
+    let options = PoolOptions::new("p", "scripted", limits);
+    let mut state: State<()> = State::new(Breaker::new(options.failures_max, options.back_off));
+    state.note(&Ok(Output::Checked));
+    for _ in 0..10 {
+        state.fell_silent(Duration::from_hours(1));
+    }
+    assert_eq!(state.refusal(), None);
+    for _ in 0..options.failures_max {
+        state.fell_silent(Duration::ZERO);
+    }
+    assert!(matches!(state.refusal(), Some(DeviceFault::LeftAlone(_))));
+}

@@ -1,4 +1,4 @@
-//! Many signatures at once: in lanes where the processor has them and there are enough, one by one elsewhere.
+//! Signatures of any number at once: in lanes where the processor has them, one by one elsewhere.
 //!
 //! Every claim has its own verdict, whatever stands beside it.
 
@@ -8,8 +8,6 @@ use super::lanes;
 use super::table::{Multiples, TableSize};
 use super::verify::Claim;
 
-/// Claims of one size of table below which the lanes do not pay.
-const LANES_CLAIMS_MIN: usize = 2;
 /// Claims that share their inversions. More would not make them cheaper and would not fit the cache.
 const CLAIMS_TOGETHER: usize = 64;
 
@@ -35,8 +33,7 @@ pub(crate) fn hold_all(claims: &[Option<Claim<'_>>]) -> Vec<bool> {
         });
         let (claims, mut places): (Vec<Claim<'_>>, Vec<&mut bool>) = of_size.unzip();
         for (claims, places) in claims.chunks(CLAIMS_TOGETHER).zip(places.chunks_mut(CLAIMS_TOGETHER)) {
-            let together = size.is_some() && claims.len() >= LANES_CLAIMS_MIN;
-            let verdicts = together.then(|| in_lanes(claims)).flatten();
+            let verdicts = size.and_then(|_| in_lanes(claims));
             let verdicts = verdicts.unwrap_or_else(|| one_by_one(claims));
             for (place, verdict) in places.iter_mut().zip(verdicts) {
                 **place = verdict;

@@ -76,6 +76,19 @@ impl Fe {
         self.add(self)
     }
 
+    /// self/2: p is added where that makes it even.
+    #[inline(always)]
+    pub(crate) fn half(&self) -> Self {
+        let odd = limbs::mask(self.0[0] & 1 == 1);
+        let (sum, carry) = limbs::add(&self.0, &limbs::select(odd, &P, &[0; 4]));
+        Self([
+            sum[0] >> 1 | sum[1] << 63,
+            sum[1] >> 1 | sum[2] << 63,
+            sum[2] >> 1 | sum[3] << 63,
+            sum[3] >> 1 | u64::from(carry) << 63,
+        ])
+    }
+
     #[inline(always)]
     pub(crate) fn sub(&self, other: &Self) -> Self {
         Self(limbs::sub_mod(&self.0, &other.0, &P))

@@ -18,6 +18,9 @@ mod curve;
 mod digits8;
 mod fe8;
 mod fixed;
+#[cfg(test)]
+mod secret_tests;
+mod spread;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -35,6 +38,9 @@ use super::table::Table;
 use super::verify::Claim;
 pub(super) use verify::Verdict;
 
+/// So many claims are decided one after another, each over all lanes; more are a group of eight that is not full.
+const SPREAD_MAX: usize = 3;
+
 /// Whether this processor has what the lanes need.
 pub(super) fn available() -> bool {
     is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma")
@@ -42,8 +48,17 @@ pub(super) fn available() -> bool {
 
 /// What the lanes say of claims whose tables all have the same window; `None` without lanes.
 pub(super) fn verdicts(g: &Table, claims: &[Claim<'_>]) -> Option<Vec<Verdict>> {
+    if !available() {
+        return None;
+    }
+    let rest = claims.len() % fe8::LANES;
+    let alone = if rest <= SPREAD_MAX { rest } else { 0 };
+    let (together, alone) = claims.split_at(claims.len() - alone);
     // SAFETY: the processor has the instructions.
-    available().then(|| unsafe { verify::verdicts(g, claims) })
+    let mut verdicts = unsafe { verify::verdicts(g, together) };
+    // SAFETY: as above.
+    verdicts.extend(alone.iter().map(|claim| unsafe { spread::verdict(g, claim) }));
+    Some(verdicts)
 }
 
 /// k·G for every k, none of them zero; `None` without lanes. Constant-time.

@@ -115,19 +115,22 @@ impl Jacobian {
         self.z.is_zero()
     }
 
-    /// dbl-2001-b of the Explicit-Formulas Database, for a = −3. Right for infinity too: Z stays zero.
+    /// 2·self for a = −3, 4M + 4S: with G = 4Y², B = X·G and A = 3(X − Z²)(X + Z²), the double has
+    /// X = A² − 2B, Y = A(B − X) − G²/2, Z = 2YZ. Right for infinity too: Z stays zero.
+    #[inline(always)]
     pub(super) fn double(&self) -> Self {
-        let delta = self.z.square();
-        let gamma = self.y.square();
-        let beta = self.x.mul(&gamma);
-        let slope = self.x.sub(&delta).mul(&self.x.add(&delta));
-        let alpha = slope.double().add(&slope);
-        let beta4 = beta.double().double();
-        let x = alpha.square().sub(&beta4.double());
-        let z = self.y.add(&self.z).square().sub(&gamma).sub(&delta);
-        let gamma_squared8 = gamma.square().double().double().double();
-        let y = alpha.mul(&beta4.sub(&x)).sub(&gamma_squared8);
-        Self { x, y, z }
+        let zz = self.z.square();
+        let y2 = self.y.double();
+        let g = y2.square();
+        let b = self.x.mul(&g);
+        let slope = self.x.sub(&zz).mul(&self.x.add(&zz));
+        let a = slope.double().add(&slope);
+        let x = a.square().sub(&b.double());
+        Self {
+            x,
+            y: a.mul(&b.sub(&x)).sub(&g.square().half()),
+            z: y2.mul(&self.z),
+        }
     }
 
     /// Mixed addition without a branch, 8M + 3S.

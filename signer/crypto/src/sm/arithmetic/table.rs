@@ -21,8 +21,6 @@ pub(crate) enum TableSize {
 }
 
 impl TableSize {
-    pub(super) const ALL: [Self; 2] = [Self::Small, Self::Large];
-
     pub(super) const fn window(self) -> u32 {
         match self {
             Self::Small => 6,
@@ -86,14 +84,26 @@ impl Table {
     }
 }
 
-/// P, 3P, 5P, …, of which there are few.
+/// P, 3P, 5P, …, of which there are few, with one inversion.
+///
+/// 2P is (X/Z², Y/Z³), which has no affine form without another inversion. But the map (x, y) to (x·Z², y·Z³) leads to
+/// a curve of the same addition law, where 2P is (X, Y): the multiples are added up there, and Z takes them back.
 pub(super) fn odd_multiples(point: &Affine, count: usize) -> Vec<Affine> {
-    let double = affine(Jacobian::from(*point).double());
+    let Jacobian { x, y, z } = Jacobian::from(*point).double();
+    let double = Affine { x, y };
+    let zz = z.square();
     let mut multiples = Vec::with_capacity(count);
-    let mut multiple = Jacobian::from(*point);
+    let mut multiple = Jacobian::from(Affine {
+        x: point.x.mul(&zz),
+        y: point.y.mul(&zz.mul(&z)),
+    });
     for _ in 0..count {
-        multiples.push(multiple);
-        multiple = multiple.plus_public(&double);
+        multiples.push(Jacobian {
+            z: multiple.z.mul(&z),
+            ..multiple
+        });
+        // never equal, never opposite: P is of a large prime order
+        multiple = multiple.plus_affine(&double).point;
     }
     let multiples = Jacobian::to_affine_all(&multiples).into_iter();
     let finite = multiples.map(|multiple| multiple.expect(FINITE));

@@ -70,6 +70,7 @@ fn check_field(a: &[u8; 32], b: &[u8; 32]) {
     }
     assert_eq!(x.sub(&y).to_bytes(), bytes(&expected), "difference");
     assert_eq!(x.to_bytes(), *a);
+    assert!(x.half().double() == x, "half");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Points of the curve in eight lanes, and the tree in which many of them are added.
+//! Points of the curve in eight lanes: the forms they are kept in, doubling, mixed addition, and the way back.
 //!
 //! Additions take finite points whose x differ. Where they do not, which a stranger can bring about for points that
 //! are public, the lane's result is meaningless and the lane is said to be exceptional; its neighbours are not touched.
@@ -55,159 +55,6 @@ impl Affine8 {
         }
     }
 
-    /// x of the second less x of the first: what an addition divides by, and where that may be zero.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    pub(super) fn x_difference(&self, other: &Self) -> (Fe8, __mmask8) {
-        let difference = other.x.minus::<2>(&self.x).carried();
-        (difference, difference.maybe_zero())
-    }
-
-    /// The sum, given 1/(x difference).
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(super) fn plus_given(&self, other: &Self, inverse: &Fe8) -> Self {
-        let slope = other.y.minus::<2>(&self.y).carried().mul(inverse);
-        let x = slope.square().minus::<4>(&self.x).minus(&other.x).folded();
-        let y = slope.mul(&self.x.minus::<2>(&x).carried());
-        Self {
-            x,
-            y: y.minus::<2>(&self.y).folded(),
-        }
-    }
-}
-
-impl Jacobian8 {
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    pub(super) fn from_affine(point: &Affine8) -> Self {
-        Self {
-            x: point.x,
-            y: point.y,
-            z: Fe8::one(),
-        }
-    }
-
-    /// Mixed addition, 8M + 3S, and the lanes that may be exceptional.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(super) fn plus_affine(&self, other: &Affine8) -> (Self, __mmask8) {
-        let zz = self.z.square();
-        let h = other.x.mul(&zz).minus::<2>(&self.x).carried();
-        let r = other.y.mul(&zz.mul(&self.z)).minus::<2>(&self.y).carried();
-        let hh = h.square();
-        let hhh = hh.mul(&h);
-        let v = self.x.mul(&hh);
-        let x = r.square().minus::<8>(&hhh).minus_twice(&v).folded();
-        let y = r.mul(&v.minus::<2>(&x).carried());
-        let sum = Self {
-            x,
-            y: y.minus::<4>(&self.y.mul(&hhh)).folded(),
-            z: self.z.mul(&h),
-        };
-        (sum, h.maybe_zero())
-    }
-
-    /// Addition, 12M + 4S, and the lanes that may be exceptional.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(super) fn plus(&self, other: &Self) -> (Self, __mmask8) {
-        let (zz, other_zz) = (self.z.square(), other.z.square());
-        let u = self.x.mul(&other_zz);
-        let s = self.y.mul(&other_zz.mul(&other.z));
-        // of products, which are below 2: folded, so that the differences are below 4
-        let h = other.x.mul(&zz).minus::<4>(&u).folded();
-        let r = other.y.mul(&zz.mul(&self.z)).minus::<4>(&s).folded();
-        let hh = h.square();
-        let hhh = hh.mul(&h);
-        let v = u.mul(&hh);
-        let x = r.square().minus::<8>(&hhh).minus_twice(&v).folded();
-        let y = r.mul(&v.minus::<2>(&x).carried());
-        let sum = Self {
-            x,
-            y: y.minus::<4>(&s.mul(&hhh)).folded(),
-            z: self.z.mul(&other.z).mul(&h),
-        };
-        (sum, h.maybe_zero())
-    }
-
-    /// dbl-2001-b of the Explicit-Formulas Database, for a = −3.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    pub(super) fn double(&self) -> Self {
-        let delta = self.z.square();
-        let gamma = self.y.square();
-        let beta = self.x.mul(&gamma);
-        // 3(X − Z²)(X + Z²)
-        let slope = self.x.minus::<4>(&delta).folded().mul(&self.x.plus(&delta).carried());
-        let alpha = slope.plus(&slope).plus(&slope).folded();
-        let x = alpha.square().minus_eightfold(&beta).folded();
-        let z = self.y.plus(&self.z).carried().square();
-        let z = z.minus::<4>(&gamma).minus(&delta).folded();
-        let y = alpha.mul(&beta.fourfold_minus(&x).folded());
-        Self {
-            x,
-            y: y.minus_eightfold(&gamma.square()).folded(),
-            z,
-        }
-    }
-}
-
-/// Lanes 0 and 4, 0 and 2, or 0 and 1 exchanged, and the rest likewise.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn exchanged(element: &Fe8, distance: u64) -> Fe8 {
-    let places = load(&[0u64, 1, 2, 3, 4, 5, 6, 7].map(|lane| lane ^ distance));
-    element.map(|limb| _mm512_permutexvar_epi64(places, limb))
-}
-
-/// The inverse in each lane, none of which may be zero, with one inversion on the scalar path. Constant-time.
-#[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn inverted(elements: &Fe8) -> Fe8 {
-    let fours = elements.mul(&exchanged(elements, 4));
-    let twos = fours.mul(&exchanged(&fours, 2));
-    let all = twos.mul(&exchanged(&twos, 1));
-    let [product, ..] = all.to_elements();
-    let inverse = Fe8::from_elements(&[product.invert(); LANES]);
-    let of_twos = inverse.mul(&exchanged(&twos, 1));
-    let of_fours = of_twos.mul(&exchanged(&fours, 2));
-    of_fours.mul(&exchanged(elements, 4))
-}
-
-/// The points in affine form with one inversion for all, and where they are infinity, which becomes some other point.
-/// Constant-time.
-#[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn to_affine_all(points: &[Jacobian8]) -> Vec<(Affine8, __mmask8)> {
-    let one = Fe8::one();
-    let mut before = Vec::with_capacity(points.len());
-    let mut product = one;
-    for point in points {
-        let infinity = point.z.plus(&Fe8::zero()).folded().folded_is_zero();
-        let z = point.z.replaced(infinity, &one);
-        before.push((product, z, infinity));
-        product = product.mul(&z);
-    }
-    let mut inverse = inverted(&product);
-    let mut affine = Vec::with_capacity(points.len());
-    for (point, (before, z, infinity)) in points.iter().zip(&before).rev() {
-        let own = inverse.mul(before);
-        inverse = inverse.mul(z);
-        let squared = own.square();
-        let point = Affine8 {
-            x: point.x.mul(&squared).plus(&Fe8::zero()).folded(),
-            y: point.y.mul(&squared.mul(&own)).plus(&Fe8::zero()).folded(),
-        };
-        affine.push((point, *infinity));
-    }
-    affine.reverse();
-    for (product, z, _) in &mut before {
-        product.zeroize();
-        z.zeroize();
-    }
-    affine
-}
-
-impl Affine8 {
     /// −self in the lanes of the mask.
     #[inline]
     #[target_feature(enable = "avx512f")]
@@ -231,4 +78,165 @@ impl Affine8 {
         }
         points
     }
+}
+
+impl Jacobian8 {
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn from_affine(point: &Affine8) -> Self {
+        Self {
+            x: point.x,
+            y: point.y,
+            z: Fe8::one(),
+        }
+    }
+
+    /// N mixed additions in place, 8M + 3S each, and the lanes that may be exceptional. Step by step for all of them,
+    /// as [`Affine8::plus_given`] does it.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn add_each<const N: usize>(sums: &mut [Self; N], points: &[Affine8; N]) -> [__mmask8; N] {
+        let zero = [Fe8::zero(); N];
+        let (mut zz, mut h, mut r, mut hh, mut hhh, mut v) = (zero, zero, zero, zero, zero, zero);
+        let mut exceptional = [0; N];
+        for k in 0..N {
+            zz[k] = sums[k].z.square();
+        }
+        for k in 0..N {
+            h[k] = points[k].x.mul(&zz[k]).minus::<2>(&sums[k].x).carried();
+            r[k] = zz[k].mul(&sums[k].z);
+            exceptional[k] = h[k].maybe_zero();
+        }
+        for k in 0..N {
+            hh[k] = h[k].square();
+            r[k] = points[k].y.mul(&r[k]).minus::<2>(&sums[k].y).carried();
+            sums[k].z = sums[k].z.mul(&h[k]);
+        }
+        for k in 0..N {
+            hhh[k] = hh[k].mul(&h[k]);
+            v[k] = sums[k].x.mul(&hh[k]);
+            sums[k].x = r[k].square().minus::<8>(&hhh[k]).minus_twice(&v[k]).folded();
+        }
+        for k in 0..N {
+            let y = r[k].mul(&v[k].minus::<2>(&sums[k].x).carried());
+            sums[k].y = y.minus::<4>(&sums[k].y.mul(&hhh[k])).folded();
+        }
+        exceptional
+    }
+
+    /// One mixed addition.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn plus_affine(&self, other: &Affine8) -> (Self, __mmask8) {
+        let mut sum = [*self];
+        let [exceptional] = Self::add_each(&mut sum, &[*other]);
+        (sum[0], exceptional)
+    }
+
+    /// N doublings in place, for a = −3, dbl-2001-b of the Explicit-Formulas Database; step by step for all of them.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn double_each<const N: usize>(points: &mut [Self; N]) {
+        let zero = [Fe8::zero(); N];
+        let (mut delta, mut gamma, mut beta, mut alpha) = (zero, zero, zero, zero);
+        for k in 0..N {
+            delta[k] = points[k].z.square();
+            gamma[k] = points[k].y.square();
+        }
+        for k in 0..N {
+            let Self { x, y, z } = &points[k];
+            beta[k] = x.mul(&gamma[k]);
+            // 3(X − Z²)(X + Z²)
+            let slope = x.minus::<4>(&delta[k]).folded().mul(&x.plus(&delta[k]).carried());
+            alpha[k] = slope.plus(&slope).plus(&slope).folded();
+            let z = y.plus(z).carried().square();
+            points[k].z = z.minus::<4>(&gamma[k]).minus(&delta[k]).folded();
+        }
+        for k in 0..N {
+            gamma[k] = gamma[k].square();
+            points[k].x = alpha[k].square().minus_eightfold(&beta[k]).folded();
+        }
+        for k in 0..N {
+            let y = alpha[k].mul(&beta[k].fourfold_minus(&points[k].x).folded());
+            points[k].y = y.minus_eightfold(&gamma[k]).folded();
+        }
+    }
+
+    /// One doubling.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn double(&self) -> Self {
+        let mut double = [*self];
+        Self::double_each(&mut double);
+        double[0]
+    }
+}
+
+/// Lanes 0 and 4, 0 and 2, or 0 and 1 exchanged, and the rest likewise.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn exchanged(element: &Fe8, distance: u64) -> Fe8 {
+    let places = load(&[0u64, 1, 2, 3, 4, 5, 6, 7].map(|lane| lane ^ distance));
+    element.map(|limb| _mm512_permutexvar_epi64(places, limb))
+}
+
+/// The inverse in each lane, none of which may be zero, with one inversion on the scalar path. Constant-time.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(super) fn inverted(elements: &Fe8) -> Fe8 {
+    let fours = elements.mul(&exchanged(elements, 4));
+    let twos = fours.mul(&exchanged(&fours, 2));
+    let all = twos.mul(&exchanged(&twos, 1));
+    let [product, ..] = all.to_elements();
+    let inverse = Fe8::from_elements(&[product.invert(); LANES]);
+    let of_twos = inverse.mul(&exchanged(&twos, 1));
+    let of_fours = of_twos.mul(&exchanged(&fours, 2));
+    of_fours.mul(&exchanged(elements, 4))
+}
+
+/// All inverses with one inversion on the scalar path, and where there is none: zeros, in whose place one is inverted.
+/// Products in, products out. Constant-time.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(super) fn inverted_all(elements: &[Fe8]) -> Vec<(Fe8, __mmask8)> {
+    let one = Fe8::one();
+    let mut steps = Vec::with_capacity(elements.len());
+    let mut product = one;
+    for element in elements {
+        let zero = element.refolded().folded_is_zero();
+        let element = element.replaced(zero, &one);
+        steps.push((element, product, zero));
+        product = product.mul(&element);
+    }
+    let mut inverse = inverted(&product);
+    let mut inverses = Vec::with_capacity(elements.len());
+    for (element, before, zero) in steps.iter_mut().rev() {
+        inverses.push((inverse.mul(before), *zero));
+        inverse = inverse.mul(element);
+        element.zeroize();
+        before.zeroize();
+    }
+    inverses.reverse();
+    inverses
+}
+
+/// The points in affine form with one inversion for all, and where they are infinity, which becomes some other point.
+/// Constant-time.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(super) fn to_affine_all(points: &[Jacobian8]) -> Vec<(Affine8, __mmask8)> {
+    let mut z = Vec::with_capacity(points.len());
+    for point in points {
+        z.push(point.z);
+    }
+    let mut inverses = inverted_all(&z);
+    let mut affine = Vec::with_capacity(points.len());
+    for (point, (inverse, infinity)) in points.iter().zip(&mut inverses) {
+        let squared = inverse.square();
+        let point = Affine8 {
+            x: point.x.mul(&squared).refolded(),
+            y: point.y.mul(&squared.mul(inverse)).refolded(),
+        };
+        affine.push((point, *infinity));
+        inverse.zeroize();
+    }
+    z.iter_mut().for_each(Zeroize::zeroize);
+    affine
 }

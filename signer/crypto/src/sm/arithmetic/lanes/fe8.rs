@@ -324,6 +324,13 @@ impl Fe8 {
         std::array::from_fn(|lane| words.map(|words| words[lane]))
     }
 
+    /// The same residue, folded.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn refolded(&self) -> Self {
+        Loose8(self.0).folded()
+    }
+
     /// Eight elements of the scalar path.
     #[inline]
     #[target_feature(enable = "avx512f")]
@@ -342,7 +349,7 @@ impl Fe8 {
     #[target_feature(enable = "avx512f")]
     pub(super) fn to_elements(self) -> [Fe; LANES] {
         let mut elements = [Fe::ZERO; LANES];
-        let [a, b, c, d, e] = Loose8(self.0).folded().0.map(|limb| store(limb));
+        let [a, b, c, d, e] = self.refolded().0.map(|limb| store(limb));
         for (lane, element) in elements.iter_mut().enumerate() {
             let words: Limbs = [
                 a[lane] | b[lane] << 52,

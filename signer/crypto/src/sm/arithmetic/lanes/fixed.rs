@@ -20,9 +20,10 @@ use super::super::digits;
 use super::super::point::Affine;
 use super::super::scalar::Scalar;
 use super::super::table::{Table, TableSize};
-use super::curve::{self, Affine8, Jacobian8};
+use super::curve::Affine8;
 use super::digits8::{Digit8, OddScalar8};
 use super::fe8::{Fe8, LANES};
+use super::sums::{self, Sum8};
 
 const WINDOW: u32 = TableSize::Small.window();
 const ENTRIES_PER_ROW: usize = 1 << (WINDOW - 1);
@@ -78,7 +79,7 @@ impl Row {
 struct Strand {
     group: usize,
     first_row: u32,
-    sum: Jacobian8,
+    sum: Sum8,
 }
 
 /// k·G for every k, none of them zero, in their order. `table` is the base point's, of the small size.
@@ -95,7 +96,7 @@ pub(super) fn base_multiples(table: &Table, scalars: &[Scalar]) -> Zeroizing<Vec
     let mut sums = add_up(rows, &groups);
     groups.iter_mut().for_each(Zeroize::zeroize);
     let mut multiples = Zeroizing::new(Vec::with_capacity(groups.len() * LANES));
-    for (mut point, infinity) in curve::to_affine_all(&sums) {
+    for (mut point, infinity) in sums::to_affine_all(&sums) {
         multiples.extend(point.to_points(infinity));
         point.zeroize();
     }
@@ -106,7 +107,7 @@ pub(super) fn base_multiples(table: &Table, scalars: &[Scalar]) -> Zeroizing<Vec
 
 /// The groups by turns; a single one in two halves by turns, so that one addition does not wait for another.
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn add_up(rows: &[Row], groups: &[OddScalar8]) -> Vec<Jacobian8> {
+fn add_up(rows: &[Row], groups: &[OddScalar8]) -> Vec<Sum8> {
     let count = digits::count(WINDOW);
     let halves = if groups.len() == 1 { 2 } else { 1 };
     let strand_rows = count.div_ceil(halves);
@@ -118,17 +119,13 @@ fn add_up(rows: &[Row], groups: &[OddScalar8]) -> Vec<Jacobian8> {
             strands.push(Strand {
                 group,
                 first_row,
-                sum: Jacobian8::from_affine(&entry),
+                sum: Sum8::from_affine(&entry),
             });
         }
     }
     for step in 1..strand_rows {
-        for strand in &mut strands {
-            let row = strand.first_row + step;
-            if row < count {
-                let entry = entry(rows, &groups[strand.group], row);
-                (strand.sum, _) = strand.sum.plus_affine(&entry);
-            }
+        for strands in strands.chunks_mut(2) {
+            add_row(rows, groups, strands, step);
         }
     }
     let mut sums = Vec::with_capacity(groups.len());
@@ -139,8 +136,30 @@ fn add_up(rows: &[Row], groups: &[OddScalar8]) -> Vec<Jacobian8> {
             sums.push(strand.sum);
         }
     }
-    strands.iter_mut().for_each(|strand| strand.sum.zeroize());
+    for strand in &mut strands {
+        strand.sum.zeroize();
+    }
     sums
+}
+
+/// The next row of one strand or two; of two halves the upper may have run out of rows.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn add_row(rows: &[Row], groups: &[OddScalar8], strands: &mut [Strand], step: u32) {
+    if let [first, second] = strands
+        && second.first_row + step < digits::count(WINDOW)
+    {
+        let entries = [
+            entry(rows, &groups[first.group], first.first_row + step),
+            entry(rows, &groups[second.group], second.first_row + step),
+        ];
+        let mut sums = [first.sum, second.sum];
+        Sum8::add_each(&mut sums, &entries);
+        [first.sum, second.sum] = sums;
+    } else if let [first, ..] = strands {
+        let entry = entry(rows, &groups[first.group], first.first_row + step);
+        (first.sum, _) = first.sum.plus_affine(&entry);
+    }
 }
 
 #[inline]

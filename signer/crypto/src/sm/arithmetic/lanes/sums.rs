@@ -1,134 +1,153 @@
-//! Sums of many public points in each of many groups of eight lanes.
+//! Sums of many points without doublings: what multiplications by tables come to.
 //!
-//! As long as a level of the tree has enough additions to be worth an inversion, neighbours are added pair by pair in
-//! affine form, all groups sharing the inversion: six products an addition. What is left is added up in Jacobian form.
+//! A sum is kept as (X/ZZ, Y/ZZZ) with ZZ³ = ZZZ², in which a mixed addition takes ten products (madd-2008-s of the
+//! Explicit-Formulas Database) and its longest chain four of them. A tree of affine additions that share an inversion a
+//! level takes six, and was no faster: what it saves in products it spends on moving points through the cache.
 //!
-//! ```text
-//!   a b c d e f g    ▶    a+b  c+d  e+f  g    ▶    …    ▶    few    ▶    one
-//! ```
+//! Additions take finite points whose x differ. Where they do not, which a stranger can bring about for points that
+//! are public, the lane's result is meaningless and the lane is said to be exceptional; its neighbours are not touched.
 
 use core::arch::x86_64::__mmask8;
 
-use super::curve::{Affine8, Jacobian8, inverted};
+use zeroize::Zeroize;
+
+use super::curve::{self, Affine8};
 use super::fe8::Fe8;
 
-/// Additions on one level, of all groups, below which an inversion costs more than it saves.
-const LEVEL_ADDITIONS_MIN: usize = 64;
-/// Products that run side by side, so that none waits for the one before.
-const CHAINS: usize = 4;
-
-/// The points of eight lanes that are to be added up.
-#[derive(Default)]
-pub(super) struct Group {
-    pub(super) points: Vec<Affine8>,
-    /// Lanes whose sum came upon points of the same x, or may have: what is computed of them means nothing.
-    pub(super) exceptional: __mmask8,
+/// A sum in each lane. X and Y are folded, ZZ and ZZZ are products; infinity is ZZ = 0.
+#[derive(Clone, Copy, Zeroize)]
+pub(super) struct Sum8 {
+    pub(super) x: Fe8,
+    pub(super) y: Fe8,
+    pub(super) zz: Fe8,
+    pub(super) zzz: Fe8,
 }
 
-/// The sum of every group's points. Every group has the same number of points, at least one. `products` is room to work
-/// in.
-#[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn add_up(groups: &mut [Group], products: &mut Vec<Fe8>) -> Vec<Jacobian8> {
-    loop {
-        let pairs = groups.first().map_or(0, |group| group.points.len() / 2);
-        if pairs < 2 || pairs * groups.len() < LEVEL_ADDITIONS_MIN {
-            break;
+impl Sum8 {
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn from_affine(point: &Affine8) -> Self {
+        Self {
+            x: point.x,
+            y: point.y,
+            zz: Fe8::one(),
+            zzz: Fe8::one(),
         }
-        level(groups, pairs, products);
     }
-    if groups.len() == 1 {
-        let mut sums = Vec::with_capacity(1);
-        for group in groups {
-            sums.push(add_up_halves(group));
+
+    /// N mixed additions in place, 8M + 2S each, and the lanes that may be exceptional. Step by step for all of them,
+    /// since no step of one waits for another's: the processor looks ahead no further than a few products.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn add_each<const N: usize>(sums: &mut [Self; N], points: &[Affine8; N]) -> [__mmask8; N] {
+        let zero = [Fe8::zero(); N];
+        let (mut p, mut r, mut pp, mut ppp, mut q) = (zero, zero, zero, zero, zero);
+        let mut exceptional = [0; N];
+        for k in 0..N {
+            p[k] = points[k].x.mul(&sums[k].zz).minus::<2>(&sums[k].x).carried();
+            r[k] = points[k].y.mul(&sums[k].zzz).minus::<2>(&sums[k].y).carried();
+            exceptional[k] = p[k].maybe_zero();
         }
-        return sums;
+        for k in 0..N {
+            pp[k] = p[k].square();
+            q[k] = r[k].square();
+        }
+        for k in 0..N {
+            ppp[k] = p[k].mul(&pp[k]);
+            let r_squared = q[k];
+            q[k] = sums[k].x.mul(&pp[k]);
+            sums[k].zz = sums[k].zz.mul(&pp[k]);
+            sums[k].x = r_squared.minus::<8>(&ppp[k]).minus_twice(&q[k]).folded();
+        }
+        for k in 0..N {
+            sums[k].zzz = sums[k].zzz.mul(&ppp[k]);
+            let y = r[k].mul(&q[k].minus::<2>(&sums[k].x).carried());
+            sums[k].y = y.minus::<4>(&sums[k].y.mul(&ppp[k])).folded();
+        }
+        exceptional
     }
-    add_up_side_by_side(groups)
+
+    /// One mixed addition.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn plus_affine(&self, other: &Affine8) -> (Self, __mmask8) {
+        let mut sum = [*self];
+        let [exceptional] = Self::add_each(&mut sum, &[*other]);
+        (sum[0], exceptional)
+    }
+
+    /// Addition of two sums, 12M + 2S, and the lanes that may be exceptional.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn plus(&self, other: &Self) -> (Self, __mmask8) {
+        let (u, s) = (self.x.mul(&other.zz), self.y.mul(&other.zzz));
+        // of products, which are below 2: folded, so that the differences are below 4
+        let p = other.x.mul(&self.zz).minus::<4>(&u).folded();
+        let r = other.y.mul(&self.zzz).minus::<4>(&s).folded();
+        let pp = p.square();
+        let ppp = p.mul(&pp);
+        let q = u.mul(&pp);
+        let x = r.square().minus::<8>(&ppp).minus_twice(&q).folded();
+        let y = r.mul(&q.minus::<2>(&x).carried());
+        let sum = Self {
+            x,
+            y: y.minus::<4>(&s.mul(&ppp)).folded(),
+            zz: self.zz.mul(&other.zz).mul(&pp),
+            zzz: self.zzz.mul(&other.zzz).mul(&ppp),
+        };
+        (sum, p.maybe_zero())
+    }
+
+    /// `other` in the lanes of the mask, self in the rest.
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn replaced(&self, mask: __mmask8, other: &Self) -> Self {
+        Self {
+            x: self.x.replaced(mask, &other.x),
+            y: self.y.replaced(mask, &other.y),
+            zz: self.zz.replaced(mask, &other.zz),
+            zzz: self.zzz.replaced(mask, &other.zzz),
+        }
+    }
+
+    /// The sum of all eight lanes, in each of them, and the lanes that may be exceptional.
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    pub(super) fn lanes_added_up(&self) -> (Self, __mmask8) {
+        let (mut sum, mut exceptional) = (*self, 0);
+        for distance in [4, 2, 1] {
+            let other = Self {
+                x: curve::exchanged(&sum.x, distance),
+                y: curve::exchanged(&sum.y, distance),
+                zz: curve::exchanged(&sum.zz, distance),
+                zzz: curve::exchanged(&sum.zzz, distance),
+            };
+            let (next, maybe) = sum.plus(&other);
+            sum = next;
+            exceptional |= maybe;
+        }
+        (sum, exceptional)
+    }
 }
 
-/// One level of the tree. The products run from the last pair down, so that sums may take the place of what they are
-/// sums of.
+/// The sums in affine form with one inversion for all, and where they are infinity, which becomes some other point.
+/// Constant-time.
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn level(groups: &mut [Group], pairs: usize, before: &mut Vec<Fe8>) {
-    let one = Fe8::one();
-    let mut products = [one; CHAINS];
-    let mut chain = 0;
-    before.clear();
-    for pair in (0..pairs).rev() {
-        for group in groups.iter_mut().rev() {
-            let (difference, maybe_zero) = group.points[2 * pair].x_difference(&group.points[2 * pair + 1]);
-            group.exceptional |= maybe_zero;
-            before.push(products[chain]);
-            products[chain] = products[chain].mul(&difference.replaced(maybe_zero, &one));
-            chain = (chain + 1) % CHAINS;
-        }
+pub(super) fn to_affine_all(sums: &[Sum8]) -> Vec<(Affine8, __mmask8)> {
+    let mut zzz = Vec::with_capacity(sums.len());
+    for sum in sums {
+        zzz.push(sum.zzz);
     }
-    let mut inverses = inverted_chains(&products);
-    for pair in 0..pairs {
-        for group in groups.iter_mut() {
-            chain = (chain + CHAINS - 1) % CHAINS;
-            let (first, second) = (&group.points[2 * pair], &group.points[2 * pair + 1]);
-            let (difference, maybe_zero) = first.x_difference(second);
-            let inverse = inverses[chain].mul(&before.pop().expect("one product was kept for every pair"));
-            inverses[chain] = inverses[chain].mul(&difference.replaced(maybe_zero, &one));
-            group.points[pair] = first.plus_given(second, &inverse);
-        }
+    let mut inverses = curve::inverted_all(&zzz);
+    let mut affine = Vec::with_capacity(sums.len());
+    for (sum, (inverse, infinity)) in sums.iter().zip(&mut inverses) {
+        // ZZ/ZZZ is 1/Z
+        let of_z = inverse.mul(&sum.zz);
+        let point = Affine8 {
+            x: sum.x.mul(&of_z.square()).refolded(),
+            y: sum.y.mul(inverse).refolded(),
+        };
+        affine.push((point, *infinity));
+        inverse.zeroize();
     }
-    for group in groups {
-        if group.points.len() % 2 == 1 {
-            group.points.swap_remove(pairs);
-            group.points.truncate(pairs + 1);
-        } else {
-            group.points.truncate(pairs);
-        }
-    }
-}
-
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn inverted_chains(products: &[Fe8; CHAINS]) -> [Fe8; CHAINS] {
-    let [a, b, c, d] = products;
-    let (ab, cd) = (a.mul(b), c.mul(d));
-    let all = inverted(&ab.mul(&cd));
-    let (of_ab, of_cd) = (all.mul(&cd), all.mul(&ab));
-    [of_ab.mul(b), of_ab.mul(a), of_cd.mul(d), of_cd.mul(c)]
-}
-
-/// All groups by turns: their additions do not wait for each other.
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn add_up_side_by_side(groups: &mut [Group]) -> Vec<Jacobian8> {
-    let count = groups.first().map_or(0, |group| group.points.len());
-    let mut sums = Vec::with_capacity(groups.len());
-    for group in groups.iter() {
-        sums.push(Jacobian8::from_affine(&group.points[0]));
-    }
-    for at in 1..count {
-        for (group, sum) in groups.iter_mut().zip(&mut sums) {
-            let (next, exceptional) = sum.plus_affine(&group.points[at]);
-            *sum = next;
-            group.exceptional |= exceptional;
-        }
-    }
-    sums
-}
-
-/// A single group in two halves by turns, for the same reason.
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn add_up_halves(group: &mut Group) -> Jacobian8 {
-    let (first, second) = group.points.split_at(group.points.len() / 2);
-    let mut sum = Jacobian8::from_affine(&second[0]);
-    let [Some(start), ..] = [first.first()] else { return sum };
-    let mut other = Jacobian8::from_affine(start);
-    for (at, point) in second.iter().enumerate().skip(1) {
-        let (next, exceptional) = sum.plus_affine(point);
-        sum = next;
-        group.exceptional |= exceptional;
-        if let Some(point) = first.get(at) {
-            let (next, exceptional) = other.plus_affine(point);
-            other = next;
-            group.exceptional |= exceptional;
-        }
-    }
-    let (sum, exceptional) = sum.plus(&other);
-    group.exceptional |= exceptional;
-    sum
+    zzz.iter_mut().for_each(Zeroize::zeroize);
+    affine
 }

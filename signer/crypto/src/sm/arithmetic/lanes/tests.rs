@@ -12,8 +12,9 @@ use super::super::field::{Fe, P};
 use super::super::limbs;
 use super::super::point::{Affine, Jacobian};
 use super::super::tests::{below, big, edges, ours};
-use super::curve::{Affine8, Jacobian8, inverted};
+use super::curve::{Affine8, Jacobian8, inverted, inverted_all};
 use super::fe8::{Fe8, LANES};
+use super::sums::{self, Sum8};
 
 const LIMB: u64 = (1 << 52) - 1;
 
@@ -153,7 +154,7 @@ fn check_field(a: &[u64; 5], b: &[u64; 5], lane: usize) {
     );
     let zero = modulo(&big_a) == BigNum::new().unwrap();
     assert!(!zero || x.maybe_zero() >> lane & 1 == 1, "a zero is seen");
-    let folded_zero = x.plus(&Fe8::zero()).folded().folded_is_zero() >> lane & 1 == 1;
+    let folded_zero = x.refolded().folded_is_zero() >> lane & 1 == 1;
     assert_eq!(folded_zero, zero, "a folded zero is seen, and nothing else");
 }
 
@@ -187,7 +188,15 @@ fn check_conversions(values: &[[u8; 32]; LANES]) {
         assert!(*element == if negated { elements[lane].neg() } else { elements[lane] });
     }
     if values.iter().all(|value| *value != [0; 32]) {
-        assert!(inverted(&lanes).to_elements() == elements.map(|element| element.invert()));
+        let inverses = elements.map(|element| element.invert());
+        assert!(inverted(&lanes).to_elements() == inverses);
+        let all = inverted_all(&[lanes, Fe8::one(), Fe8::zero(), lanes]);
+        assert!(
+            [all[0], all[3]]
+                .iter()
+                .all(|(inverse, zero)| *zero == 0 && inverse.to_elements() == inverses)
+        );
+        assert!(all[1].1 == 0 && all[2].1 == 0xFF);
     }
 }
 
@@ -219,26 +228,38 @@ fn first(point: &Jacobian8) -> Jacobian {
     Jacobian { x, y, z }
 }
 
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn first_sum(sum: &Sum8) -> Option<Affine> {
+    let (point, infinity) = sums::to_affine_all(&[*sum, *sum])[1];
+    let [first, ..] = point.to_points(infinity);
+    first
+}
+
 /// a + b in every form there is, where a and b differ in x, and a doubled.
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn check_points(a: &ProjectivePoint, b: &ProjectivePoint) {
     let (sum, double) = (ours(&(*a + b)), ours(&a.double()));
     let (a, b) = (broadcast(&ours(a)), broadcast(&ours(b)));
-    let (difference, maybe_zero) = a.x_difference(&b);
-    assert_eq!(maybe_zero, 0);
-    let affine_sum = a.plus_given(&b, &inverted(&difference));
-    assert!(affine_sum.x.to_elements() == [sum.x; LANES] && affine_sum.y.to_elements() == [sum.y; LANES]);
-    let (mixed, exceptional) = Jacobian8::from_affine(&a).plus_affine(&b);
-    assert!(exceptional == 0 && affine(first(&mixed)) == Some(sum));
-    let doubled = Jacobian8::from_affine(&a).double();
-    assert!(affine(first(&doubled)) == Some(double));
-    // 2a + (a + b), both with a Z
-    let (both, exceptional) = doubled.plus(&mixed);
-    let expected = affine(Jacobian::from(double).plus_public(&sum));
-    assert!(exceptional == 0 && affine(first(&both)) == expected);
-    let doubled_again = doubled.double().double();
+    let mut pair = [Jacobian8::from_affine(&a), Jacobian8::from_affine(&b)];
+    assert_eq!(Jacobian8::add_each(&mut pair, &[b, a]), [0, 0]);
+    assert!(affine(first(&pair[0])) == Some(sum) && affine(first(&pair[1])) == Some(sum));
+    let mut pair = [Jacobian8::from_affine(&b), Jacobian8::from_affine(&a)];
+    Jacobian8::double_each(&mut pair);
+    assert!(affine(first(&pair[1])) == Some(double));
+    let doubled_again = pair[1].double().double();
     let expected = affine(Jacobian::from(double).double().double());
     assert!(affine(first(&doubled_again)) == expected);
+
+    let mut pair = [Sum8::from_affine(&a), Sum8::from_affine(&b)];
+    assert_eq!(Sum8::add_each(&mut pair, &[b, a]), [0, 0]);
+    assert!(first_sum(&pair[0]) == Some(sum) && first_sum(&pair[1]) == Some(sum));
+    // (a + b) + a, and twice that of two sums whose ZZ are not one
+    let (more, exceptional) = pair[0].plus_affine(&broadcast(&double));
+    let expected = affine(Jacobian::from(sum).plus_public(&double));
+    assert!(exceptional == 0 && first_sum(&more) == expected);
+    let (both, exceptional) = more.plus(&pair[0]);
+    let expected = affine(expected.map_or(Jacobian::INFINITY, Jacobian::from).plus_public(&sum));
+    assert!(exceptional == 0 && first_sum(&both) == expected);
 }
 
 /// Equal and opposite points are told in every form of addition.
@@ -248,15 +269,38 @@ fn check_exceptional(a: &ProjectivePoint) {
     let negative = broadcast(&point.negated_if(u64::MAX));
     let a8 = broadcast(&point);
     for other in [&a8, &negative] {
-        assert_eq!(a8.x_difference(other).1, 0xFF);
         assert_eq!(Jacobian8::from_affine(&a8).plus_affine(other).1, 0xFF);
+        assert_eq!(Sum8::from_affine(&a8).plus_affine(other).1, 0xFF);
+        assert_eq!(Sum8::from_affine(&a8).plus(&Sum8::from_affine(other)).1, 0xFF);
     }
     let with_z = Jacobian8::from_affine(&a8).double();
+    let far = broadcast(&ours(&(ProjectivePoint::GENERATOR * Oracle::from(1u64 << 40))));
+    let (near, _) = Sum8::from_affine(&a8).plus_affine(&far);
     for mask in [0, u64::MAX] {
         assert_eq!(with_z.plus_affine(&broadcast(&double.negated_if(mask))).1, 0xFF);
-        let other = Jacobian8::from_affine(&broadcast(&point.negated_if(mask))).double();
-        assert_eq!(with_z.plus(&other).1, 0xFF);
+        let same = first_sum(&near).unwrap().negated_if(mask);
+        assert_eq!(near.plus_affine(&broadcast(&same)).1, 0xFF);
+        assert_eq!(near.plus(&Sum8::from_affine(&broadcast(&same))).1, 0xFF);
     }
+    let (infinity, _) = Sum8::from_affine(&a8).plus_affine(&negative);
+    assert!(first_sum(&infinity).is_none());
+}
+
+/// All lanes added up: 1 + 2 + … + 8 times a point, in every lane.
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn check_lanes_added_up(a: &ProjectivePoint) {
+    let multiples: [Affine; LANES] =
+        std::array::from_fn(|at| ours(&(*a * Oracle::from(u64::try_from(at).unwrap() + 1))));
+    let eight = Affine8::gathered(&multiples.each_ref(), 0);
+    let (sum, exceptional) = Sum8::from_affine(&eight).lanes_added_up();
+    let (point, _) = sums::to_affine_all(&[sum])[0];
+    assert_eq!(exceptional, 0);
+    assert!(point.to_points(0) == [Some(ours(&(*a * Oracle::from(36u64)))); LANES]);
+    // 3 and −3 among them meet
+    let mut opposite = multiples;
+    opposite[6] = opposite[2].negated_if(u64::MAX);
+    let eight = Affine8::gathered(&opposite.each_ref(), 0);
+    assert_ne!(Sum8::from_affine(&eight).lanes_added_up().1, 0);
 }
 
 #[test]
@@ -267,7 +311,10 @@ fn small_multiples_of_the_base_point() {
     for a in 1..40u64 {
         let point = |k: u64| ProjectivePoint::GENERATOR * Oracle::from(k);
         // SAFETY: the processor has the instructions.
-        unsafe { check_exceptional(&point(a)) }
+        unsafe {
+            check_exceptional(&point(a));
+            check_lanes_added_up(&point(a));
+        }
         for b in (1..40u64).filter(|b| *b != a) {
             // SAFETY: as above.
             unsafe { check_points(&point(a), &point(b)) }

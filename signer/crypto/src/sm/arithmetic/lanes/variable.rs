@@ -43,18 +43,23 @@ pub(super) fn multiples(points: &[Affine], k: &Scalar) -> Zeroizing<Vec<Option<A
     multiples
 }
 
-/// P, 3P, 5P, … of every group, one after another.
+/// P, 3P, 5P, … of every group, one after another; by way of another curve, as `table` does it.
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn odd_multiples(groups: &[Affine8]) -> Vec<Affine8> {
-    let mut doubles = Vec::with_capacity(groups.len());
-    for point in groups {
-        doubles.push(Jacobian8::from_affine(point).double());
-    }
     let mut multiples = Vec::with_capacity(groups.len() * MULTIPLES);
-    for (point, (double, _)) in groups.iter().zip(curve::to_affine_all(&doubles)) {
-        let mut multiple = Jacobian8::from_affine(point);
+    for point in groups {
+        let Jacobian8 { x, y, z } = Jacobian8::from_affine(point).double();
+        let double = Affine8 { x, y };
+        let zz = z.square();
+        let mut multiple = Jacobian8::from_affine(&Affine8 {
+            x: point.x.mul(&zz).refolded(),
+            y: point.y.mul(&zz.mul(&z)).refolded(),
+        });
         for _ in 0..MULTIPLES {
-            multiples.push(multiple);
+            multiples.push(Jacobian8 {
+                z: multiple.z.mul(&z),
+                ..multiple
+            });
             (multiple, _) = multiple.plus_affine(&double);
         }
     }
@@ -75,13 +80,19 @@ fn add_up(tables: &[Affine8], scalars: &OddScalar8) -> Vec<Jacobian8> {
         sums.push(Jacobian8::from_affine(&scan(table, &digit)));
     }
     for row in (0..top).rev() {
-        for _ in 0..WINDOW {
-            for sum in &mut sums {
+        let digit = scalars.digit(row, WINDOW);
+        let (twos, last) = sums.as_chunks_mut::<2>();
+        let (tables, last_table) = tables.as_chunks::<2>();
+        for (sums, [first, second]) in twos.iter_mut().zip(tables) {
+            for _ in 0..WINDOW {
+                Jacobian8::double_each(sums);
+            }
+            Jacobian8::add_each(sums, &[scan(first, &digit), scan(second, &digit)]);
+        }
+        for (sum, table) in last.iter_mut().zip(last_table) {
+            for _ in 0..WINDOW {
                 *sum = sum.double();
             }
-        }
-        let digit = scalars.digit(row, WINDOW);
-        for (sum, table) in sums.iter_mut().zip(tables) {
             (*sum, _) = sum.plus_affine(&scan(table, &digit));
         }
     }
@@ -93,7 +104,7 @@ fn add_up(tables: &[Affine8], scalars: &OddScalar8) -> Vec<Jacobian8> {
 #[target_feature(enable = "avx512f")]
 fn scan(table: &[Affine8; MULTIPLES], digit: &Digit8) -> Affine8 {
     let mut found = table[0];
-    for (place, entry) in (0i64..).zip(table).skip(1) {
+    for (place, entry) in (1i64..).zip(&table[1..]) {
         let wanted = _mm512_cmpeq_epu64_mask(digit.places, _mm512_set1_epi64(place));
         found.x = found.x.replaced(wanted, &entry.x);
         found.y = found.y.replaced(wanted, &entry.y);

@@ -1,7 +1,6 @@
 //! Whether signatures hold, eight to a group.
 
 use core::arch::x86_64::__mmask8;
-use std::cell::Cell;
 
 use super::super::digits;
 use super::super::field::P;
@@ -9,10 +8,10 @@ use super::super::limbs::{self, Limbs};
 use super::super::scalar::{N, Scalar};
 use super::super::table::{Multiples, Table};
 use super::super::verify::Claim;
-use super::curve::{Affine8, Jacobian8};
+use super::curve::Affine8;
 use super::digits8::OddScalar8;
 use super::fe8::{Fe8, LANES, load, store};
-use super::sums::{self, Group};
+use super::sums::Sum8;
 
 /// What the lanes say of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,18 +20,6 @@ pub(crate) enum Verdict {
     Fails,
     /// An exceptional case may have come up: the scalar path decides.
     Open,
-}
-
-/// What a batch is worked out in. Kept by each thread: half a megabyte that is given back and asked for again costs more
-/// than the arithmetic.
-#[derive(Default)]
-struct Scratch {
-    groups: Vec<Group>,
-    products: Vec<Fe8>,
-}
-
-thread_local! {
-    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch { groups: Vec::new(), products: Vec::new() }) };
 }
 
 /// Verdicts in the order of the claims, all of which have tables of the same window.
@@ -45,20 +32,26 @@ pub(super) fn verdicts(g: &Table, claims: &[Claim<'_>]) -> Vec<Verdict> {
     let Some(table) = tables else {
         return vec![Verdict::Open; claims.len()];
     };
-    let mut scratch = SCRATCH.take();
     let mut eights = Vec::with_capacity(claims.len().div_ceil(LANES));
     for some in claims.chunks(LANES) {
-        let eight = Eight::new(some, table);
-        if scratch.groups.len() == eights.len() {
-            scratch.groups.push(Group::default());
-        }
-        eight.fill(g, &mut scratch.groups[eights.len()]);
-        eights.push(eight);
+        eights.push(Eight::new(some, table));
     }
-    let sums = sums::add_up(&mut scratch.groups[..eights.len()], &mut scratch.products);
-    let mut verdicts = Vec::with_capacity(claims.len());
-    for ((eight, group), sum) in eights.iter().zip(&scratch.groups).zip(&sums) {
-        let (holds, open) = (eight.x_matches(sum), group.exceptional | eight.open);
+    let mut strands = Vec::with_capacity(2 * eights.len());
+    for eight in &eights {
+        strands.push(Strand::new([g; LANES], &eight.s));
+    }
+    for eight in &eights {
+        strands.push(Strand::new(eight.keys, &eight.t));
+    }
+    for strands in strands.chunks_mut(2) {
+        add_up(strands);
+    }
+    let mut verdicts = Vec::with_capacity(eights.len() * LANES);
+    let (of_base, of_key) = strands.split_at(eights.len());
+    for ((eight, base), key) in eights.iter().zip(of_base).zip(of_key) {
+        let (sum, exceptional) = base.sum.plus(&key.sum);
+        let open = eight.open | base.exceptional | key.exceptional | exceptional;
+        let holds = x_matches(&eight.x, &sum);
         for lane in 0..LANES {
             let bit = 1 << lane;
             verdicts.push(match () {
@@ -70,7 +63,6 @@ pub(super) fn verdicts(g: &Table, claims: &[Claim<'_>]) -> Vec<Verdict> {
         }
     }
     verdicts.truncate(claims.len());
-    SCRATCH.set(scratch);
     verdicts
 }
 
@@ -107,54 +99,102 @@ impl<'t> Eight<'t> {
                 eight.open |= 1 << lane;
                 continue;
             };
-            let x = *claim.r.sub(&claim.e).limbs();
-            let (above_n, carry) = limbs::add(&x, &N);
-            if !carry && limbs::sub(&above_n, &P).1 {
-                eight.open |= 1 << lane;
-            }
+            let (x, may_exceed_order) = expected_x(claim);
+            eight.open |= u8::from(may_exceed_order) << lane;
             (eight.keys[lane], eight.s[lane], eight.t[lane], eight.x[lane]) = (key, claim.s, t, x);
         }
         eight
     }
+}
 
-    /// The table entries that add up to s·G + t·P.
+/// One multiplication in each lane, by a table of its own: a sum of entries, one from each row.
+struct Strand<'t> {
+    tables: [&'t Table; LANES],
+    scalars: OddScalar8,
+    rows: u32,
+    sum: Sum8,
+    /// Lanes that came upon points of the same x, or may have: what is computed of them means nothing.
+    exceptional: __mmask8,
+}
+
+impl<'t> Strand<'t> {
+    /// With the first row in it.
     #[target_feature(enable = "avx512f")]
-    fn fill(&self, g: &Table, group: &mut Group) {
-        group.points.clear();
-        group.exceptional = 0;
-        push_entries(&mut group.points, &[g; LANES], &OddScalar8::new(&self.s));
-        push_entries(&mut group.points, &self.keys, &OddScalar8::new(&self.t));
+    fn new(tables: [&'t Table; LANES], scalars: &[Scalar; LANES]) -> Self {
+        let scalars = OddScalar8::new(scalars);
+        Self {
+            tables,
+            scalars,
+            rows: digits::count(tables[0].window),
+            sum: Sum8::from_affine(&entries(&tables, &scalars, 0)),
+            exceptional: 0,
+        }
     }
 
-    /// Whether X = x·Z².
-    #[target_feature(enable = "avx512f,avx512ifma")]
-    fn x_matches(&self, sum: &Jacobian8) -> __mmask8 {
-        let mut words = [[0u64; LANES]; 4];
-        for (lane, x) in self.x.iter().enumerate() {
-            for (words, limb) in words.iter_mut().zip(x) {
-                words[lane] = *limb;
-            }
-        }
-        let [a, b, c, d] = &words;
-        // x is not in Montgomery form, so neither is the product
-        let expected = Fe8::from_words(&[load(a), load(b), load(c), load(d)]).mul(&sum.z.square());
-        expected
-            .minus::<4>(&sum.x.out_of_montgomery())
-            .folded()
-            .folded_is_zero()
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn row(&self, row: u32) -> Affine8 {
+        entries(&self.tables, &self.scalars, row)
     }
 }
 
-#[target_feature(enable = "avx512f")]
-fn push_entries(points: &mut Vec<Affine8>, tables: &[&Table; LANES], scalars: &OddScalar8) {
-    let window = tables[0].window;
-    for row in 0..digits::count(window) {
-        let digit = scalars.digit(row, window);
-        let places = store(digit.places);
-        let mut entries = [tables[0].entry(row, places[0]); LANES];
-        for lane in 1..LANES {
-            entries[lane] = tables[lane].entry(row, places[lane]);
+/// Adds up one strand or two, two by turns as long as both have rows.
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn add_up(strands: &mut [Strand<'_>]) {
+    let mut row = 1;
+    if let [first, second] = strands {
+        let mut sums = [first.sum, second.sum];
+        while row < first.rows.min(second.rows) {
+            let exceptional = Sum8::add_each(&mut sums, &[first.row(row), second.row(row)]);
+            first.exceptional |= exceptional[0];
+            second.exceptional |= exceptional[1];
+            row += 1;
         }
-        points.push(Affine8::gathered(&entries, digit.negative));
+        [first.sum, second.sum] = sums;
     }
+    for strand in strands {
+        for row in row..strand.rows {
+            let (sum, exceptional) = strand.sum.plus_affine(&strand.row(row));
+            strand.sum = sum;
+            strand.exceptional |= exceptional;
+        }
+    }
+}
+
+/// The table entry that each lane adds in a row.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn entries(tables: &[&Table; LANES], scalars: &OddScalar8, row: u32) -> Affine8 {
+    let digit = scalars.digit(row, tables[0].window);
+    let places = store(digit.places);
+    let mut entries = [tables[0].entry(row, places[0]); LANES];
+    for lane in 1..LANES {
+        entries[lane] = tables[lane].entry(row, places[lane]);
+    }
+    Affine8::gathered(&entries, digit.negative)
+}
+
+/// What x is, and whether it may be that plus n instead.
+pub(super) fn expected_x(claim: &Claim<'_>) -> (Limbs, bool) {
+    let x = *claim.r.sub(&claim.e).limbs();
+    let (above_n, carry) = limbs::add(&x, &N);
+    (x, !carry && limbs::sub(&above_n, &P).1)
+}
+
+/// Whether X = x·ZZ.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(super) fn x_matches(x: &[Limbs; LANES], sum: &Sum8) -> __mmask8 {
+    let mut words = [[0u64; LANES]; 4];
+    for (lane, x) in x.iter().enumerate() {
+        for (words, limb) in words.iter_mut().zip(x) {
+            words[lane] = *limb;
+        }
+    }
+    let [a, b, c, d] = &words;
+    // x is not in Montgomery form, so neither is the product
+    let expected = Fe8::from_words(&[load(a), load(b), load(c), load(d)]).mul(&sum.zz);
+    expected
+        .minus::<4>(&sum.x.out_of_montgomery())
+        .folded()
+        .folded_is_zero()
 }

@@ -125,6 +125,7 @@ fn forced_cases_among_honest_neighbours() {
     for table in 0..3 {
         for (at, case) in forced(table).into_iter().enumerate() {
             assert_eq!(case.0.holds(&BASE_POINT), case.1, "the scalar path, {table} {at}");
+            assert_eq!(hold(&[case]), [case.1], "alone, {table} {at}");
             let mut claims: Vec<_> = (0..8).map(|lane| honest(lane, table, lane == 2)).collect();
             claims[at % 8] = case;
             assert_eq!(hold(&claims), expected(&claims), "{table} {at}");
