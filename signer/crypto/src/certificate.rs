@@ -52,7 +52,7 @@ pub(crate) enum PublicKey {
 }
 
 impl Certificate {
-    /// With a small table of multiples if it is of SM2: 86 KiB, made in some tenths of a millisecond.
+    /// With a small table of multiples if it is of SM2: 86 KiB, made in about a millisecond.
     pub fn from_pem(pem: &[u8]) -> Result<Self, CertificateFault> {
         Self::from_pem_with(pem, TableUse::Small)
     }

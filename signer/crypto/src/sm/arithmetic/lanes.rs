@@ -18,6 +18,7 @@ mod curve;
 mod digits8;
 mod fe8;
 mod fixed;
+mod loose8;
 #[cfg(test)]
 mod secret_tests;
 mod spread;
@@ -25,6 +26,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 mod variable;
+mod vectors;
 mod verify;
 #[cfg(test)]
 mod verify_tests;

@@ -13,9 +13,11 @@ use super::table::Multiples;
 use super::{BASE_POINT_SCANNED, multiply};
 
 /// Multiples below which the lanes do not pay.
-const LANES_MULTIPLES_MIN: usize = 3;
-/// Multiples that share their inversions.
-const MULTIPLES_TOGETHER: usize = 64;
+const LANES_MULTIPLES_MIN: usize = 2;
+/// Base multiples that share their inversion.
+const BASE_MULTIPLES_TOGETHER: usize = 64;
+/// Multiples of other points that share their inversions: the odd multiples of more would not stay in the first cache.
+const MULTIPLES_TOGETHER: usize = 16;
 
 /// k·G.
 pub(crate) fn base_multiple(k: &Scalar) -> Option<Affine> {
@@ -25,7 +27,7 @@ pub(crate) fn base_multiple(k: &Scalar) -> Option<Affine> {
 /// k·G for every k, in their order.
 pub(crate) fn base_multiples(scalars: &[Scalar]) -> Zeroizing<Vec<Option<Affine>>> {
     let mut multiples = Zeroizing::new(Vec::with_capacity(scalars.len()));
-    for scalars in scalars.chunks(MULTIPLES_TOGETHER) {
+    for scalars in scalars.chunks(BASE_MULTIPLES_TOGETHER) {
         #[cfg(target_arch = "x86_64")]
         if scalars.len() >= LANES_MULTIPLES_MIN
             && let Some(some) = lanes::base_multiples(scalars)

@@ -8,7 +8,9 @@ use core::arch::x86_64::{__m512i, __mmask8, _mm512_permutexvar_epi64};
 use zeroize::Zeroize;
 
 use super::super::point::Affine;
-use super::fe8::{Fe8, LANES, Loose8, load, load_entry, transpose};
+use super::fe8::{Fe8, LANES};
+use super::loose8::Loose8;
+use super::vectors::{load, load_entry, transpose};
 
 /// A finite point in each lane. Both coordinates are folded.
 #[derive(Clone, Copy, Zeroize)]

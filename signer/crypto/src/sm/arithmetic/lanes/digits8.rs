@@ -11,7 +11,8 @@ use zeroize::Zeroize;
 
 use super::super::digits::{self, OddScalar};
 use super::super::scalar::Scalar;
-use super::fe8::{LANES, load};
+use super::fe8::LANES;
+use super::vectors::load;
 
 /// A scalar in each lane, made odd; none of them zero.
 #[derive(Clone, Copy, Zeroize)]

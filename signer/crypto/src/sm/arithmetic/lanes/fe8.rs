@@ -7,30 +7,29 @@
 //!   Fe8, any      below 4         what may enter a product; every limb below 2^52, so the carries are done
 //!   a product     below 2         a·b/R + p < 4·4/16 + 1
 //!   folded        below 1 + 2^-26 what has its multiples of 2^256 folded; below 2p
-//!   Loose8        0 to 32         a sum whose limbs are signed and have not been carried
+//!   Loose8        0 to 32         a sum whose limbs are signed and have not been carried (`loose8`)
 //! ```
 //!
 //! Constant-time: nothing branches on a value, and a lane never touches another but where a function says so.
 
 use core::arch::x86_64::{
     __m512i, __mmask8, _mm512_add_epi64, _mm512_and_si512, _mm512_cmpeq_epu64_mask, _mm512_cmple_epu64_mask,
-    _mm512_loadu_si512, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_mask_blend_epi64, _mm512_mask_sub_epi64,
-    _mm512_or_si512, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_i64x2, _mm512_slli_epi64,
-    _mm512_srai_epi64, _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi64, _mm512_unpackhi_epi64,
-    _mm512_unpacklo_epi64,
+    _mm512_madd52hi_epu64, _mm512_madd52lo_epu64, _mm512_mask_blend_epi64, _mm512_or_si512, _mm512_setzero_si512,
+    _mm512_slli_epi64, _mm512_srai_epi64, _mm512_srli_epi64, _mm512_sub_epi64,
 };
 
 use zeroize::Zeroize;
 
 use super::super::field::{Fe, P};
 use super::super::limbs::{self, Limbs};
-use super::super::point::Affine;
+use super::loose8::Loose8;
+use super::vectors::{all, load, store};
 
 pub(super) const LANES: usize = 8;
 
 const LIMB: i64 = (1 << 52) - 1;
 /// p in limbs of 52 bits.
-const P52: [i64; 5] = [
+pub(super) const P52: [i64; 5] = [
     LIMB,
     (1 << 52) - (1 << 44) + (1 << 12) - 1,
     LIMB,
@@ -44,89 +43,16 @@ const SIXTEENTH: Fe = Fe::from_scanned([0, 0, 0, 1 << 60]);
 #[derive(Clone, Copy, Zeroize)]
 pub(super) struct Fe8(pub(super) [__m512i; 5]);
 
-/// A sum of elements, its limbs signed and not yet carried.
-#[derive(Clone, Copy)]
-pub(super) struct Loose8([__m512i; 5]);
-
-/// A 64-byte row in each lane, which is what table entries are, becomes eight vectors.
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(super) fn transpose(rows: &[__m512i; 8]) -> [__m512i; 8] {
-    let [a, b, c, d, e, f, g, h] = *rows;
-    let (ab0, ab1) = (_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
-    let (cd0, cd1) = (_mm512_unpacklo_epi64(c, d), _mm512_unpackhi_epi64(c, d));
-    let (ef0, ef1) = (_mm512_unpacklo_epi64(e, f), _mm512_unpackhi_epi64(e, f));
-    let (gh0, gh1) = (_mm512_unpacklo_epi64(g, h), _mm512_unpackhi_epi64(g, h));
-    // words 0 and 4 of four rows, then 2 and 6; the odd ones likewise
-    let (abcd04, abcd26) = (
-        _mm512_shuffle_i64x2::<0x88>(ab0, cd0),
-        _mm512_shuffle_i64x2::<0xdd>(ab0, cd0),
-    );
-    let (abcd15, abcd37) = (
-        _mm512_shuffle_i64x2::<0x88>(ab1, cd1),
-        _mm512_shuffle_i64x2::<0xdd>(ab1, cd1),
-    );
-    let (efgh04, efgh26) = (
-        _mm512_shuffle_i64x2::<0x88>(ef0, gh0),
-        _mm512_shuffle_i64x2::<0xdd>(ef0, gh0),
-    );
-    let (efgh15, efgh37) = (
-        _mm512_shuffle_i64x2::<0x88>(ef1, gh1),
-        _mm512_shuffle_i64x2::<0xdd>(ef1, gh1),
-    );
-    [
-        _mm512_shuffle_i64x2::<0x88>(abcd04, efgh04),
-        _mm512_shuffle_i64x2::<0x88>(abcd15, efgh15),
-        _mm512_shuffle_i64x2::<0x88>(abcd26, efgh26),
-        _mm512_shuffle_i64x2::<0x88>(abcd37, efgh37),
-        _mm512_shuffle_i64x2::<0xdd>(abcd04, efgh04),
-        _mm512_shuffle_i64x2::<0xdd>(abcd15, efgh15),
-        _mm512_shuffle_i64x2::<0xdd>(abcd26, efgh26),
-        _mm512_shuffle_i64x2::<0xdd>(abcd37, efgh37),
-    ]
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(super) fn load(words: &[u64; 8]) -> __m512i {
-    // SAFETY: 64 readable bytes; the load asks for no alignment.
-    unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
-}
-
-/// A table entry: x and y in four words each.
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(super) fn load_entry(entry: &Affine) -> __m512i {
-    const { assert!(size_of::<Affine>() == 64) }
-    // SAFETY: a point is `repr(C)` and its eight words are all of its 64 bytes; the load asks for no alignment.
-    unsafe { _mm512_loadu_si512(core::ptr::from_ref(entry).cast()) }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(super) fn store(vector: __m512i) -> [u64; 8] {
-    let mut words = [0; 8];
-    // SAFETY: 64 writable bytes; the store asks for no alignment.
-    unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) };
-    words
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn all(word: i64) -> __m512i {
-    _mm512_set1_epi64(word)
-}
-
 /// What is above the lowest 52 bits, signed.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn above(limb: __m512i) -> __m512i {
+pub(super) fn above(limb: __m512i) -> __m512i {
     _mm512_srai_epi64::<52>(limb)
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn low(limb: __m512i) -> __m512i {
+pub(super) fn low(limb: __m512i) -> __m512i {
     _mm512_and_si512(limb, all(LIMB))
 }
 
@@ -362,93 +288,5 @@ impl Fe8 {
             *element = Fe::from_scanned(limbs::reduce_once(&once, false, &P)).mul(&SIXTEENTH);
         }
         elements
-    }
-}
-
-impl Loose8 {
-    /// Elements in the scalar path's Montgomery form, times 16, which is the form of the lanes: below 16.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    pub(super) fn sixteenfold(words: &[__m512i; 4]) -> Self {
-        let [a, b, c, d] = *words;
-        let join = |low: __m512i, high: __m512i| _mm512_or_si512(low, high);
-        Self([
-            low(_mm512_slli_epi64::<4>(a)),
-            low(join(_mm512_srli_epi64::<48>(a), _mm512_slli_epi64::<16>(b))),
-            low(join(_mm512_srli_epi64::<36>(b), _mm512_slli_epi64::<28>(c))),
-            low(join(_mm512_srli_epi64::<24>(c), _mm512_slli_epi64::<40>(d))),
-            _mm512_srli_epi64::<12>(d),
-        ])
-    }
-
-    /// 16p − self in the lanes of the mask, self in the rest. Self is at most 16p.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    pub(super) fn negated(&self, mask: __mmask8) -> Self {
-        let mut limbs = self.0;
-        for at in 0..5 {
-            limbs[at] = _mm512_mask_sub_epi64(limbs[at], mask, all(16 * P52[at]), limbs[at]);
-        }
-        Self(limbs)
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    pub(super) fn plus(&self, other: &Fe8) -> Self {
-        let mut limbs = self.0;
-        for at in 0..5 {
-            limbs[at] = _mm512_add_epi64(limbs[at], other.0[at]);
-        }
-        Self(limbs)
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    pub(super) fn minus(&self, other: &Fe8) -> Self {
-        let mut limbs = self.0;
-        for at in 0..5 {
-            limbs[at] = _mm512_sub_epi64(limbs[at], other.0[at]);
-        }
-        Self(limbs)
-    }
-
-    /// self − 2·other.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    pub(super) fn minus_twice(&self, other: &Fe8) -> Self {
-        let mut limbs = self.0;
-        for at in 0..5 {
-            limbs[at] = _mm512_sub_epi64(limbs[at], _mm512_slli_epi64::<1>(other.0[at]));
-        }
-        Self(limbs)
-    }
-
-    /// The same integer with its carries done, which must be below 4.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    pub(super) fn carried(&self) -> Fe8 {
-        let [a, b, c, d, e] = self.0;
-        let b = _mm512_add_epi64(b, above(a));
-        let c = _mm512_add_epi64(c, above(b));
-        let d = _mm512_add_epi64(d, above(c));
-        let e = _mm512_add_epi64(e, above(d));
-        Fe8([low(a), low(b), low(c), low(d), e])
-    }
-
-    /// The same residue with its multiples of 2^256 replaced: 2^256 ≡ 2^224 + 2^96 − 2^64 + 1. Below 1 + 2^-26.
-    ///
-    /// The multiple is read off before the carries, so it is the right one or one more or less; a value that it leaves
-    /// negative in between is below p, and had −1 as its multiple, which adds p.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    pub(super) fn folded(&self) -> Fe8 {
-        let [a, b, c, d, e] = self.0;
-        let multiple = _mm512_srai_epi64::<48>(e);
-        let a = _mm512_add_epi64(a, multiple);
-        let b = _mm512_add_epi64(b, _mm512_slli_epi64::<44>(multiple));
-        let b = _mm512_sub_epi64(b, _mm512_slli_epi64::<12>(multiple));
-        let e = _mm512_and_si512(e, all((1 << 48) - 1));
-        let e = _mm512_add_epi64(e, _mm512_slli_epi64::<16>(multiple));
-        Self([a, b, c, d, e]).carried()
     }
 }

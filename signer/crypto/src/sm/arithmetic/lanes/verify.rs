@@ -10,8 +10,9 @@ use super::super::table::{Multiples, Table};
 use super::super::verify::Claim;
 use super::curve::Affine8;
 use super::digits8::OddScalar8;
-use super::fe8::{Fe8, LANES, load, store};
+use super::fe8::{Fe8, LANES};
 use super::sums::Sum8;
+use super::vectors::{load, store};
 
 /// What the lanes say of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
