@@ -276,8 +276,19 @@ impl Config {
         &self.signers
     }
 
+    /// The signers are named in one of two ways.
+    fn check_signers(&self) -> Result<(), SettingFault> {
+        let (key, rule) = match (&self.signer, self.signers.len()) {
+            (Some(_), 0) | (None, 1..=MEMBERS_MAX) => return Ok(()),
+            (None, 0) | (Some(_), _) => ("signer", "one endpoint, or signers a list of them"),
+            (None, _) => ("signers", "a list of at most 16 endpoints"),
+        };
+        Err(SettingFault::Value { key, rule })
+    }
+
     /// Relations between limits, in one list.
     fn check(&self) -> Result<(), SettingFault> {
+        self.check_signers()?;
         let limits = &self.admission;
         let rules = [
             (self.path.starts_with('/'), "path", "absolute, such as /preSvr"),
@@ -285,16 +296,6 @@ impl Config {
                 (1..=WORKER_THREADS_MAX).contains(&self.worker_threads),
                 "worker_threads",
                 "between 1 and 256",
-            ),
-            (
-                self.signer.is_some() != !self.signers.is_empty(),
-                "signer",
-                "one endpoint, or signers a list of them",
-            ),
-            (
-                self.signers.len() <= MEMBERS_MAX,
-                "signers",
-                "a list of at most 16 endpoints",
             ),
             (!self.tls.allowed.is_empty(), "tls.allowed", "at least one client"),
             (

@@ -62,8 +62,8 @@ const fn exit_code(fault: &ServiceFault) -> u8 {
         | ServiceFault::Codes(_)
         | ServiceFault::Tls(_)
         | ServiceFault::Signer(_)
-        | ServiceFault::Endpoint(_) => exit::CONFIGURATION,
-        ServiceFault::Port(PortFault::NotLoopback(_)) => exit::CONFIGURATION,
+        | ServiceFault::Endpoint(_)
+        | ServiceFault::Port(PortFault::NotLoopback(_)) => exit::CONFIGURATION,
         ServiceFault::Listen { .. } | ServiceFault::Port(PortFault::Listen { .. }) => exit::ADDRESS_TAKEN,
         ServiceFault::Port(PortFault::Serve(_)) | ServiceFault::Runtime(_) => exit::FAILED,
     }

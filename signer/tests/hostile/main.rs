@@ -2,6 +2,7 @@
 //! configurations that should never be taken. Whatever is done to it, a well-behaved peer beside it is served, nothing
 //! panics, and what was taken is given back.
 #![cfg(test)]
+#![allow(clippy::print_stdout, reason = "seeds, and what was seen")]
 
 mod configuration;
 mod crowds;

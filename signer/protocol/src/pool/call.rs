@@ -197,14 +197,14 @@ impl Drop for Call<'_> {
 }
 
 async fn fly(connection: &Connection, place: Place, what: wire::work::What, deadline: Instant) -> Landed {
-    let began = Instant::now();
+    let start = Instant::now();
     let outcome = match connection.calls.begin(what, deadline).await {
         Ok(mut begun) => begun.answer().await,
         Err(fault) => Err(fault),
     };
     Landed {
         place,
-        took: began.elapsed(),
+        took: start.elapsed(),
         outcome,
     }
 }

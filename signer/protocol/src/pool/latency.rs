@@ -72,7 +72,9 @@ mod tests {
     fn quantiles_of_the_last_answers() {
         let check = |noted: &[u64], expected: Option<(u64, u64)>| {
             let mut recent = Recent::new();
-            noted.iter().for_each(|ms| recent.note(Duration::from_millis(*ms)));
+            for ms in noted {
+                recent.note(Duration::from_millis(*ms));
+            }
             let expected = expected.map(|(p50, p95)| (Duration::from_millis(p50), Duration::from_millis(p95)));
             assert_eq!(recent.p50().zip(recent.p95()), expected, "{noted:?}");
         };

@@ -16,7 +16,7 @@ use crate::client::health;
 /// A probe uses every key of the signer once.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
 /// When nothing is due, only a wake-up tells; this is how long one may be waited for at once.
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 pub(super) async fn run(signers: Weak<Signers>, wake: Arc<Notify>) {
     let mut probes = FuturesUnordered::new();
@@ -25,8 +25,7 @@ pub(super) async fn run(signers: Weak<Signers>, wake: Arc<Notify>) {
             let Some(signers) = signers.upgrade() else {
                 return;
             };
-            let next = signers.balance().next_probe(Instant::now());
-            next
+            signers.balance().next_probe(Instant::now())
         };
         let look_again = match next {
             NextProbe::Now(place) => {
