@@ -10,6 +10,10 @@ use crate::queue::Lane;
 use crate::replies::ReplySlot;
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every job is work; a box for each would be an allocation for each"
+)]
 pub(crate) enum Job {
     Work(Asked<Work>),
     /// A trial of all keys; whoever asked for it waits at the health board.

@@ -32,6 +32,9 @@ use crate::workers::{Worker, Workers};
 /// How long a start waits for its record.
 const RECORD_LIMIT: Duration = Duration::from_secs(10);
 
+/// One stream may hold this part of the bytes that the queue may: one peer that floods leaves room for others.
+const STREAM_SHARE: usize = 4;
+
 /// Why the signer does not start.
 #[derive(Debug, Error)]
 pub enum StartFault {
@@ -231,6 +234,7 @@ impl BoundProcess {
             callers: callers.clone(),
             keys: Arc::clone(&keys),
             metrics,
+            stream_bytes_max: config.queue_bytes_max / STREAM_SHARE,
             stop: stop.clone(),
         };
         let routes = wire::signer_server::SignerServer::new(service)

@@ -61,7 +61,8 @@ pub struct Reloaded {
 impl ReloadFault {
     /// With all causes, for the operator.
     pub fn reason(&self) -> String {
-        let causes = std::iter::successors(Some(self as &dyn std::error::Error), |fault| fault.source());
+        let fault: &dyn std::error::Error = self;
+        let causes = std::iter::successors(Some(fault), |fault| fault.source());
         causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
     }
 }

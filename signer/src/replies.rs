@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -32,6 +33,8 @@ const _: () = assert!(BATCH_BYTES + REPLY_BYTES_MAX < limits::BATCH_BYTES_MAX);
 struct Line {
     state: Mutex<State>,
     room: Semaphore,
+    /// Bytes of work that is not answered yet.
+    bytes: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +58,14 @@ struct Sending(Arc<Line>);
 pub(crate) struct ReplySlot {
     number: u64,
     line: Replies,
+    held: Option<Held>,
+}
+
+/// Bytes of one piece of work, until it is answered or given up.
+#[derive(Debug)]
+struct Held {
+    line: Arc<Line>,
+    bytes: usize,
 }
 
 /// The stream that the gRPC server sends.
@@ -69,6 +80,7 @@ pub(crate) fn line() -> (Replies, ReplyStream) {
     let line = Arc::new(Line {
         state: Mutex::default(),
         room: Semaphore::new(OUTSTANDING_MAX),
+        bytes: AtomicUsize::new(0),
     });
     (Replies(Arc::new(Sending(Arc::clone(&line)))), ReplyStream(line))
 }
@@ -99,6 +111,7 @@ impl Replies {
         ReplySlot {
             number,
             line: self.clone(),
+            held: None,
         }
     }
 
@@ -110,6 +123,30 @@ impl Replies {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+}
+
+impl ReplySlot {
+    /// Counts the bytes of its work to the stream's share. The place comes back as it was when they are more than is
+    /// left of it; the first piece of work may be of any size.
+    pub(crate) fn holding(mut self, bytes: usize, share: usize) -> Result<Self, Self> {
+        let line = Arc::clone(&self.line.0.0);
+        let fits = |before: usize| Some(before + bytes).filter(|held| before == 0 || *held <= share);
+        if line
+            .bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
+            .is_err()
+        {
+            return Err(self);
+        }
+        self.held = Some(Held { line, bytes });
+        Ok(self)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.line.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -245,6 +282,21 @@ mod tests {
         assert_eq!(waiting.await, Ok(()));
         drop(stream);
         assert_eq!(replies.room(1).await, Err(PeerGone));
+    }
+
+    #[tokio::test]
+    async fn a_stream_holds_no_more_bytes_than_its_share() {
+        let (replies, mut stream) = line();
+        let first = replies.slot(1).holding(99, 10).unwrap();
+        let second = replies.slot(2).holding(1, 10).unwrap_err();
+        send_all([(first, busy()), (second, busy())]);
+        assert_eq!(numbers(&mut stream).await, [1, 2]);
+        let held = replies.slot(3).holding(6, 10).unwrap();
+        let more = replies.slot(4).holding(4, 10).unwrap();
+        assert!(replies.slot(5).holding(1, 10).is_err());
+        drop(held);
+        assert!(replies.slot(6).holding(6, 10).is_ok());
+        drop(more);
     }
 
     /// What a future that is looked at once has to give.

@@ -36,6 +36,8 @@ pub(crate) struct Service {
     pub(crate) callers: Callers,
     pub(crate) keys: Arc<CurrentKeys>,
     pub(crate) metrics: Metrics,
+    /// Bytes of work that one stream may have outstanding.
+    pub(crate) stream_bytes_max: usize,
     pub(crate) stop: Stop,
 }
 
@@ -108,7 +110,7 @@ impl Service {
         let keys = self.keys.now();
         let caller = keys.policy.caller(peer);
         let now = clock::unix_seconds();
-        let mut malformed = Vec::new();
+        let mut not_taken = Vec::new();
         let mut refused: BTreeMap<Refused, u64> = BTreeMap::new();
         let mut not_allowed = Vec::new();
         let mut queued = Vec::with_capacity(items.len());
@@ -128,9 +130,19 @@ impl Service {
                         *refused.entry(refusal).or_default() += 1;
                         continue;
                     }
+                    let bytes = held_bytes(&work);
+                    let reply = match reply.holding(bytes, self.stream_bytes_max) {
+                        Ok(reply) => reply,
+                        Err(reply) => {
+                            self.metrics.refused(Some(Operation::of(&work)), Failure::Busy);
+                            let text = "the stream's share of the queue is full".to_owned();
+                            not_taken.push((reply, Answer::Failed(Failure::Busy, text)));
+                            continue;
+                        }
+                    };
                     queued.push(Queued {
                         lane: lane(&work),
-                        bytes: held_bytes(&work),
+                        bytes,
                         item: Job::Work(Asked {
                             work,
                             caller: Arc::clone(caller),
@@ -143,11 +155,11 @@ impl Service {
                 Err(MalformedWork(rule)) => {
                     tracing::warn!(rule, "malformed work");
                     self.metrics.refused(None, Failure::MalformedWork);
-                    malformed.push((reply, Answer::Failed(Failure::MalformedWork, rule.to_owned())));
+                    not_taken.push((reply, Answer::Failed(Failure::MalformedWork, rule.to_owned())));
                 }
             }
         }
-        send_all(malformed);
+        send_all(not_taken);
         self.queue_all(queued);
         match caller {
             Some(caller) if !not_allowed.is_empty() => self.callers.refuse(caller, peer, &refused).await,

@@ -28,9 +28,10 @@ fn two() -> Two {
     let [older_away, newer_away] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
     let mut add = |serial: &str, away: &Arc<AtomicBool>| {
         let away = Arc::clone(away);
-        let device = move |_: &[&[u8]]| match away.load(Ordering::Relaxed) {
-            true => Err(KeyFailure::Unavailable("pulled out".to_owned())),
-            false => Ok(()),
+        let device = move |_: &[&[u8]]| {
+            let away = away.load(Ordering::Relaxed);
+            let unavailable = KeyFailure::Unavailable("pulled out".to_owned());
+            if away { Err(unavailable) } else { Ok(()) }
         };
         PretendedKey::add(&mut ring, KeyUse::Sign, serial, device)
     };

@@ -101,7 +101,7 @@ async fn two_hundred_certificates_fit_into_memory() {
         assert!(soon() < until + Duration::from_secs(20), "nothing was reloaded");
         most = most.max(binary.resident_kib());
     }
-    println!("{loaded} KiB resident with {CERTIFICATES} certificates, {most} KiB in a reload");
+    eprintln!("{loaded} KiB resident with {CERTIFICATES} certificates, {most} KiB in a reload");
     assert!(most <= RESIDENT_KIB_MAX, "{most} KiB");
 }
 

@@ -76,7 +76,8 @@ fn a_whole_log_is_good_and_counted() {
         .iter()
         .map(|uses| (&*uses.key, &*uses.operation, &*uses.caller, uses.count))
         .collect();
-    assert_eq!(uses, [("4B42", "sign", "frontend", 90), ("4B43", "reveal", "sms", 30)]);
+    assert_eq!(uses, [("4B42", "sign", "frontend", 90)]);
+    assert_eq!(report.reveals["sms"], 30);
     // at the start, before every next file, at the stop
     let seals = u64::try_from(made.files.len()).unwrap() + 1;
     assert_eq!(report.seals[certificate().serial()], seals);
