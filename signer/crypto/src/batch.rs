@@ -2,8 +2,9 @@
 //! with one never touches another, and a batch of one is an ordinary call. What a private key does to many stands with it.
 
 use crate::certificate::PublicKey;
+use crate::sm::encryption;
 use crate::sm::signature::{Signed, VerifyingKey};
-use crate::{Certificate, CryptoFault, FieldKey, SignatureWrong};
+use crate::{Certificate, CryptoFault, FieldKey, SignatureWrong, Suite, envelope};
 
 /// A signature to verify: whether `signature` is one of exactly `signed` by the certificate's key. Stranger's input.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,23 @@ pub fn verify_all(items: &[Verification<'_>]) -> Vec<Result<(), SignatureWrong>>
 
 /// Envelopes in the order of the items.
 pub fn seal_all(items: &[Sealing<'_>]) -> Vec<Result<Vec<u8>, CryptoFault>> {
-    let envelopes = items.iter().map(|item| item.certificate.seal_envelope(item.field_key));
+    let of_sm = items.iter().filter_map(|item| match item.certificate.key() {
+        PublicKey::Sm { verifying, .. } if item.field_key.suite() == Suite::Sm => {
+            Some((verifying.multiples(), envelope::write(item.field_key)))
+        }
+        PublicKey::Sm { .. } | PublicKey::Rsa(_) => None,
+    });
+    let of_sm = encryption::encrypt_all(&of_sm.collect::<Vec<_>>());
+    // without randomness each finds out for itself
+    let mut of_sm = of_sm.unwrap_or_default().into_iter();
+    let envelopes = items.iter().map(|item| {
+        let suites = (item.certificate.suite(), item.field_key.suite());
+        let sealed = if suites == (Suite::Sm, Suite::Sm) {
+            of_sm.next()
+        } else {
+            None
+        };
+        sealed.map_or_else(|| item.certificate.seal_envelope(item.field_key), Ok)
+    });
     envelopes.collect()
 }

@@ -35,7 +35,7 @@ pub(crate) use batch::hold_all;
 pub(crate) use batch::lanes_available;
 pub(crate) use point::Affine;
 pub(crate) use scalar::Scalar;
-pub(crate) use secret::{base_multiple, base_multiples, multiple, multiples};
+pub(crate) use secret::{base_multiple, base_multiples, multiple, multiples, multiples_each};
 pub(crate) use table::{Multiples, Table, TableSize};
 pub(crate) use verify::Claim;
 

@@ -25,6 +25,26 @@ pub(crate) fn encrypt(receiver: &Multiples, plaintext: &[u8]) -> Result<Vec<u8>,
     }
 }
 
+/// Encrypts for many, in their order.
+pub(crate) fn encrypt_all(items: &[(&Multiples, Zeroizing<Vec<u8>>)]) -> Result<Vec<Vec<u8>>, CryptoFault> {
+    let mut nonces = Zeroizing::new(Vec::with_capacity(items.len()));
+    for _ in items {
+        nonces.push(*random_scalar()?);
+    }
+    let receivers: Vec<&Multiples> = items.iter().map(|(receiver, _)| *receiver).collect();
+    let points = arithmetic::base_multiples(&nonces);
+    let shared = arithmetic::multiples_each(&receivers, &nonces);
+    let sealed = items.iter().zip(points.iter().zip(shared.iter()));
+    let sealed = sealed.map(|((receiver, plaintext), (point, shared))| {
+        let sealed = point.as_ref().zip(shared.as_ref());
+        match sealed.and_then(|(point, shared)| assemble(point, shared, plaintext)) {
+            Some(ciphertext) => Ok(ciphertext),
+            None => encrypt(receiver, plaintext),
+        }
+    });
+    sealed.collect()
+}
+
 /// Opens a ciphertext whose plaintext has `plaintext_bytes`.
 pub(crate) fn decrypt(
     secret: &SecretScalar,
@@ -59,9 +79,15 @@ pub(crate) fn decrypt_all(
 
 /// `None` where the standard says to take another nonce.
 pub(super) fn encrypt_with(receiver: &Multiples, nonce: &Scalar, plaintext: &[u8]) -> Option<Vec<u8>> {
-    let [x, y] = arithmetic::base_multiple(nonce)?.coordinates();
+    let point = arithmetic::base_multiple(nonce)?;
     let shared = Zeroizing::new(arithmetic::multiple(receiver, nonce)?);
-    let shared = SharedPoint::new(&shared);
+    assemble(&point, &shared, plaintext)
+}
+
+/// The ciphertext from C1 and the point that both sides compute.
+fn assemble(point: &Affine, shared: &Affine, plaintext: &[u8]) -> Option<Vec<u8>> {
+    let [x, y] = point.coordinates();
+    let shared = SharedPoint::new(shared);
     let mut masked = Zeroizing::new(plaintext.to_vec());
     if !shared.mask(&mut masked) {
         return None;

@@ -154,3 +154,28 @@ fn ciphertexts_open_in_batches_as_they_do_alone() {
         }
     }
 }
+
+/// Batches for receivers with tables of every kind open, and no two are alike.
+#[test]
+fn what_is_encrypted_for_many_opens() {
+    let tables = [TableUse::Small, TableUse::Large, TableUse::None].map(|table| VerifyingKey::new(&public(), table));
+    for (count, kinds) in [(1, 1), (2, 1), (8, 1), (23, 1), (70, 1), (9, 3)] {
+        let items = (0..count).map(|at| {
+            let plaintext = [u8::try_from(at).unwrap(); 19];
+            (
+                tables[at % kinds].multiples(),
+                zeroize::Zeroizing::new(plaintext.to_vec()),
+            )
+        });
+        let items: Vec<_> = items.collect();
+        let made = encryption::encrypt_all(&items).unwrap();
+        let distinct: std::collections::BTreeSet<_> = made.iter().map(|made| made[4..36].to_vec()).collect();
+        assert_eq!((made.len(), distinct.len()), (count, count));
+        for (made, (_, plaintext)) in made.iter().zip(&items) {
+            assert_eq!(
+                encryption::decrypt(&secret(), made, 19).unwrap().as_slice(),
+                plaintext.as_slice()
+            );
+        }
+    }
+}

@@ -18,6 +18,7 @@ mod curve;
 mod digits8;
 mod fe8;
 mod fixed;
+mod keyed;
 mod loose8;
 #[cfg(test)]
 mod secret_tests;
@@ -67,6 +68,12 @@ pub(super) fn verdicts(g: &Table, claims: &[Claim<'_>]) -> Option<Vec<Verdict>> 
 pub(super) fn base_multiples(scalars: &[Scalar]) -> Option<Zeroizing<Vec<Option<Affine>>>> {
     // SAFETY: the processor has the instructions.
     available().then(|| unsafe { fixed::base_multiples(&BASE_POINT_SCANNED, scalars) })
+}
+
+/// k·P for every P and its k, none of them zero, by tables of one window; `None` without lanes. Constant-time.
+pub(super) fn multiples_each(tables: &[&Table], scalars: &[Scalar]) -> Option<Zeroizing<Vec<Option<Affine>>>> {
+    // SAFETY: the processor has the instructions.
+    available().then(|| unsafe { keyed::multiples(tables, scalars) })
 }
 
 /// k·P for every P, k not being zero; `None` without lanes. Constant-time.

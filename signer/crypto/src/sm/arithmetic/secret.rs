@@ -10,6 +10,8 @@ use super::lanes;
 use super::point::{Affine, Jacobian};
 use super::scalar::Scalar;
 use super::table::Multiples;
+#[cfg(target_arch = "x86_64")]
+use super::table::{Table, TableSize};
 use super::{BASE_POINT_SCANNED, multiply};
 
 /// Multiples below which the lanes do not pay.
@@ -43,10 +45,45 @@ pub(crate) fn base_multiples(scalars: &[Scalar]) -> Zeroizing<Vec<Option<Affine>
 
 /// k·P.
 pub(crate) fn multiple(point: &Multiples, k: &Scalar) -> Option<Affine> {
-    affine(match point {
+    affine(product(point, k))
+}
+
+fn product(point: &Multiples, k: &Scalar) -> Jacobian {
+    match point {
         Multiples::Tabled(table) => multiply::fixed_secret(table, k),
         Multiples::Untabled(point) => multiply::variable_secret(point, k),
-    })
+    }
+}
+
+/// k·P for every P and its k, in their order.
+pub(crate) fn multiples_each(points: &[&Multiples], scalars: &[Scalar]) -> Zeroizing<Vec<Option<Affine>>> {
+    let mut multiples = Zeroizing::new(Vec::with_capacity(points.len()));
+    let chunks = points
+        .chunks(BASE_MULTIPLES_TOGETHER)
+        .zip(scalars.chunks(BASE_MULTIPLES_TOGETHER));
+    for (points, scalars) in chunks {
+        #[cfg(target_arch = "x86_64")]
+        if scalars.len() >= LANES_MULTIPLES_MIN
+            && let Some(tables) = small_tables(points)
+            && let Some(some) = lanes::multiples_each(&tables, scalars)
+        {
+            multiples.extend_from_slice(&some);
+            continue;
+        }
+        let one_by_one = points.iter().zip(scalars).map(|(point, k)| product(point, k));
+        multiples.extend_from_slice(&affine_all(one_by_one));
+    }
+    multiples
+}
+
+/// The tables of points that all have a small one: a large one takes four times as long to read through.
+#[cfg(target_arch = "x86_64")]
+fn small_tables<'t>(points: &[&'t Multiples]) -> Option<Vec<&'t Table>> {
+    let tables = points.iter().map(|point| match point {
+        Multiples::Tabled(table) if table.size() == TableSize::Small => Some(table),
+        Multiples::Tabled(_) | Multiples::Untabled(_) => None,
+    });
+    tables.collect()
 }
 
 /// k·P for every P, in their order.

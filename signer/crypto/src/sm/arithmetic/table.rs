@@ -71,8 +71,14 @@ impl Table {
     }
 
     /// Rows from the lowest window up.
-    pub(super) fn rows(&self) -> impl Iterator<Item = &[Affine]> {
+    pub(super) fn rows(&self) -> std::slice::ChunksExact<'_, Affine> {
         self.entries.chunks_exact(self.entries_per_row)
+    }
+
+    /// One row, all of it.
+    pub(super) fn row(&self, row: u32) -> &[Affine] {
+        let row = usize::try_from(row).ok().and_then(|row| self.rows().nth(row));
+        row.expect("a table has a row for every digit")
     }
 
     /// An entry at a public place.

@@ -8,9 +8,10 @@ use sm2::elliptic_curve::{Field, PrimeField};
 
 use super::super::point::Affine;
 use super::super::scalar::{N, Scalar};
+use super::super::table::{Table, TableSize};
 use super::super::tests::{below, edges, ours};
 use super::super::{BASE_POINT_SCANNED, multiply};
-use super::{base_multiples, multiples};
+use super::{base_multiples, multiples, multiples_each};
 
 fn scalars() -> Vec<Scalar> {
     let edges = edges(&N).into_iter().filter(|edge| *edge != [0; 32]);
@@ -37,6 +38,24 @@ fn check_multiples(points: &[Affine], k: &Scalar) {
         .iter()
         .map(|point| multiply::variable_secret(point, k).to_affine());
     assert!(found.iter().copied().eq(expected), "{} points", points.len());
+}
+
+/// Edge scalars of points of their own, in every lane.
+#[test]
+fn multiples_by_tables_at_the_edges() {
+    let tables: Vec<Table> = (1..=9).map(|k| Table::new(&point(k), TableSize::Small)).collect();
+    let scalars = scalars();
+    for (size, shift) in [(1, 0), (8, 0), (8, 3), (16, 5), (64, 1), (11, 2)] {
+        for scalars in scalars[shift..].chunks(size) {
+            let tables: Vec<&Table> = (0..scalars.len()).map(|at| &tables[(at * 7 + shift) % 9]).collect();
+            let Some(found) = multiples_each(&tables, scalars) else {
+                return;
+            };
+            let each = tables.iter().zip(scalars);
+            let expected = each.map(|(table, k)| multiply::fixed_secret(table, k).to_affine());
+            assert!(found.iter().copied().eq(expected), "{size} {shift}");
+        }
+    }
 }
 
 #[test]

@@ -3,10 +3,7 @@
 //! The points are a stranger's and public; which of their multiples is added is secret, so all sixteen are read. Constant-
 //! time; the only exceptional cases are those that `multiply` names.
 
-use core::arch::x86_64::{
-    _mm512_and_si512, _mm512_or_si512, _mm512_set1_epi64, _mm512_srai_epi64, _mm512_sub_epi64, _mm512_xor_si512,
-};
-use std::hint::black_box;
+use core::arch::x86_64::{_mm512_and_si512, _mm512_or_si512};
 
 use zeroize::{Zeroize, Zeroizing};
 
@@ -16,6 +13,7 @@ use super::super::scalar::Scalar;
 use super::curve::{self, Affine8, Jacobian8};
 use super::digits8::{Digit8, OddScalar8};
 use super::fe8::{Fe8, LANES};
+use super::vectors::words_equal;
 
 const WINDOW: u32 = 5;
 const MULTIPLES: usize = 1 << (WINDOW - 1);
@@ -102,20 +100,13 @@ fn add_up(tables: &[Affine8], scalars: &OddScalar8) -> Vec<Jacobian8> {
     sums
 }
 
-/// The multiple that each lane wants. Every limb of every multiple is read: a mask of the lanes would do, but becomes a
-/// masked load, of which no processor promises that it reads what it masks away; hence whole words, and a mask that the
-/// compiler cannot see through.
+/// The multiple that each lane wants. Every limb of every multiple is read.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn scan(table: &[Affine8; MULTIPLES], digit: &Digit8) -> Affine8 {
     let (mut x, mut y) = (Fe8::zero(), Fe8::zero());
     for (place, entry) in (0i64..).zip(table) {
-        let difference = _mm512_xor_si512(digit.places, _mm512_set1_epi64(place));
-        // all ones where the difference is zero
-        let wanted = black_box(_mm512_srai_epi64::<63>(_mm512_sub_epi64(
-            difference,
-            _mm512_set1_epi64(1),
-        )));
+        let wanted = words_equal(digit.places, place);
         for limb in 0..5 {
             x.0[limb] = _mm512_or_si512(x.0[limb], _mm512_and_si512(entry.x.0[limb], wanted));
             y.0[limb] = _mm512_or_si512(y.0[limb], _mm512_and_si512(entry.y.0[limb], wanted));

@@ -1,9 +1,11 @@
 //! Vectors of eight 64-bit words: in and out of memory, and a table's rows turned into lanes.
 
 use core::arch::x86_64::{
-    __m512i, _mm512_loadu_si512, _mm512_set1_epi64, _mm512_shuffle_i64x2, _mm512_storeu_si512, _mm512_unpackhi_epi64,
-    _mm512_unpacklo_epi64,
+    __m512i, _mm512_loadu_si512, _mm512_set1_epi64, _mm512_shuffle_i64x2, _mm512_srai_epi64, _mm512_storeu_si512,
+    _mm512_sub_epi64, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64, _mm512_xor_si512,
 };
+
+use std::hint::black_box;
 
 use super::super::point::Affine;
 
@@ -74,4 +76,15 @@ pub(super) fn store(vector: __m512i) -> [u64; 8] {
 #[target_feature(enable = "avx512f")]
 pub(super) fn all(word: i64) -> __m512i {
     _mm512_set1_epi64(word)
+}
+
+/// All ones in the words that are this number, zero in the rest; both are small and not negative.
+///
+/// Not a mask of the lanes: under one, a choice between entries becomes a masked load, of which no processor promises
+/// that it reads what it masks away. The compiler cannot see through this one.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn words_equal(words: __m512i, number: i64) -> __m512i {
+    let difference = _mm512_xor_si512(words, all(number));
+    black_box(_mm512_srai_epi64::<63>(_mm512_sub_epi64(difference, all(1))))
 }
