@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use sm2::elliptic_curve::ops::Reduce;
 use sm2::elliptic_curve::point::AffineCoordinates;
-use sm2::elliptic_curve::{Group, PrimeField};
+use sm2::elliptic_curve::{Field, Group, PrimeField};
 use sm2::{FieldBytes, ProjectivePoint, PublicKey, Scalar};
 
 use crate::inside::{self, TableSize};
@@ -154,6 +154,24 @@ fn with_related_points() -> Vec<Crafted> {
     items
 }
 
+/// Keys that are the base point times the weight of a window, and scalars whose digits are small there: entries of the two
+/// tables are then the same point, or opposite, at every level of a tree of sums.
+fn with_entries_that_meet() -> Vec<Crafted> {
+    let weights = (6..256).step_by(6).chain((8..256).step_by(8));
+    let keys = weights.map(|power| ProjectivePoint::GENERATOR * Scalar::from(2u64).pow([power]));
+    let mut items = Vec::new();
+    for key in keys {
+        for s in [Scalar::ONE, Scalar::from(65u64)] {
+            // their lowest digits are 1 or −1 in windows of 6 and of 8 bits
+            for t in [63u64, 65, 255, 257] {
+                let r = Scalar::from(t) - s;
+                items.push(crafted("entries that meet", &key, &word(&r), &word(&s)));
+            }
+        }
+    }
+    items
+}
+
 /// Points whose x lies between n and p, where x mod n is not x; a key is made to fit such a point.
 fn with_x_beyond_the_order() -> Vec<Crafted> {
     let order = words(ORDER);
@@ -202,6 +220,7 @@ fn all() -> Vec<Crafted> {
     let made = [
         at_the_edges_of_the_range(),
         with_related_points(),
+        with_entries_that_meet(),
         with_x_beyond_the_order(),
         with_digests_beyond_the_order(),
     ];

@@ -7,8 +7,8 @@ use openssl::encrypt::Encrypter;
 use signer_crypto::{DoesNotOpen, FieldKey, Suite};
 
 use crate::forms::{
-    Case, OCTET_STRING, contents, each_bit_turned, element, head_deviations, integer, integer_deviations, minus,
-    plain_fillings, plus, prime, sequence, word,
+    Case, INTEGER, OCTET_STRING, contents, each_bit_turned, element, head_deviations, integer, integer_deviations,
+    minus, plain_fillings, plus, prime, sequence, word,
 };
 use crate::made::pair;
 
@@ -329,6 +329,18 @@ fn deviations_of_the_elements() {
             refused(&format!("{name}: {what}"), &sequence(&changed));
         }
     }
+}
+
+/// A coordinate whose first bit is set, without the byte that says that it is positive: the right bytes, and negative.
+#[test]
+fn coordinates_without_their_sign() {
+    let first_bits_set = |_| Some(Parts::good()).filter(|it| it.x[0] >= 0x80 && it.y[0] >= 0x80);
+    let good = (0..1000).find_map(first_bits_set).unwrap();
+    let [x, y, hash, masked] = good.elements();
+    let bare = |word: &[u8]| element(INTEGER, word);
+    check_at([3], "as it should be", &good.der(), Ok(KEY));
+    refused("x", &sequence(&[bare(&good.x), y, hash.clone(), masked.clone()]));
+    refused("y", &sequence(&[x, bare(&good.y), hash, masked]));
 }
 
 /// Ciphertexts that are right in every way and hold something else than a field key, made by OpenSSL.

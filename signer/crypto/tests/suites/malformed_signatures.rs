@@ -6,13 +6,13 @@ use std::sync::LazyLock;
 use signer_crypto::{Certificate, SignatureWrong, Suite, Verification, verify_all};
 
 use crate::forms::{
-    Case, contents, each_bit_turned, head_deviations, integer, integer_deviations, minus, order, plain_fillings, plus,
-    sequence, word,
+    Case, INTEGER, contents, each_bit_turned, element, head_deviations, integer, integer_deviations, minus, order,
+    plain_fillings, plus, sequence, word,
 };
 use crate::made::{Pair, pair, sm_key};
 
 const SIGNED: &[u8] = b"message";
-/// One more than the lanes of the processor.
+/// Places of a batch for the one in question: one more than the processor has lanes, all of SM2. One of RSA comes after.
 const BATCH: usize = 9;
 
 /// A signature that holds, of a message of its own.
@@ -32,11 +32,11 @@ impl Neighbour {
     }
 }
 
-/// By three keys and of both suites.
+/// By two keys of SM2, and one of RSA.
 static NEIGHBOURS: LazyLock<Vec<Neighbour>> = LazyLock::new(|| {
     let another: &'static Pair = Box::leak(Box::new(Pair::new(sm_key())));
-    let pairs = [pair(Suite::Sm), another, pair(Suite::Sm), pair(Suite::Rsa)];
-    let made = pairs.into_iter().cycle().take(BATCH).enumerate().map(|(at, by)| {
+    let of_sm = [pair(Suite::Sm), another].into_iter().cycle().take(BATCH);
+    let made = of_sm.chain([pair(Suite::Rsa)]).enumerate().map(|(at, by)| {
         let signed = vec![0x5A; at * 40];
         Neighbour {
             certificate: &by.certificate,
@@ -65,7 +65,7 @@ fn check_at(
             signed: SIGNED,
             signature,
         };
-        let mut verdicts = vec![Ok(()); BATCH];
+        let mut verdicts = vec![Ok(()); items.len()];
         verdicts[place] = expected;
         assert_eq!(verify_all(&items), verdicts, "{what}, at {place} of a batch: {shown}");
     }
@@ -221,6 +221,18 @@ fn deviations_of_the_integers() {
     }
 }
 
+/// A number whose first bit is set, without the byte that says that it is positive: the right bytes, and negative.
+#[test]
+fn numbers_without_their_sign() {
+    let first_bits_set = |_| Some(good()).filter(|(r, s)| r[0] >= 0x80 && s[0] >= 0x80);
+    let (r, s) = (0..1000).find_map(first_bits_set).unwrap();
+    let bare = |word: &[u8]| element(INTEGER, word);
+    check("as it should be", &sequence(&[integer(&r), integer(&s)]), Ok(()));
+    check("r", &sequence(&[bare(&r), integer(&s)]), Err(SignatureWrong));
+    check("s", &sequence(&[integer(&r), bare(&s)]), Err(SignatureWrong));
+    check("both", &sequence(&[bare(&r), bare(&s)]), Err(SignatureWrong));
+}
+
 /// An element of a short value is where one that is not minimal fits into the usual length.
 #[test]
 fn deviations_of_short_integers() {
@@ -235,7 +247,7 @@ fn deviations_of_short_integers() {
         &[0xFF],
         &[0, 0x7F],
     ] {
-        let short = crate::forms::element(0x02, content);
+        let short = element(INTEGER, content);
         let (r, s) = good();
         check("short r", &sequence(&[short.clone(), integer(&s)]), Err(SignatureWrong));
         check("short s", &sequence(&[integer(&r), short]), Err(SignatureWrong));
@@ -249,7 +261,7 @@ fn a_batch_of_nothing_and_a_batch_of_only_wrong_ones() {
     for item in &mut items {
         item.signed = b"something else";
     }
-    assert_eq!(verify_all(&items), [Err(SignatureWrong); BATCH]);
+    assert_eq!(verify_all(&items), vec![Err(SignatureWrong); items.len()]);
 }
 
 /// Signatures of RSA have one form: as long as the modulus, a number below it.
