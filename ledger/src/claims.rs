@@ -6,11 +6,13 @@
 //!
 //! Mutexes are held for a look-up in a map, never across an await.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ledger_model::TransferKey;
 use tokio::sync::oneshot;
+
+use crate::hash::{FastMap, FastState};
 
 /// Independent maps, so that threads seldom meet.
 const PARTS: usize = 64;
@@ -19,7 +21,7 @@ type Waiters = Vec<oneshot::Sender<()>>;
 
 #[derive(Debug)]
 pub struct Claims {
-    parts: Vec<Mutex<HashMap<TransferKey, Waiters>>>,
+    parts: Vec<Mutex<FastMap<TransferKey, Waiters>>>,
 }
 
 /// The key is this post's until it is dropped.
@@ -56,15 +58,11 @@ impl Claims {
         self.part(key).contains_key(key)
     }
 
-    fn part(&self, key: &TransferKey) -> MutexGuard<'_, HashMap<TransferKey, Waiters>> {
-        // the control digits and sequence at the end of an id are its most even part
-        let place = key
-            .id
-            .as_str()
-            .bytes()
-            .rev()
-            .fold(0_usize, |sum, byte| (sum * 31 + usize::from(byte)) % 65_521);
-        let part = self.parts.get(place % PARTS).expect("a remainder is within the parts");
+    fn part(&self, key: &TransferKey) -> MutexGuard<'_, FastMap<TransferKey, Waiters>> {
+        let hash = FastState::default().hash_one(key);
+        // by bits that the maps themselves use little
+        let place = usize::try_from(hash >> 32).expect("half of 64 bits") % PARTS;
+        let part = self.parts.get(place).expect("a remainder is within the parts");
         // nothing that could panic is done under the lock
         part.lock().unwrap_or_else(PoisonError::into_inner)
     }

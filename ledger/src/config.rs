@@ -10,6 +10,9 @@ use serde::Deserialize;
 
 use crate::shard::ShardLimits;
 use crate::shipping::KafkaSettings;
+use crate::store::embedded::KEPT_DAYS;
+
+const KEPT_DAYS_MAX: u32 = 3660;
 
 /// Checked, with defaults filled in and paths resolved.
 #[derive(Debug, Clone)]
@@ -18,6 +21,8 @@ pub struct Config {
     pub directory: PathBuf,
     pub shards: ShardCount,
     pub limits: ShardLimits,
+    /// Log of a shard between two snapshots of its store, in bytes.
+    pub snapshot_bytes: u64,
     pub operations: SocketAddr,
     /// Absent: nothing is shipped.
     pub kafka: Option<KafkaSettings>,
@@ -35,6 +40,10 @@ struct Written {
     queue_max: usize,
     #[serde(default = "commit_batch_max")]
     commit_batch_max: usize,
+    #[serde(default = "kept_days")]
+    kept_days: u32,
+    #[serde(default = "snapshot_mib")]
+    snapshot_mib: u32,
     #[serde(default = "log")]
     log: String,
     operations: WrittenOperations,
@@ -68,9 +77,16 @@ const fn commit_batch_max() -> usize {
     512
 }
 
-/// The store's own housekeeping is not told line by line.
+const fn kept_days() -> u32 {
+    KEPT_DAYS
+}
+
+const fn snapshot_mib() -> u32 {
+    256
+}
+
 fn log() -> String {
-    "info,fjall=warn,lsm_tree=warn".to_owned()
+    "info".to_owned()
 }
 
 const fn replication() -> u16 {
@@ -90,6 +106,8 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
         shards,
         queue_max,
         commit_batch_max,
+        kept_days,
+        snapshot_mib,
         log,
         operations,
         kafka,
@@ -97,6 +115,12 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
     let shards = ShardCount::new(shards).ok_or_else(|| refused("shards is from 1 to 64"))?;
     if commit_batch_max == 0 || queue_max < commit_batch_max {
         return Err(refused("commit_batch_max is at least 1 and queue_max not below it"));
+    }
+    if kept_days == 0 || kept_days > KEPT_DAYS_MAX {
+        return Err(refused("kept_days is from 1 to 3660"));
+    }
+    if snapshot_mib == 0 {
+        return Err(refused("snapshot_mib is at least 1"));
     }
     if !operations.address.ip().is_loopback() {
         return Err(refused("operations.address is a loopback address"));
@@ -128,7 +152,9 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
         limits: ShardLimits {
             queue_max,
             commit_batch_max,
+            kept_days,
         },
+        snapshot_bytes: u64::from(snapshot_mib) << 20,
         operations: operations.address,
         kafka,
         log,
@@ -175,6 +201,8 @@ mod tests {
             Err("commit_batch_max is at least 1"),
         );
         check(&format!("queue_max = 9\n{WHOLE}"), Err("queue_max not below it"));
+        check(&format!("kept_days = 0\n{WHOLE}"), Err("kept_days is from 1"));
+        check(&format!("snapshot_mib = 0\n{WHOLE}"), Err("snapshot_mib is at least 1"));
         check(&format!("shard = 4\n{WHOLE}"), Err("unknown field `shard`"));
         check(&WHOLE.replace("127.0.0.1", "0.0.0.0"), Err("loopback"));
         check(

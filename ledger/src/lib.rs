@@ -14,6 +14,7 @@ pub mod config;
 pub mod engine;
 pub mod evidence;
 pub mod feed;
+pub mod hash;
 pub mod meters;
 pub mod outcome;
 pub mod router;

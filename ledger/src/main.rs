@@ -5,20 +5,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use ledger::command::{load, positions, serve};
+use ledger::command::{check, load, positions, serve};
 use ledger::config;
 use operations::exit;
 
 /// The bank's ledger: accounts, agreements, double entry, idempotency, the journal and its shipping to Kafka.
 ///
 /// Exit codes: 0 done, 1 failed or something was refused, 2 wrong command line, 3 configuration refused, 4 an address
-/// to listen on is taken.
+/// to listen on is taken, 5 a store is damaged.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Line {
-    /// Configuration file (TOML); paths in it are relative to it.
+    /// Configuration file (TOML); paths in it are relative to it. Only `check` goes without.
     #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    config: Option<PathBuf>,
     /// Read and check the configuration, and do nothing else.
     #[arg(long)]
     check_config: bool,
@@ -32,6 +32,12 @@ enum Command {
     Serve,
     /// Bring accounts and agreements into the running ledger. Loading the same file again changes nothing.
     Load(load::Files),
+    /// Go through the stores of a ledger that does not run: frames, chain, evidence, sums, index.
+    Check {
+        /// As `directory` in the configuration.
+        #[arg(long, value_name = "DIRECTORY")]
+        directory: PathBuf,
+    },
     /// Show how far every shard of the running ledger has come: counts, sums, chain heads.
     Positions {
         /// One JSON array instead of a table.
@@ -42,7 +48,14 @@ enum Command {
 
 fn main() -> ExitCode {
     let line = Line::parse();
-    let config = match config::read(&line.config) {
+    if let Some(Command::Check { directory }) = &line.command {
+        return check::run(directory).into();
+    }
+    let Some(file) = &line.config else {
+        eprintln!("--config FILE is needed");
+        return exit::USAGE.into();
+    };
+    let config = match config::read(file) {
         Ok(config) => config,
         Err(fault) => {
             eprintln!("{fault}");
@@ -56,7 +69,7 @@ fn main() -> ExitCode {
         Some(Command::Serve) => serve::run(config),
         Some(Command::Load(files)) => load::run(&config, &files),
         Some(Command::Positions { json }) => positions::run(&config, json),
-        None => {
+        Some(Command::Check { .. }) | None => {
             let _shown = Line::command().print_help();
             exit::USAGE
         }

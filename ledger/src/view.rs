@@ -11,11 +11,13 @@
 //! is a defect of this program, never taken for "no such account".
 
 use std::collections::BTreeMap;
+use std::hash::Hash;
 
 use ledger_model::{AccountToken, Agreement, AgreementNumber, Currency, TransferKey};
 
 use crate::books::{Books, ClearingKey, HeldAccount, Remembered, Sides, Usage, UsageKey};
 use crate::engine::Changes;
+use crate::hash::FastMap;
 
 const FETCHED: &str = "every row an instruction may touch is fetched before it is decided";
 
@@ -25,7 +27,8 @@ struct Slot<V> {
     changed: bool,
 }
 
-type Slots<K, V> = BTreeMap<K, Slot<V>>;
+/// Their order is nobody's: what leaves a view is put in order first.
+type Slots<K, V> = FastMap<K, Slot<V>>;
 
 /// Rows to be fetched; each kind in the order of its keys, which is the order a store locks them in.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -105,7 +108,7 @@ impl View {
 
     /// Takes in what was fetched for `wanted`; what is not among `rows` is not there.
     pub fn admit(&mut self, wanted: Wanted, rows: Rows) {
-        fn admit<K: Ord, V>(slots: &mut Slots<K, V>, wanted: Vec<K>, found: impl Iterator<Item = (K, V)>) {
+        fn admit<K: Hash + Eq, V>(slots: &mut Slots<K, V>, wanted: Vec<K>, found: impl Iterator<Item = (K, V)>) {
             let absent = wanted.into_iter().map(|key| (key, None));
             for (key, value) in absent.chain(found.map(|(key, value)| (key, Some(value)))) {
                 slots.insert(key, Slot { value, changed: false });
@@ -171,23 +174,33 @@ impl View {
         &self.totals
     }
 
-    /// The rows that changed.
+    /// The rows that changed, transfers in the order they were decided, the others in the order of their keys.
     pub fn into_changed(self) -> Rows {
-        fn changed<K, V>(slots: Slots<K, V>) -> impl Iterator<Item = (K, V)> {
+        fn changed<K: Ord, V>(slots: Slots<K, V>) -> Vec<(K, V)> {
             let slots = slots.into_iter().filter(|(_, slot)| slot.changed);
-            slots.filter_map(|(key, slot)| slot.value.map(|value| (key, value)))
+            let rows = slots.filter_map(|(key, slot)| slot.value.map(|value| (key, value)));
+            let mut rows: Vec<(K, V)> = rows.collect();
+            rows.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+            rows
         }
+        let mut transfers: Vec<Remembered> = self
+            .transfers
+            .into_values()
+            .filter(|slot| slot.changed)
+            .filter_map(|slot| slot.value)
+            .collect();
+        transfers.sort_unstable_by_key(|row| row.sequence);
         Rows {
-            accounts: changed(self.accounts).map(|(_, row)| row).collect(),
-            agreements: changed(self.agreements).map(|(_, row)| row).collect(),
-            transfers: changed(self.transfers).map(|(_, row)| row).collect(),
-            usages: changed(self.usages).collect(),
-            clearing: changed(self.clearing).collect(),
+            accounts: changed(self.accounts).into_iter().map(|(_, row)| row).collect(),
+            agreements: changed(self.agreements).into_iter().map(|(_, row)| row).collect(),
+            transfers,
+            usages: changed(self.usages),
+            clearing: changed(self.clearing),
         }
     }
 }
 
-fn put<K: Ord, V>(slots: &mut Slots<K, V>, key: K, value: V) {
+fn put<K: Hash + Eq, V>(slots: &mut Slots<K, V>, key: K, value: V) {
     slots.insert(
         key,
         Slot {
@@ -197,7 +210,7 @@ fn put<K: Ord, V>(slots: &mut Slots<K, V>, key: K, value: V) {
     );
 }
 
-fn fetched<'a, K: Ord, V>(slots: &'a Slots<K, V>, key: &K) -> Option<&'a V> {
+fn fetched<'a, K: Hash + Eq, V>(slots: &'a Slots<K, V>, key: &K) -> Option<&'a V> {
     slots.get(key).expect(FETCHED).value.as_ref()
 }
 

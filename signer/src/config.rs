@@ -13,6 +13,7 @@ pub(crate) use crate::provider::entry::{self, KeyEntry, ProviderEntry};
 
 use crate::audit::AuditEntry;
 use crate::policy::CallerEntry;
+use crate::replies::OUTSTANDING_MAX;
 
 pub(crate) use self::tokens::TokenKeySource;
 pub(crate) use self::tokens::{TokenKeyEntry, Tokens};
@@ -205,8 +206,9 @@ const fn default_workers() -> usize {
     2
 }
 
+/// Sixteen streams fill it.
 const fn default_queue_max() -> usize {
-    4096
+    16 * OUTSTANDING_MAX
 }
 
 const fn default_queue_bytes_max() -> usize {
@@ -232,7 +234,7 @@ mod tests {
         let config = read(LEAST).unwrap();
         assert_eq!(
             (config.workers, config.queue_max, config.queue_bytes_max),
-            (2, 4096, 64 << 20)
+            (2, 16_384, 64 << 20)
         );
         assert!(config.key.is_empty() && config.peer.is_empty() && config.revoked.is_empty());
         let token_keys = config.token_keys();

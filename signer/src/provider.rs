@@ -124,7 +124,7 @@ impl Providers {
         })?;
         let pool = self.pools.get(provider).map(|(_, pool)| pool.clone());
         let pool = pool.ok_or_else(|| ProviderFault::Key("there is no such provider".to_owned()));
-        let taken = pool.and_then(|pool| pool.take(entry, own, certificate));
+        let taken = pool.and_then(|pool| pool.take(entry, own));
         let taken = taken.map_err(|source| KeyFileFault::DeviceKey {
             provider: provider.clone(),
             certificate: entry.certificate.clone(),
@@ -215,19 +215,19 @@ impl AnyPool {
         }
     }
 
-    fn take(&self, entry: &KeyEntry, own: Certificate, certificate: &Certificate) -> Result<Taken, ProviderFault> {
-        let suite = certificate.suite();
+    fn take(&self, entry: &KeyEntry, own: Certificate) -> Result<Taken, ProviderFault> {
+        let suite = own.suite();
         let counterpart = Counterpart::new(entry.usage, own).map_err(ProviderFault::Randomness)?;
         match (self, &entry.held) {
             (Self::Pkcs11(_), Held::Object { .. }) if suite == Suite::Sm => Err(ProviderFault::Sm2InToken),
             (Self::Pkcs11(pool), Held::Object { object, .. }) => {
                 let key = pkcs11_key(counterpart, object);
-                judged(DeviceKey::new(Arc::clone(pool), key, suite), entry, certificate)
+                judged(DeviceKey::new(Arc::clone(pool), key, suite))
             }
             (Self::Sdf(pool), Held::Index { index, password, .. }) => {
                 let password = secret(password).map_err(|fault| ProviderFault::Key(fault.to_string()))?;
                 let key = SdfKey::new(counterpart, *index, password);
-                judged(DeviceKey::new(Arc::clone(pool), key, suite), entry, certificate)
+                judged(DeviceKey::new(Arc::clone(pool), key, suite))
             }
             (Self::Pkcs11(_) | Self::Sdf(_), _) => {
                 Err(ProviderFault::Key("the provider is of another kind".to_owned()))
@@ -243,20 +243,15 @@ fn pkcs11_key(counterpart: Counterpart, object: &ObjectName) -> Pkcs11Key {
     }
 }
 
-/// A key that its device has shown and used, or one whose device is away.
-fn judged<D: Device>(key: DeviceKey<D>, entry: &KeyEntry, certificate: &Certificate) -> Result<Taken, ProviderFault> {
-    let away = match key.check(entry.usage, certificate) {
+/// A key that its device has shown, or one whose device is away.
+fn judged<D: Device>(key: DeviceKey<D>) -> Result<Taken, ProviderFault> {
+    let away = match key.check() {
         Ok(()) => None,
         Err(fault @ (DeviceFault::Away(_) | DeviceFault::NoAnswer | DeviceFault::Busy | DeviceFault::LeftAlone(_))) => {
             Some(fault.to_string())
         }
-        Err(fault @ (DeviceFault::Unusable(_) | DeviceFault::Failed(_))) => {
+        Err(fault @ (DeviceFault::Unusable(_) | DeviceFault::Failed(_) | DeviceFault::InputRefused)) => {
             return Err(ProviderFault::Key(fault.to_string()));
-        }
-        Err(DeviceFault::InputRefused) => {
-            return Err(ProviderFault::Key(
-                "the device does not open an envelope that was sealed for the certificate".to_owned(),
-            ));
         }
     };
     Ok(Taken {

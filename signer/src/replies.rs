@@ -19,8 +19,9 @@ use tokio::sync::Semaphore;
 use tokio_stream::Stream;
 use tonic::Status;
 
-/// Replies of one stream that are outstanding or unread.
-pub(crate) const OUTSTANDING_MAX: usize = 4096;
+/// Replies of one stream that are outstanding or unread. A small part of the queue, so that one peer does not fill it
+/// and have everybody else turned away.
+pub(crate) const OUTSTANDING_MAX: usize = 1024;
 /// A batch is closed by the reply that brings it here. Replies are smaller than what one may hold less this.
 const BATCH_BYTES: usize = 4 << 20;
 /// The largest reply: tokens of two generations, with their lengths on the wire.
@@ -41,6 +42,8 @@ struct State {
     ready: VecDeque<wire::Reply>,
     waker: Option<Waker>,
     ended: bool,
+    /// What the stream ends with, when its work could not be read on.
+    fault: Option<Status>,
 }
 
 /// The sending side; one handle for the reader and one in every place. The last to go ends the stream.
@@ -96,6 +99,11 @@ impl Replies {
         let room = self.0.0.room.acquire_many(places).await.map_err(|_| PeerGone)?;
         room.forget();
         Ok(())
+    }
+
+    /// What was asked so far is still answered; then the peer is told why nothing more was read.
+    pub(crate) fn end_with(&self, fault: Status) {
+        self.0.0.state().fault = Some(fault);
     }
 
     /// A place for which there is room.
@@ -183,7 +191,7 @@ impl Stream for ReplyStream {
         let mut state = self.0.state();
         if state.ready.is_empty() {
             if state.ended {
-                return Poll::Ready(None);
+                return Poll::Ready(state.fault.take().map(Err));
             }
             state.waker = Some(context.waker().clone());
             return Poll::Pending;

@@ -81,6 +81,7 @@ impl Service {
                 Ok(None) => return,
                 Err(status) => {
                     tracing::debug!(code = ?status.code(), "a stream of work ended");
+                    replies.end_with(status);
                     return;
                 }
             };

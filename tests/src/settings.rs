@@ -104,8 +104,13 @@ impl Settings<'_> {
     }
 
     fn ledger(&self) -> String {
+        // the days of the fixture files are those of another year
+        let kept = match self.clock {
+            Clock::Now => "",
+            Clock::AlsoFixtureTime => "kept_days = 3660\n",
+        };
         format!(
-            "listen = {listen}\ndirectory = {directory}\nshards = {SHARDS}\n{operations}{kafka}",
+            "listen = {listen}\ndirectory = {directory}\nshards = {SHARDS}\n{kept}{operations}{kafka}",
             listen = self.endpoint(Part::Ledger),
             directory = quoted(&self.layout.data(Part::Ledger)),
             operations = self.operations(Port::LedgerOperations),

@@ -26,7 +26,7 @@ const QUIET_LEAST: Duration = Duration::from_secs(1);
 const MOVED_BYTES: u64 = 512;
 /// How often what was refused and what gave way is logged.
 const LOG_EVERY: Duration = Duration::from_secs(5);
-/// HTTP/2: an empty SETTINGS frame, then GOAWAY (17 bytes and the text) with ENHANCE_YOUR_CALM.
+/// HTTP/2: an empty SETTINGS frame, then GOAWAY (17 bytes and the text) with `ENHANCE_YOUR_CALM`.
 const REFUSAL: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x1c\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0btoo many connections";
 
 /// The connections of one endpoint.

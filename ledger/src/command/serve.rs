@@ -25,7 +25,7 @@ use crate::router::{Ledger, LedgerParts};
 use crate::service::Service;
 use crate::shard::{Fatal, FatalFault};
 use crate::shipping::{Shipping, kafka};
-use crate::store::embedded::EmbeddedStore;
+use crate::store::embedded::{EmbeddedStore, StoreOptions};
 use crate::store::{Store, StoreFault};
 
 /// How long what is committed may take to reach Kafka once the stop is requested. The rest is shipped at the next start.
@@ -153,9 +153,14 @@ fn listens(listen: &Endpoint) -> Result<(), String> {
 
 async fn start(config: &Config, meters: Arc<Meters>) -> Result<Arc<Ledger>, ServeFault> {
     let (directory, shards, limits) = (config.directory.clone(), config.shards, config.limits);
+    let options = StoreOptions {
+        snapshot_bytes: config.snapshot_bytes,
+        kept_days: limits.kept_days,
+        ..StoreOptions::default()
+    };
     let opened = tokio::task::spawn_blocking(move || {
         std::fs::create_dir_all(&directory).map_err(ServeFault::Directory)?;
-        let stores = open_stores(&directory, shards)?;
+        let stores = open_stores(&directory, shards, &options)?;
         let parts = LedgerParts {
             stores,
             shards,
@@ -173,13 +178,17 @@ async fn start(config: &Config, meters: Arc<Meters>) -> Result<Arc<Ledger>, Serv
 
 /// The first shard alone: a directory of another ledger is refused before anything is made in it. Then the others at
 /// once, since each has its own log to read after a crash.
-fn open_stores(directory: &Path, shards: ShardCount) -> Result<Vec<Box<dyn Store>>, ServeFault> {
+fn open_stores(
+    directory: &Path,
+    shards: ShardCount,
+    options: &StoreOptions,
+) -> Result<Vec<Box<dyn Store>>, ServeFault> {
     let open = |shard: ShardId| -> Result<Box<dyn Store>, ServeFault> {
         let fault = |source| ServeFault::Store {
             shard: shard.number(),
             source,
         };
-        let store = EmbeddedStore::open(directory, shards, shard).map_err(fault)?;
+        let store = EmbeddedStore::open_with(directory, shards, shard, options.clone()).map_err(fault)?;
         let state = store.state();
         tracing::info!(%shard, sequence = state.sequence, head = %state.head, "opened a shard's store");
         Ok(Box::new(store))

@@ -87,6 +87,9 @@ pub struct ShardLimits {
     pub queue_max: usize,
     /// Work in one commit, at the most.
     pub commit_batch_max: usize,
+    /// Days for which idempotency records and daily sums are kept. An order of an earlier day is not worked: whether it
+    /// was posted before could not be told.
+    pub kept_days: u32,
 }
 
 /// What a shard's thread works with.

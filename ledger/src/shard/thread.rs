@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use ledger_model::{Instruction, ShardId};
+use ledger_model::{BusinessDate, ChinaTime, Instruction, ShardId};
 use ledger_protocol::{LoadReply, NothingPosted, RefusedItem};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{oneshot, watch};
@@ -18,7 +18,7 @@ use crate::books::{Books, Remembered};
 use crate::engine::Defect;
 use crate::outcome::Outcome;
 use crate::state::ShardState;
-use crate::store::StoreFault;
+use crate::store::{Group, StoreFault};
 use crate::view::Wanted;
 
 /// How often an idle shard writes down how far Kafka has come.
@@ -36,6 +36,14 @@ pub(super) struct ShardThread {
 enum Next {
     Go,
     Stop,
+}
+
+/// What became of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Durable,
+    /// Certainly nothing of it is there or will be.
+    Nothing,
 }
 
 /// Halts the ledger unless told that all went well, before any claim of the group is let go: a query must not take a
@@ -150,14 +158,22 @@ impl ShardThread {
                 Job::Stop => {}
             }
         }
-        self.commit(working)?;
+        let fate = self.commit(working)?;
         for (reply, claim, outcome) in answers {
+            let outcome = match (fate, outcome) {
+                (Fate::Nothing, Outcome::Decided { repeat: false, .. }) => Outcome::NothingPosted(NothingPosted::Store),
+                (_, outcome) => outcome,
+            };
             self.count(&outcome);
             // it is durable: let go of the key first, so that whoever is answered can ask about it at once
             drop(claim);
             reply.answer(outcome);
         }
         for (reply, loaded) in loads {
+            if fate == Fate::Nothing {
+                let _loader_has_gone = reply.send(Err(NothingPosted::Store));
+                continue;
+            }
             self.parts.meters.loaded(loaded.accounts + loaded.agreements);
             let _loader_has_gone = reply.send(Ok(loaded));
         }
@@ -166,9 +182,16 @@ impl ShardThread {
 
     fn without_expired(&self, jobs: Vec<Job>) -> Vec<Job> {
         let now = Instant::now();
+        let kept_seconds = i64::from(self.parts.limits.kept_days) * 24 * 3600;
+        let first_day = (self.parts.clock)().plus_seconds(-kept_seconds).map(ChinaTime::date);
         let mut left = Vec::with_capacity(jobs.len());
         for job in jobs {
             match job {
+                Job::Post(post) if first_day.is_some_and(|first| earliest_day(&post.instruction) < first) => {
+                    tracing::warn!(shard = %self.shard, id = %post.instruction.key().id, "an order of a day that is not kept any more");
+                    self.parts.meters.other("malformed");
+                    Job::Post(post).nothing_posted(NothingPosted::MalformedWork);
+                }
                 Job::Post(post) if post.deadline <= now => {
                     self.parts.meters.other("expired");
                     Job::Post(post).nothing_posted(NothingPosted::Expired);
@@ -234,24 +257,39 @@ impl ShardThread {
         Ok(None)
     }
 
-    fn commit(&mut self, working: Working) -> Result<(), FatalFault> {
+    fn commit(&mut self, working: Working) -> Result<Fate, FatalFault> {
         if working.is_unchanged() {
-            return Ok(());
+            return Ok(Fate::Durable);
         }
         let shard = self.shard;
         let group = working.into_group(self.shipped.load(Ordering::Acquire));
         let group = group.map_err(|source| FatalFault::Defect { shard, source })?;
         let records = u64::try_from(group.records.len()).unwrap_or(u64::MAX);
         let began = Instant::now();
+        let fate = self.store(group)?;
+        if fate == Fate::Durable {
+            self.parts.meters.committed(records, began.elapsed());
+        }
+        Ok(fate)
+    }
+
+    fn store(&mut self, group: Group) -> Result<Fate, FatalFault> {
+        let shard = self.shard;
         let mut halting = HaltUnlessDone(Some(&self.parts.halted));
-        self.parts
-            .store
-            .commit(group)
-            .map_err(|source| FatalFault::Commit { shard, source })?;
+        let stored = self.parts.store.commit(group);
+        let fate = match stored {
+            Ok(()) => Fate::Durable,
+            Err(fault) if fault.nothing_written() => {
+                tracing::error!(%shard, %fault, cause = ?fault, "a group could not be written; nothing of it was posted");
+                Fate::Nothing
+            }
+            Err(source) => return Err(FatalFault::Commit { shard, source }),
+        };
         halting.0 = None;
-        self.parts.meters.committed(records, began.elapsed());
-        self.committed.send_replace(self.parts.store.state().clone());
-        Ok(())
+        if fate == Fate::Durable {
+            self.committed.send_replace(self.parts.store.state().clone());
+        }
+        Ok(fate)
     }
 
     /// Writes down how far Kafka has come, where that has changed and no posting has taken it along.
@@ -266,12 +304,8 @@ impl ShardThread {
         let group = working
             .into_group(shipped)
             .map_err(|source| FatalFault::Defect { shard, source })?;
-        self.parts
-            .store
-            .commit(group)
-            .map_err(|source| FatalFault::Commit { shard, source })?;
-        self.committed.send_replace(self.parts.store.state().clone());
-        Ok(())
+        // where it cannot be written, the next group takes it along
+        self.store(group).map(|_fate| ())
     }
 
     fn count(&self, outcome: &Outcome) {
@@ -314,6 +348,15 @@ fn load_all(working: &mut Working, load: Load) -> Result<Loading, Defect> {
         }
     }
     Ok((load.reply, reply))
+}
+
+/// The first of the days whose records and sums say whether it may post.
+fn earliest_day(instruction: &Instruction) -> BusinessDate {
+    let day = instruction.key().id.date();
+    match instruction {
+        Instruction::Payment(payment) => day.min(payment.ordered_at.date()),
+        Instruction::Refund(_) | Instruction::Payout(_) => day,
+    }
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

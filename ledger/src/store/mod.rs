@@ -8,8 +8,9 @@
 //!   that an earlier process did not make durable.
 //! * **One writer.** Only the shard's own thread fetches and commits.
 //!
-//! A commit that fails says nothing about whether the group is there; the caller ends the process over it, and the
-//! next one finds out.
+//! A commit that fails for one of the reasons of [`StoreFault::nothing_written`] has left nothing, and the store goes on.
+//! Any other failure says nothing about whether the group is there; the caller ends the process over it, and the next
+//! one finds out.
 
 pub mod embedded;
 mod row;
@@ -49,6 +50,16 @@ pub enum StoreFault {
     Taken,
     #[error("the store contradicts itself: {0}")]
     Inconsistent(&'static str),
+    #[error(
+        "the directory holds a store of format 1, which this program does not read; keep it, start with an empty \
+         directory and load the accounts as they stand there"
+    )]
+    OldFormat,
+    /// Nothing of the group is there or ever will be; the next may be tried.
+    #[error("the store could not write; nothing of the group is there")]
+    NotWritten(#[source] std::io::Error),
+    #[error("a group is longer than the store can hold in one piece")]
+    TooLarge,
 }
 
 /// Everything one commit writes.
@@ -88,7 +99,30 @@ pub trait Reader: Send + Sync {
     fn evidence(&self, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault>;
 }
 
+impl Group {
+    /// Number of the first record; where there is none, the number the next record will have.
+    pub fn first_sequence(&self) -> u64 {
+        self.records
+            .first()
+            .map_or(self.state.sequence.saturating_add(1), |(number, _)| *number)
+    }
+}
+
 impl StoreFault {
+    /// Of a commit: whether it is certain that nothing of the group is there.
+    pub const fn nothing_written(&self) -> bool {
+        match self {
+            Self::NotWritten(_) | Self::TooLarge => true,
+            Self::Engine { .. }
+            | Self::Content { .. }
+            | Self::Format { .. }
+            | Self::OtherShard { .. }
+            | Self::Taken
+            | Self::Inconsistent(_)
+            | Self::OldFormat => false,
+        }
+    }
+
     pub(crate) fn engine<E: std::error::Error + Send + Sync + 'static>(doing: &'static str) -> impl Fn(E) -> Self {
         move |source| Self::Engine {
             doing,

@@ -170,6 +170,7 @@ pub(crate) struct Running {
 pub(crate) const LIMITS: ShardLimits = ShardLimits {
     queue_max: 4096,
     commit_batch_max: 256,
+    kept_days: 400,
 };
 
 impl Running {

@@ -243,6 +243,7 @@ async fn a_full_queue_refuses_definitely() {
     let limits = ledger::shard::ShardLimits {
         queue_max: 1,
         commit_batch_max: 1,
+        kept_days: 400,
     };
     let running = Arc::new(Running::start_with(boxed(stores), limits));
     running.load(1..=1, "CNY1000.00").await;

@@ -20,7 +20,7 @@ fn shard(count: u8, number: u8) -> (ShardCount, ShardId) {
 }
 
 /// What a power failure would leave: the files as they are, while the process still has them open.
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -72,55 +72,38 @@ fn refuses_a_directory_of_another_shard_or_count() {
 }
 
 #[test]
-fn refuses_another_format_and_a_journal_that_does_not_end_where_the_state_says() {
+fn refuses_another_format() {
     let directory = tempfile::tempdir().unwrap();
     let (count, first) = shard(4, 0);
-    drop(EmbeddedStore::open(directory.path(), count, first).unwrap());
-    let change = |keyspace: &str, key: &[u8], value: &[u8]| {
-        let database = fjall::Database::builder(directory.path().join("shard-00"))
-            .open()
-            .unwrap();
-        let keyspace = database
-            .keyspace(keyspace, fjall::KeyspaceCreateOptions::default)
-            .unwrap();
-        keyspace.insert(key, value).unwrap();
-        database.persist(fjall::PersistMode::SyncAll).unwrap();
-    };
-    change("journal", &1_u64.to_be_bytes(), b"a record nobody committed");
+    let path = directory.path().join("shard-00");
+    drop(fjall::Database::builder(&path).open().unwrap());
     let refused = EmbeddedStore::open(directory.path(), count, first).unwrap_err();
-    assert!(matches!(refused, StoreFault::Inconsistent(_)), "{refused}");
-    change("meta", b"format", &2_u32.to_be_bytes());
+    assert!(matches!(refused, StoreFault::OldFormat), "{refused}");
+    std::fs::remove_dir_all(&path).unwrap();
+
+    drop(EmbeddedStore::open(directory.path(), count, first).unwrap());
+    let log = path.join("log-000001");
+    let mut bytes = std::fs::read(&log).unwrap();
+    bytes[7] = 3;
+    let sum = xxhash_rust::xxh3::xxh3_64(&bytes[..24]);
+    bytes[24..32].copy_from_slice(&sum.to_be_bytes());
+    std::fs::write(&log, bytes).unwrap();
     let refused = EmbeddedStore::open(directory.path(), count, first).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the store is of format 2; this program reads and writes format 1"
+        "the store is of format 3; this program reads and writes format 2"
     );
 }
 
-/// Invariant S2, whatever order the engine below applies things in: a row whose commit has not returned is not shown.
 #[test]
-fn shows_nothing_beyond_what_is_committed() {
-    use ledger_model::Packed;
+fn one_process_at_a_time() {
     let directory = tempfile::tempdir().unwrap();
     let (count, first) = shard(4, 0);
-    let early = crate::bank::key("0110", 1);
-    {
-        let database = fjall::Database::builder(directory.path().join("shard-00"))
-            .open()
-            .unwrap();
-        let transfers = database
-            .keyspace("transfers", fjall::KeyspaceCreateOptions::default)
-            .unwrap();
-        let mut row = Vec::new();
-        1_u64.pack(&mut row);
-        0_i64.pack(&mut row);
-        crate::bank::now().pack(&mut row);
-        row.extend_from_slice(&[0, 0, 0]);
-        transfers.insert(early.bytes(), row).unwrap();
-        database.persist(fjall::PersistMode::SyncAll).unwrap();
-    }
-    let store = EmbeddedStore::open(directory.path(), count, first).unwrap();
-    assert_eq!(store.reader().transfer(&early).unwrap(), None);
+    let held = EmbeddedStore::open(directory.path(), count, first).unwrap();
+    let refused = EmbeddedStore::open(directory.path(), count, first).unwrap_err();
+    assert!(matches!(refused, StoreFault::Taken), "{refused}");
+    drop(held);
+    drop(EmbeddedStore::open(directory.path(), count, first).unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,11 @@
 mod bank;
 mod concurrency;
 mod conformance;
+mod damage;
+mod disk;
 mod embedded;
+mod groups;
+mod kill;
 mod memory;
 mod properties;
 mod scenarios;

@@ -25,7 +25,7 @@ pub enum CertificateFault {
     NotACertificate(#[source] ErrorStack),
     #[error("the serial number is not a positive number of at most 20 bytes")]
     Serial,
-    #[error("a date cannot be read")]
+    #[error("a date cannot be read, or the end lies before the beginning")]
     Date,
     /// Also a key of these types that no honest maker makes: an even modulus, an exponent of 1, a point that is not
     /// uncompressed, a curve in full in place of its name.
@@ -60,12 +60,19 @@ impl Certificate {
     pub fn from_pem_with(pem: &[u8], table: TableUse) -> Result<Self, CertificateFault> {
         let certificate = X509::from_pem(pem).map_err(CertificateFault::NotACertificate)?;
         let key = certificate.public_key().map_err(|_| CertificateFault::KeyType)?;
+        let (not_before, not_after) = (
+            unix_seconds(certificate.not_before())?,
+            unix_seconds(certificate.not_after())?,
+        );
+        if not_after < not_before {
+            return Err(CertificateFault::Date);
+        }
         Ok(Self {
             serial: serial(&certificate)?,
             issuer: name(certificate.issuer_name())?,
             subject: name(certificate.subject_name())?,
-            not_before: unix_seconds(certificate.not_before())?,
-            not_after: unix_seconds(certificate.not_after())?,
+            not_before,
+            not_after,
             key: PublicKey::new(key, table).ok_or(CertificateFault::KeyType)?,
         })
     }

@@ -56,6 +56,20 @@ fn changed(mut bytes: Vec<u8>, changes: &[(usize, u8)]) -> Vec<u8> {
     bytes
 }
 
+#[test]
+fn the_kept_inputs_of_the_fuzz_targets() {
+    let check = |target: &str, body: fn(&[u8])| {
+        let directory = format!("{}/fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
+        let inputs: Vec<_> = std::fs::read_dir(directory).unwrap().collect();
+        assert!(!inputs.is_empty());
+        for input in inputs {
+            body(&std::fs::read(input.unwrap().path()).unwrap());
+        }
+    };
+    check("work", bodies::work);
+    check("reply", bodies::reply);
+}
+
 proptest! {
     #[test]
     fn random_bytes(bytes in prop::collection::vec(any::<u8>(), 0..512)) {

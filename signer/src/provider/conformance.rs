@@ -231,7 +231,8 @@ fn software_keys_conform() {
 fn keys_in_a_gm_t_0018_device_conform() {
     for material in material::of_both_suites() {
         let device = sdf_device::SdfDevice::new();
-        let subject = Subject::new(&mut open(&[device.entry()]), &device.keys(material), material);
+        let mut providers = open(&[device.entry()]);
+        let subject = Subject::new(&mut providers, &device.keys(material), material);
         subject.conforms();
         assert_eq!(subject.signing.provider(), "sdf");
     }
@@ -241,7 +242,8 @@ fn keys_in_a_gm_t_0018_device_conform() {
 fn keys_in_a_token_conform() {
     token::in_its_own_process("keys_in_a_token_conform", |token| {
         let material = material::rsa();
-        let subject = Subject::new(&mut open(&[token.entry()]), &token::keys(), material);
+        let mut providers = open(&[token.entry()]);
+        let subject = Subject::new(&mut providers, &token::keys(), material);
         subject.conforms();
         assert_eq!(subject.signing.provider(), "pkcs11");
     });
@@ -254,11 +256,8 @@ fn keys_in_a_token_that_unpads_conform() {
         let mut entry = token.pkcs11_entry();
         token.tell("padded");
         entry.padding_in_module = true;
-        let subject = Subject::new(
-            &mut open(&[ProviderEntry::Pkcs11(entry)]),
-            &token::keys(),
-            material::rsa(),
-        );
+        let mut providers = open(&[ProviderEntry::Pkcs11(entry)]);
+        let subject = Subject::new(&mut providers, &token::keys(), material::rsa());
         subject.conforms();
     });
 }

@@ -4,10 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use signer_crypto::{Certificate, CryptoFault, FieldKey, Suite};
+use signer_crypto::{FieldKey, Suite};
 
 use super::device::{Device, DeviceFault, Operation, Output, Patience, Pool};
-use crate::config::KeyUse;
 use crate::held_key::{EnvelopeFailure, HeldKey, KeyFailure};
 
 /// How long the start waits for a device to open a session and show a key.
@@ -28,34 +27,14 @@ impl<D: Device> DeviceKey<D> {
         }
     }
 
-    /// That the device has the key, that it is the certificate's, and that it does what it is for: uses it once.
-    pub(crate) fn check(&self, usage: KeyUse, certificate: &Certificate) -> Result<(), DeviceFault> {
-        const PROBE: &[u8] = b"a key in a device is used once when it is loaded";
-        // First alone: what is wrong with a key that cannot be used, the look at it says best.
-        self.once(Operation::Check)?;
-        let randomness = |fault: CryptoFault| DeviceFault::Failed(fault.to_string());
-        match usage {
-            KeyUse::Sign => self.once(Operation::Sign(PROBE.to_vec())).map(drop),
-            KeyUse::Decrypt => {
-                let field_key = FieldKey::generate(self.suite).map_err(randomness)?;
-                let envelope = certificate.seal_envelope(&field_key).map_err(randomness)?;
-                let Output::FieldKey(opened) = self.once(Operation::Open(envelope))? else {
-                    return Err(DeviceFault::InputRefused);
-                };
-                let opened = opened.decrypt(&field_key.encrypt(PROBE));
-                opened.map(drop).map_err(|_| DeviceFault::InputRefused)
-            }
-        }
-    }
-
-    /// With the patience of a start.
-    fn once(&self, operation: Operation) -> Result<Output, DeviceFault> {
+    /// That the device has the key, that it is the certificate's and that it may be used. Does not use it.
+    pub(crate) fn check(&self) -> Result<(), DeviceFault> {
         let patience = Patience {
             deadline: Instant::now() + CHECK_LIMIT,
             silence: CHECK_LIMIT,
         };
-        let outcome = self.pool.perform(&self.key, vec![operation], patience).pop();
-        outcome.expect("one operation has one outcome")
+        let outcome = self.pool.perform(&self.key, vec![Operation::Check], patience).pop();
+        outcome.expect("one operation has one outcome").map(drop)
     }
 
     fn perform(&self, operations: Vec<Operation>, deadline: Instant) -> Vec<Result<Output, DeviceFault>> {

@@ -9,8 +9,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
@@ -38,6 +38,16 @@ pub(crate) struct Pkcs11Device {
     token: Token,
     padding_in_module: bool,
     pin: Mutex<Pin>,
+    /// Held while a session is opened, by every provider of the same module: modules bear many threads once they are
+    /// initialised, but not while they initialise and list their tokens.
+    opening: Arc<Mutex<()>>,
+}
+
+/// The lock of a module.
+fn opening(module: &Path) -> Arc<Mutex<()>> {
+    static OF_MODULES: Mutex<BTreeMap<PathBuf, Arc<Mutex<()>>>> = Mutex::new(BTreeMap::new());
+    let mut locks = OF_MODULES.lock().expect("no thread panics while it looks for a lock");
+    Arc::clone(locks.entry(module.to_owned()).or_default())
 }
 
 struct Pin {
@@ -66,6 +76,7 @@ impl Pkcs11Device {
             token: entry.token.clone(),
             padding_in_module: entry.padding_in_module,
             pin: Mutex::new(Pin { secret, refused: None }),
+            opening: opening(&entry.module),
         })
     }
 
@@ -139,6 +150,7 @@ impl Device for Pkcs11Device {
     type Session = Pkcs11Session;
 
     fn open(&self) -> Result<Pkcs11Session, DeviceFault> {
+        let _opening = self.opening.lock().expect("no thread panics while it opens a session");
         let threads = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
         match self.context.initialize(threads) {
             Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => (),

@@ -173,6 +173,9 @@ impl SdfSession {
     }
 
     fn check(&self, key: &SdfKey) -> Result<(), DeviceFault> {
+        if let Some(function) = self.session.lacks(key.pair(), key.counterpart.certificate.suite()) {
+            return Err(DeviceFault::Unusable(format!("the library lacks {function}")));
+        }
         match key.counterpart.certificate.public_half() {
             PublicHalf::Sm(_) => {
                 let exported = self.session.export_ecc(key.pair(), key.index);

@@ -8,6 +8,7 @@ mod crowds;
 mod frames;
 mod garbage;
 mod padding;
+mod refusals;
 #[allow(dead_code, reason = "two tests share it, and each uses its part")]
 #[path = "../spawned/mod.rs"]
 mod spawned;

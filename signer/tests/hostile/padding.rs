@@ -14,8 +14,9 @@ fn receiver() -> Certificate {
 /// Envelopes none of which opens the field that comes with them, each for another reason.
 fn probes() -> Vec<(&'static str, Vec<u8>)> {
     let receiver = receiver();
-    let of = |suite| FieldKey::generate(suite).unwrap();
-    let good = receiver.seal_envelope(&of(Suite::Rsa)).unwrap();
+    let good = receiver
+        .seal_envelope(&FieldKey::generate(Suite::Rsa).unwrap())
+        .unwrap();
     let flipped = |place: usize| {
         let mut envelope = good.clone();
         envelope[place] ^= 1;
@@ -23,10 +24,6 @@ fn probes() -> Vec<(&'static str, Vec<u8>)> {
     };
     vec![
         ("well padded, another field key", good.clone()),
-        (
-            "well padded, a field key of the other suite",
-            receiver.seal_envelope(&of(Suite::Sm)).unwrap(),
-        ),
         ("changed in front", flipped(1)),
         ("changed in the middle", flipped(good.len() / 2)),
         ("changed at the end", flipped(good.len() - 1)),

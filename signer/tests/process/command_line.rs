@@ -15,7 +15,7 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn check(arguments: &[&str], code: i32, expected: &str) {
+pub(crate) fn check(arguments: &[&str], code: i32, expected: &str) {
     let output = run(arguments);
     let said = format!(
         "{}{}",

@@ -4,10 +4,12 @@
 mod audit_log;
 mod binary;
 mod command_line;
+mod devices;
 mod issuing;
 mod keys;
 mod making;
 mod opening;
+mod over_tls;
 mod reloading;
 mod revoking;
 mod rotation;

@@ -119,3 +119,59 @@ fn call(work: &Work, scenario: &Scenario, items: std::ops::Range<usize>) {
         Work::Hash(hash) => drop(black_box(hash(black_box(signed)))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::implementation::Made;
+    use crate::scenario::Scenario;
+
+    /// What the checks say of an implementation's only ability.
+    fn verdict(make: impl FnOnce(Implementation) -> Implementation) -> Outcome {
+        let scenario = Scenario::generate().expect("OpenSSL makes keys");
+        let mut row = checked(make(Implementation::new("tried", "tried", scenario)));
+        row.cells.pop().expect("one ability has one cell").outcome
+    }
+
+    #[test]
+    fn what_is_wrong_is_never_measured() {
+        #[track_caller]
+        fn check(outcome: &Outcome, expected: &str) {
+            assert!(
+                matches!(outcome, Outcome::Wrong(fault) if *fault == expected),
+                "{expected}"
+            );
+        }
+        check(
+            &verdict(|tried| tried.verify_digest(|_| true)),
+            "takes a forged signature",
+        );
+        check(
+            &verdict(|tried| tried.verify_digest(|_| false)),
+            "refuses a good signature",
+        );
+        check(
+            &verdict(|tried| tried.sign_message(|_| Some(Made::Der(vec![0x30, 0])))),
+            "makes a signature that OpenSSL refuses",
+        );
+        check(&verdict(|tried| tried.decrypt(|_| None)), "decrypts wrongly");
+        check(&verdict(|tried| tried.hash(|_| [0; 32])), "hashes wrongly");
+    }
+
+    #[test]
+    fn panics_are_said() {
+        let outcome = verdict(|tried| tried.hash(|_| panic!("as some do")));
+        assert!(matches!(outcome, Outcome::Panicked));
+    }
+
+    #[test]
+    fn what_is_right_is_measured() {
+        let scenario = Scenario::generate().expect("OpenSSL makes keys");
+        let tried = Implementation::new("tried", "tried", scenario);
+        let tried = tried.verify_digest(|item| scenario.verifies(&item.digest, &item.der));
+        let mut rows = [checked(tried)];
+        measure(&mut rows, Duration::ZERO, |_| {});
+        let [row] = rows;
+        assert!(row.per_second(Operation::VerifyDigest).is_some_and(|rate| rate > 0.0));
+    }
+}

@@ -143,3 +143,32 @@ fn grouped(rate: f64) -> String {
     }
     grouped
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_grouped_by_thousands() {
+        #[track_caller]
+        fn check(rate: f64, expected: &str) {
+            assert_eq!(grouped(rate), expected);
+        }
+        check(0.4, "0");
+        check(999.0, "999");
+        check(1_000.0, "1,000");
+        check(123_456.7, "123,457");
+        check(3_400_000.0, "3,400,000");
+    }
+
+    #[test]
+    fn ratios_have_two_digits_or_are_whole() {
+        #[track_caller]
+        fn check(number: f64, expected: &str) {
+            assert_eq!(ratio(number), expected);
+        }
+        check(0.84, "0.8×");
+        check(9.75, "9.8×");
+        check(163.2, "163×");
+    }
+}

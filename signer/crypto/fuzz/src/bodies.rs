@@ -58,8 +58,11 @@ static RSA: LazyLock<Pair> = LazyLock::new(|| {
     )
 });
 
+/// What a target does with its bytes.
+pub type Body = fn(&[u8]);
+
 /// By the names of the targets.
-pub const ALL: [(&str, fn(&[u8])); 10] = [
+pub const ALL: [(&str, Body); 10] = [
     ("signature", signature),
     ("envelope", envelope),
     ("rsa_envelope", rsa_envelope),

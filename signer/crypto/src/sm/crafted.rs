@@ -95,7 +95,7 @@ fn crafted(what: &str, key: &ProjectivePoint, r: &Word, s: &Word) -> Crafted {
 
 /// r and s of all sorts, in and out of their range, with keys near the base point and far from it.
 fn at_the_edges_of_the_range() -> Vec<Crafted> {
-    let n = words(ORDER);
+    let order = words(ORDER);
     let (a, b) = (far(1), far(2));
     let values: Vec<Word> = vec![
         [0; 32],
@@ -103,9 +103,9 @@ fn at_the_edges_of_the_range() -> Vec<Crafted> {
         small(2),
         word(&-Scalar::from(2u64)),
         word(&-Scalar::ONE),
-        n,
-        sum(&n, &small(1)),
-        sum(&n, &small(2)),
+        order,
+        sum(&order, &small(1)),
+        sum(&order, &small(2)),
         [0xFF; 32],
         word(&a),
         word(&-a),
@@ -156,10 +156,10 @@ fn with_related_points() -> Vec<Crafted> {
 
 /// Points whose x lies between n and p, where x mod n is not x; a key is made to fit such a point.
 fn with_x_beyond_the_order() -> Vec<Crafted> {
-    let n = words(ORDER);
+    let order = words(ORDER);
     let mut items = Vec::new();
     for beyond in 0..40 {
-        for x in [sum(&n, &small(beyond)), small(beyond)] {
+        for x in [sum(&order, &small(beyond)), small(beyond)] {
             let Ok(point) = PublicKey::from_sec1_bytes(&[&[2], x.as_slice()].concat()) else {
                 continue;
             };
@@ -177,11 +177,11 @@ fn with_x_beyond_the_order() -> Vec<Crafted> {
 
 /// Digests that are not below n, and those next to 0: signed with a known key, as they are reduced first.
 fn with_digests_beyond_the_order() -> Vec<Crafted> {
-    let n = words(ORDER);
+    let order = words(ORDER);
     let (d, k) = (far(7), far(8));
     let key = ProjectivePoint::GENERATOR * d;
     let least = [small(0), small(1), small(2), small(255)];
-    let digests = least.iter().flat_map(|e| [*e, sum(e, &n)]);
+    let digests = least.iter().flat_map(|e| [*e, sum(e, &order)]);
     let others = [[0xFF; 32], word(&-Scalar::ONE), word(&far(9))];
     let signed = digests.chain(others).map(|e| {
         let r = reduced(&e) + x_of(&(ProjectivePoint::GENERATOR * k));

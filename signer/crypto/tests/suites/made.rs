@@ -18,7 +18,7 @@ pub(crate) const PASSPHRASE: &[u8] = b"made in a test";
 pub(crate) fn seed() -> u64 {
     let given = std::env::var("SEED").ok();
     let seed = given.map_or_else(rand::random, |text| text.parse().expect("SEED is a number"));
-    println!("SEED={seed}");
+    eprintln!("SEED={seed}");
     seed
 }
 

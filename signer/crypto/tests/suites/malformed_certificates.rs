@@ -34,7 +34,7 @@ fn serials() {
     check("20 bytes and a sign", &[&[0][..], &[0xFF; 20]].concat(), Outcome::Taken);
     check("21 bytes", &[0x7F; 21], Outcome::Serial);
     check("1000 bytes", &[0x7F; 1000], Outcome::Serial);
-    check("60 KB", &[0x7F; 60_000], Outcome::Serial);
+    check("60 KB", &vec![0x7F; 60_000], Outcome::Serial);
     check("none", &[], Outcome::NotACertificate);
     check("not the shortest", &[0, 1], Outcome::NotACertificate);
     let serial = element(OCTET_STRING, &[1]);

@@ -6,7 +6,7 @@ use signer_crypto::{Certificate, KeyFault, Passphrase, PrivateKey, Suite};
 use crate::built_certificates::{EC_PUBLIC_KEY, OBJECT, P256_CURVE, Parts, SM2_CURVE, sm_key_of};
 use crate::forms::{BIT_STRING, INTEGER, OCTET_STRING, element, minus, order, plus, sequence, word};
 use crate::fuzz_corpus::bodies::{PASSPHRASE, encrypted};
-use crate::oracles::Key;
+use crate::oracles::point_of;
 
 /// What a key's file comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,12 +44,6 @@ fn pkcs8(curve: &[u8], scalar: &[u8], point: Option<&[u8]>) -> Vec<u8> {
 }
 
 const SCALAR: [u8; 32] = [7; 32];
-
-/// x ‖ y of the key with this scalar.
-fn point_of(scalar: [u8; 32]) -> Vec<u8> {
-    let der = Key::new(&scalar).pair.openssl.public_key_to_der().unwrap();
-    der[der.len() - 64..].to_vec()
-}
 
 #[track_caller]
 fn check(what: &str, inside: &[u8], expected: Outcome) {

@@ -112,6 +112,12 @@ impl Key {
     }
 }
 
+/// x ‖ y of the key with this scalar.
+pub(crate) fn point_of(scalar: [u8; 32]) -> Vec<u8> {
+    let secret = SecretKey::from_slice(&scalar).unwrap();
+    secret.public_key().to_sec1_point(false).as_bytes()[1..].to_vec()
+}
+
 fn openssl_key(scalar: &[u8; 32]) -> PKey<Private> {
     let group = EcGroup::from_curve_name(Nid::SM2).unwrap();
     let number = BigNum::from_slice(scalar).unwrap();

@@ -99,8 +99,7 @@ fn of_key(key: &[u8]) -> Vec<u8> {
 fn expected(key: &Key, envelope: &[u8]) -> Option<Vec<u8>> {
     let raw_bytes = POINT_BYTES + HASH_BYTES + PLAINTEXT_BYTES;
     let raw = match envelope {
-        [4, raw @ ..] if raw.len() == raw_bytes => Some(raw),
-        raw if raw.len() == raw_bytes => Some(raw),
+        [4, raw @ ..] | raw if raw.len() == raw_bytes => Some(raw),
         _ => None,
     };
     let plaintext = if let Some(raw) = raw {

@@ -269,7 +269,7 @@ fn metrics_tell_providers_apart() {
     for expected in [
         "signer_provider_keys{provider=\"encryptor\",kind=\"sdf\"} 2",
         "signer_provider_keys{provider=\"software\",kind=\"software\"} 2",
-        "signer_provider_operations_total{provider=\"encryptor\",kind=\"sdf\"} 5",
+        "signer_provider_operations_total{provider=\"encryptor\",kind=\"sdf\"} 3",
         "signer_provider_failures_total{provider=\"encryptor\",kind=\"sdf\"} 0",
         "signer_provider_sessions_configured{provider=\"encryptor\",kind=\"sdf\"} 2",
         "signer_provider_sessions_opened_total{provider=\"encryptor\",kind=\"sdf\"} ",

@@ -120,11 +120,7 @@ fn every_form_of_internal_decrypt_is_spoken() {
     let device = SdfDevice::built(&["-DINTERNAL_DECRYPT=0".to_owned()]);
     let mut providers = open(&[device.entry()]);
     let [signing, decrypting] = device.keys(material::sm());
-    check_take(
-        &mut providers,
-        &decrypting,
-        "cannot do this with the key (SDR_NOTSUPPORT",
-    );
+    check_take(&mut providers, &decrypting, "the library lacks SDF_InternalDecrypt_ECC");
     check_take(&mut providers, &signing, "taken, None");
 }
 

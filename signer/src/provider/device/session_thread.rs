@@ -87,7 +87,8 @@ impl<D: Device> Inner<D> {
             self.leaving.notify_all();
         } else {
             state.enter(number, Phase::Pausing, self.options.limits.sessions);
-            if state.census().open == 0 {
+            let census = state.census();
+            if census.open + census.opening == 0 {
                 state.leave_alone(&fault.to_string());
             }
         }

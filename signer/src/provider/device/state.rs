@@ -58,6 +58,8 @@ pub(super) struct Census {
     pub(super) stuck: usize,
     /// With an open session, and not stuck.
     pub(super) open: usize,
+    /// About to have one, perhaps.
+    pub(super) opening: usize,
 }
 
 /// What a session thread does next.
@@ -128,6 +130,7 @@ impl<K> State<K> {
             all: self.threads.len(),
             stuck: count(|thread| thread.stuck),
             open: count(|thread| !thread.stuck && matches!(thread.phase, Phase::Idle | Phase::Asking)),
+            opening: count(|thread| !thread.stuck && thread.phase == Phase::Opening),
         }
     }
 

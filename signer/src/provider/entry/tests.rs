@@ -2,7 +2,8 @@
 
 use crate::config::Config;
 
-const LEAST: &str = "listen = \"unix:s\"\n[operations]\naddress = \"127.0.0.1:0\"\n[tokens]\nkey_file = \"t\"\n";
+const LEAST: &str = "listen = \"unix:s\"\n[operations]\naddress = \"127.0.0.1:0\"\n[tokens]\nkey_file = \"t\"\n\
+    [audit]\nnone_not_for_production = true\n";
 const KEY: &str = "[[key]]\nuse = \"sign\"\ncertificate = \"c\"\n";
 const PROVIDER: &str = "[[provider]]\nname = \"p\"\nmodule = \"m\"\n";
 const TOKEN: &str = "kind = \"pkcs11\"\ntoken_label = \"t\"\npin_file = \"pin\"\n";

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
 
+use signer_crypto::Suite;
 use signer_crypto::device::Sm2Envelope;
 use zeroize::Zeroizing;
 
@@ -211,6 +212,30 @@ impl OpenedSession {
             device: Arc::clone(device),
             handle,
         })
+    }
+
+    /// The function that a key of this kind needs and the library lacks.
+    pub(super) fn lacks(&self, pair: Pair, suite: Suite) -> Option<&'static str> {
+        let wanted = &self.library().wanted;
+        let (exports, uses) = match (suite, pair) {
+            (Suite::Sm, Pair::Sign) => (
+                ("SDF_ExportSignPublicKey_ECC", wanted.export_sign_ecc.is_some()),
+                ("SDF_InternalSign_ECC", wanted.sign_ecc.is_some()),
+            ),
+            (Suite::Sm, Pair::Encrypt) => (
+                ("SDF_ExportEncPublicKey_ECC", wanted.export_encrypt_ecc.is_some()),
+                ("SDF_InternalDecrypt_ECC", wanted.decrypt_ecc.is_some()),
+            ),
+            (Suite::Rsa, pair) => (
+                match pair {
+                    Pair::Sign => ("SDF_ExportSignPublicKey_RSA", wanted.export_sign_rsa.is_some()),
+                    Pair::Encrypt => ("SDF_ExportEncPublicKey_RSA", wanted.export_encrypt_rsa.is_some()),
+                },
+                ("SDF_InternalPrivateKeyOperation_RSA", wanted.private_rsa.is_some()),
+            ),
+        };
+        let lacking = [exports, uses].into_iter().find(|(_, there)| !there);
+        lacking.map(|(name, _)| name)
     }
 
     /// Asks the device for its description, which is not looked at.

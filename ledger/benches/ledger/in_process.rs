@@ -1,0 +1,199 @@
+//! Postings by calls in this process: router, shards, engine and embedded store.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use ledger::clock::wall_clock;
+use ledger::meters::Meters;
+use ledger::outcome::{Answer, Outcome, ReplyTo};
+use ledger::router::{Ledger, LedgerParts};
+use ledger::shard::ShardLimits;
+use ledger::store::Store;
+use ledger::store::embedded::{EmbeddedStore, KEPT_DAYS, StoreOptions};
+use ledger_model::Decision;
+use prometheus_client::registry::Registry;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+use crate::Extent;
+use crate::figures::{Figures, cpu_micros, resident_bytes, written_bytes};
+use crate::work::{SHARDS, Work};
+
+/// Threads that generate load.
+const CALLERS: u64 = 2;
+/// Postings each has under way.
+const WINDOW: usize = 768;
+const LOADED_AT_ONCE: u64 = 2_000;
+const DEADLINE: Duration = Duration::from_secs(60);
+
+pub(crate) const LIMITS: ShardLimits = ShardLimits {
+    queue_max: 8192,
+    commit_batch_max: 512,
+    kept_days: KEPT_DAYS,
+};
+
+/// A ledger with its books, and how far the work has come.
+pub(crate) struct Running {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) runtime: Runtime,
+    pub(crate) work: Arc<Work>,
+    pub(crate) next: u64,
+}
+
+pub(crate) fn open(directory: &Path) -> Vec<Box<dyn Store>> {
+    std::thread::scope(|scope| {
+        let opening: Vec<_> = SHARDS
+            .all()
+            .map(|shard| {
+                scope
+                    .spawn(move || EmbeddedStore::open_with(directory, SHARDS, shard, StoreOptions::default()).unwrap())
+            })
+            .collect();
+        let opened = opening.into_iter().map(|thread| thread.join().unwrap());
+        opened.map(|store| -> Box<dyn Store> { Box::new(store) }).collect()
+    })
+}
+
+pub(crate) fn start(stores: Vec<Box<dyn Store>>) -> Arc<Ledger> {
+    Ledger::start(LedgerParts {
+        stores,
+        shards: SHARDS,
+        limits: LIMITS,
+        clock: wall_clock(),
+        meters: Meters::registered(&mut Registry::default()),
+        fatal: Arc::new(|fault| panic!("{fault}: {fault:?}")),
+    })
+    .unwrap()
+}
+
+pub(crate) fn run(directory: &Path, extent: Extent, figures: &mut Figures) -> Running {
+    let runtime = Runtime::new().unwrap();
+    let work = Arc::new(Work::new(extent.accounts, wall_clock()()));
+    let ledger = start(open(directory));
+    let mut running = Running {
+        ledger,
+        runtime,
+        work,
+        next: 0,
+    };
+    let began = Instant::now();
+    load(&running);
+    figures.whole("accounts", extent.accounts);
+    figures.decimal("load_accounts_s", began.elapsed().as_secs_f64());
+    running.post(extent.warm_up);
+    let (cpu, written) = (cpu_micros(), written_bytes());
+    let began = Instant::now();
+    let latencies = running.post(extent.measured);
+    let took = began.elapsed().as_secs_f64();
+    figures.whole("embedded_postings_per_s", (extent.measured as f64 / took) as u64);
+    figures.latencies("embedded_commit", &latencies);
+    figures.decimal(
+        "embedded_cpu_us_per_posting",
+        (cpu_micros() - cpu) as f64 / extent.measured as f64,
+    );
+    let bytes = (written_bytes() - written) / extent.measured;
+    let payload = payload_bytes(&running);
+    figures.whole("bytes_per_posting", bytes);
+    figures.whole("payload_bytes", payload);
+    figures.decimal("bytes_to_payload", bytes as f64 / payload as f64);
+    figures.whole("resident_bytes_after_measured", resident_bytes());
+    running
+}
+
+/// Evidence as it was given, and the journal record: what a posting must keep.
+fn payload_bytes(running: &Running) -> u64 {
+    let evidence = running.work.evidence(1);
+    let given = evidence.signed.len() + evidence.signature.len() + evidence.signing_serial.len();
+    let feed = running.ledger.feed(SHARDS.shard(0).unwrap());
+    let records = feed.reader.journal(feed.committed() - 1000, 1 << 18).unwrap();
+    let record = records.iter().map(Vec::len).sum::<usize>() / records.len();
+    (given + record) as u64
+}
+
+fn load(running: &Running) {
+    let work = &running.work;
+    let batches = (0..work.accounts).step_by(LOADED_AT_ONCE as usize);
+    let loading = batches.map(|first| {
+        let (ledger, work) = (Arc::clone(&running.ledger), Arc::clone(work));
+        async move {
+            let numbers = first..(first + LOADED_AT_ONCE).min(work.accounts);
+            let accounts = numbers.clone().map(|number| (0, work.account(number))).collect();
+            let agreements = numbers.map(|number| (0, work.agreement(number))).collect();
+            let reply = ledger.load(accounts, agreements).await.unwrap();
+            assert!(reply.refused.is_empty(), "{:?}", reply.refused);
+        }
+    });
+    running.runtime.block_on(async {
+        use futures::StreamExt;
+        futures::stream::iter(loading)
+            .buffer_unordered(8)
+            .for_each(|()| async {})
+            .await;
+    });
+}
+
+impl Running {
+    /// Posts the next `count` pieces of work; every one must be posted. Latencies in microseconds.
+    pub(crate) fn post(&mut self, count: u64) -> Histogram<u64> {
+        let next = AtomicU64::new(self.next);
+        self.next += count;
+        let end = self.next;
+        let failed = AtomicBool::new(false);
+        let mut all = Histogram::new(3).unwrap();
+        std::thread::scope(|scope| {
+            let callers: Vec<_> = (0..CALLERS)
+                .map(|_| scope.spawn(|| self.call(&next, end, &failed)))
+                .collect();
+            for caller in callers {
+                all.add(caller.join().unwrap()).unwrap();
+            }
+        });
+        assert!(!failed.load(Ordering::Relaxed), "every piece of work is posted");
+        all
+    }
+
+    fn call(&self, next: &AtomicU64, end: u64, failed: &AtomicBool) -> Histogram<u64> {
+        let _inside = self.runtime.enter();
+        let (sender, mut answers) = mpsc::channel::<Answer>(WINDOW);
+        let mut latencies = Histogram::new(3).unwrap();
+        let mut sent = vec![Instant::now(); WINDOW];
+        let mut free: Vec<u64> = (0..WINDOW as u64).collect();
+        let mut done = false;
+        loop {
+            while !done && !free.is_empty() {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= end {
+                    done = true;
+                    break;
+                }
+                let instruction = self.work.instruction(number);
+                let evidence = self.work.evidence(number);
+                let place = free.pop().unwrap();
+                let now = Instant::now();
+                *sent.get_mut(place as usize).unwrap() = now;
+                let reply = ReplyTo {
+                    number: place,
+                    place: sender.clone().try_reserve_owned().unwrap(),
+                };
+                self.ledger.post(instruction, &evidence, now + DEADLINE, reply);
+            }
+            if free.len() == WINDOW {
+                return latencies;
+            }
+            let mut answer = answers.blocking_recv();
+            while let Some(Answer { number, outcome }) = answer {
+                let posted = matches!(&outcome, Outcome::Decided { transfer, repeat: false } if transfer.decision == Decision::Posted);
+                if !posted && !failed.swap(true, Ordering::Relaxed) {
+                    eprintln!("{outcome:?}");
+                }
+                let took = sent.get(number as usize).unwrap().elapsed();
+                latencies.record(took.as_micros() as u64).unwrap();
+                free.push(number);
+                answer = answers.try_recv().ok();
+            }
+        }
+    }
+}

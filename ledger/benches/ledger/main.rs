@@ -1,0 +1,123 @@
+//! `./run bench ledger`: the ledger's own figures, fsync on, beside a naive use of fjall in the same run.
+//!
+//! Everything is on this machine and in this process, load generators included. Latency is from the call to the answer,
+//! which leaves only after its posting is durable.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::float_arithmetic,
+    clippy::print_stdout,
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a program for figures: it ends by panicking, calculates and prints them"
+)]
+
+mod figures;
+mod in_process;
+mod naive;
+mod over_grpc;
+mod recovery;
+mod work;
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::figures::Figures;
+
+/// Figures of the ledger: in process, through gRPC, recovery, and a naive use of fjall to compare with.
+#[derive(Debug, Parser)]
+struct Line {
+    /// Smaller and shorter: a look, not a figure.
+    #[arg(long)]
+    quick: bool,
+    /// Write the figures to this file as well, as one flat JSON object.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Where the stores go; on the disk that is to be measured. Erased before and after.
+    #[arg(long, default_value = "target/bench-ledger", value_name = "DIRECTORY")]
+    directory: PathBuf,
+    /// What a relative FILE is relative to: cargo starts this in the directory of the package.
+    #[arg(long, default_value = ".", hide = true, value_name = "DIRECTORY")]
+    relative_to: PathBuf,
+    /// Postings to be recovered, with those measured in process.
+    #[arg(long, value_name = "N")]
+    postings: Option<u64>,
+    /// Only the postings in process, for a profiler.
+    #[arg(long)]
+    only_in_process: bool,
+    /// Given by cargo; nothing follows from it.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// How much of everything.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    pub(crate) accounts: u64,
+    /// Unmeasured, at first.
+    pub(crate) warm_up: u64,
+    /// Measured in process.
+    pub(crate) measured: u64,
+    /// In the books when they are opened again.
+    pub(crate) recovered: u64,
+    pub(crate) over_grpc: u64,
+    pub(crate) lone: u64,
+    pub(crate) naive: u64,
+}
+
+const FULL: Extent = Extent {
+    accounts: 1_000_000,
+    warm_up: 200_000,
+    measured: 3_000_000,
+    recovered: 10_000_000,
+    over_grpc: 1_000_000,
+    lone: 2_000,
+    naive: 1_000_000,
+};
+
+const QUICK: Extent = Extent {
+    accounts: 100_000,
+    warm_up: 50_000,
+    measured: 500_000,
+    recovered: 1_000_000,
+    over_grpc: 150_000,
+    lone: 500,
+    naive: 200_000,
+};
+
+fn main() {
+    let line = Line::parse();
+    let mut extent = if line.quick { QUICK } else { FULL };
+    extent.recovered = line.postings.unwrap_or(extent.recovered);
+    let root = &line.directory;
+    let erase = || {
+        if root.exists() {
+            std::fs::remove_dir_all(root).unwrap();
+        }
+    };
+    erase();
+    std::fs::create_dir_all(root).unwrap();
+    let mut figures = Figures::default();
+    let ledger = in_process::run(&root.join("ledger"), extent, &mut figures);
+    if !line.only_in_process {
+        let ledger = over_grpc::run(ledger, &root.join("ledger.sock"), extent, &mut figures);
+        recovery::run(ledger, &root.join("ledger"), extent, &mut figures);
+        naive::run(&root.join("naive"), extent, &mut figures);
+        figures.ratio("embedded_to_fjall", "embedded_postings_per_s", "fjall_postings_per_s");
+    }
+    figures.text("machine", &figures::machine());
+    figures.text("durability", "one fdatasync a group, before any of its answers");
+    figures.text(
+        "load",
+        "80 % payments, 12 % payouts, 8 % refunds; accounts by Zipf's law, exponent 1; signed request of 600 bytes",
+    );
+    erase();
+    figures.print();
+    if let Some(path) = &line.json {
+        std::fs::write(line.relative_to.join(path), figures.json()).unwrap();
+    }
+}

@@ -1,0 +1,39 @@
+//! `ledger check`: goes through the stores of a ledger that does not run, and says whether they are what they should be.
+
+use std::path::Path;
+
+use operations::exit;
+
+use super::told;
+use crate::store::StoreFault;
+use crate::store::embedded::check;
+
+#[expect(clippy::print_stdout, reason = "what was found is the command's output")]
+pub fn run(directory: &Path) -> u8 {
+    match check(directory) {
+        Ok(shards) => {
+            for checked in shards {
+                let state = &checked.state;
+                println!(
+                    "shard {}: {} records in {} groups, {} posted, {} refused, {} accounts, {} agreements, head {}",
+                    state.shard,
+                    state.sequence,
+                    checked.groups,
+                    state.transfers_posted,
+                    state.transfers_refused,
+                    checked.accounts,
+                    checked.agreements,
+                    state.head,
+                );
+            }
+            exit::DONE
+        }
+        Err(fault) => {
+            eprintln!("{}", told(&fault));
+            match fault {
+                StoreFault::Inconsistent(_) | StoreFault::Content { .. } => exit::DIFFERENCES,
+                _ => exit::FAILED,
+            }
+        }
+    }
+}

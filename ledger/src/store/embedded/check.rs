@@ -1,0 +1,341 @@
+//! A store that is not in use, gone through from its first record: every frame whole, the chain unbroken, evidence what
+//! its digest says, and state, rows, sums and index what the records come to. A second opinion: rows are worked out here
+//! from what the records say, not taken from the engine.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::path::Path;
+
+use ledger_journal::{ChainPosition, Event, EvidenceDigest, JournalRecord};
+use ledger_model::{
+    AccountToken, Agreement, AgreementNumber, Decision, Entry, LedgerAccount, Packed, ShardCount, Transfer,
+    TransferKind,
+};
+
+use super::frame::{Frame, Header, KeyDigest};
+use super::location::Location;
+use super::log::Written;
+use super::recovery::{Recovered, log_start, recover};
+use super::segment::{
+    Owner, SEGMENT_HEADER_BYTES, after, header_at, path_of, read_frame, read_item, read_some, reading,
+};
+use super::{shard_directory, take};
+use crate::books::{ClearingKey, HeldAccount, Said, Sides, Usage, UsageKey};
+use crate::state::ShardState;
+use crate::store::StoreFault;
+use crate::store::row::{Kinds, pack_pair, unpack};
+
+/// What was found in one shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    pub state: ShardState,
+    pub groups: u64,
+    pub accounts: usize,
+    pub agreements: usize,
+}
+
+/// A record that is not what it should be.
+const fn differs(what: &'static str) -> StoreFault {
+    StoreFault::Inconsistent(what)
+}
+
+/// Every shard under `directory`, which nobody has open.
+pub fn check(directory: &Path) -> Result<Vec<Checked>, StoreFault> {
+    let every = ShardCount::new(1).expect("one is a count of shards");
+    let first = every.all().next().expect("one shard has a first");
+    let shards = count_of(&shard_directory(directory, first))?;
+    let checked = shards.all().map(|shard| {
+        let directory = shard_directory(directory, shard);
+        if !path_of(&directory, 1).exists() {
+            return Err(differs("the directory of a shard is missing"));
+        }
+        let _lock = take(&directory)?;
+        check_shard(&directory, Owner { shard, shards })
+    });
+    checked.collect()
+}
+
+/// As the first segment says.
+fn count_of(directory: &Path) -> Result<ShardCount, StoreFault> {
+    let file = File::open(path_of(directory, 1)).map_err(reading)?;
+    let mut header = vec![0; usize::try_from(SEGMENT_HEADER_BYTES).expect("short")];
+    read_some(&file, &mut header, 0).map_err(reading)?;
+    let count = header.get(9).copied().and_then(ShardCount::new);
+    count.ok_or(differs("a segment of its log does not begin as one"))
+}
+
+fn check_shard(directory: &Path, owner: Owner) -> Result<Checked, StoreFault> {
+    let recovered = recover(directory, owner)?;
+    let mut fold = Fold {
+        recovered: &recovered,
+        position: ChainPosition::start(owner.shard),
+        state: ShardState::empty(owner.shard),
+        accounts: HashMap::new(),
+        agreements: HashMap::new(),
+        usages: HashMap::new(),
+        clearing: BTreeMap::new(),
+        refunded: BTreeMap::new(),
+    };
+    let mut buffer = Vec::new();
+    let mut groups = 0;
+    for number in 1..=recovered.segments.last() {
+        let file = File::open(path_of(directory, number)).map_err(reading)?;
+        let mut offset = log_start().offset;
+        while let Some(header) = header_at(&file, offset)? {
+            let at = Written {
+                segment: number,
+                offset,
+            };
+            if at == recovered.end {
+                break;
+            }
+            groups += 1;
+            if header.number != groups {
+                return Err(differs("a group of its log is missing"));
+            }
+            let bytes = read_frame(&file, offset, header, &mut buffer)?;
+            fold.follow(header, bytes, at)?;
+            offset = after(offset, header)?;
+        }
+    }
+    if groups + 1 != recovered.next {
+        return Err(differs("a group of its log is missing"));
+    }
+    fold.compare()?;
+    Ok(Checked {
+        groups,
+        accounts: fold.accounts.len(),
+        agreements: fold.agreements.len(),
+        state: fold.state,
+    })
+}
+
+/// What the records come to so far.
+struct Fold<'a> {
+    /// What opening would find.
+    recovered: &'a Recovered,
+    position: ChainPosition,
+    state: ShardState,
+    accounts: HashMap<AccountToken, HeldAccount>,
+    agreements: HashMap<AgreementNumber, Agreement>,
+    usages: HashMap<UsageKey, Usage>,
+    clearing: BTreeMap<ClearingKey, Sides>,
+    refunded: BTreeMap<(u32, Location), i64>,
+}
+
+impl Fold<'_> {
+    fn follow(&mut self, header: Header, bytes: &[u8], at: Written) -> Result<(), StoreFault> {
+        let frame = Frame::read(header, bytes)?;
+        let mut digests = Vec::new();
+        let mut keys = Vec::new();
+        for (place, item) in (0_u32..).zip(&frame.items) {
+            let record = JournalRecord::decode(item.record).map_err(StoreFault::content("journal record"))?;
+            let followed = self.position.follow(&record, item.record);
+            self.position = followed.map_err(StoreFault::content("journal record"))?;
+            self.enter(record.event.entries())?;
+            match record.event {
+                Event::AccountOpened { account, .. } => self.open(account)?,
+                Event::AgreementRecorded { agreement } => {
+                    self.agreements.insert(agreement.number, agreement);
+                }
+                Event::TransferDecided { transfer, evidence, .. } => {
+                    digests.push((record.sequence, evidence));
+                    keys.push((place, KeyDigest::of(&transfer.key)));
+                    let said = unpack("rest of a message", item.said)?;
+                    self.decide(&transfer, said, Location::new(at.segment, at.offset + item.offset))?;
+                }
+            }
+        }
+        if keys != frame.keys {
+            return Err(differs("the keys of a group are not those of its records"));
+        }
+        check_evidence(&frame, &digests)?;
+        self.state.sequence = self.position.sequence;
+        self.state.head = self.position.head;
+        let state: ShardState = unpack("state", frame.state)?;
+        self.state.shipped = state.shipped;
+        if state != self.state {
+            return Err(differs("the state after a group is not what its records come to"));
+        }
+        self.compare_rows(&frame.rows)
+    }
+
+    /// The balance comes with the entries, which are taken first.
+    fn open(&mut self, account: ledger_model::Account) -> Result<(), StoreFault> {
+        let opened_with = account.balance;
+        let fresh = self
+            .accounts
+            .insert(account.token, HeldAccount { account, opened_with });
+        match fresh {
+            None => Ok(()),
+            Some(_) => Err(differs("an account is opened twice")),
+        }
+    }
+
+    fn enter(&mut self, entries: &[Entry]) -> Result<(), StoreFault> {
+        const ENDLESS: StoreFault = differs("a sum is more than can be held");
+        let opens = entries
+            .iter()
+            .any(|entry| entry.account == LedgerAccount::OpeningBalances);
+        for entry in entries {
+            let currency = entry.amount.currency();
+            let totals = self.state.totals.entry(currency).or_default();
+            *totals = totals.plus(entry).ok_or(ENDLESS)?;
+            match entry.account {
+                // an account that is being opened brings its balance along
+                LedgerAccount::Customer(_) if opens => {}
+                LedgerAccount::Customer(token) => {
+                    let held = self.accounts.get_mut(&token);
+                    let held = held.ok_or(differs("an entry names an account that was never opened"))?;
+                    let money = entry.amount.money();
+                    let balance = match entry.side {
+                        ledger_model::Side::Credit => held.account.balance.plus(money),
+                        ledger_model::Side::Debit => held.account.balance.minus(money),
+                    };
+                    held.account.balance = balance.map_err(|_| ENDLESS)?;
+                }
+                LedgerAccount::NetworkClearing(batch) => {
+                    let sums = self.clearing.entry(ClearingKey { batch, currency }).or_default();
+                    *sums = sums.plus(entry).ok_or(ENDLESS)?;
+                }
+                LedgerAccount::OpeningBalances => {}
+            }
+        }
+        self.state
+            .check_balanced()
+            .map_err(|_| differs("debits and credits of a record differ"))
+    }
+
+    fn decide(&mut self, transfer: &Transfer, said: Said, location: Location) -> Result<(), StoreFault> {
+        let digest = KeyDigest::of(&transfer.key);
+        let kept = self.recovered.index.days().contains(&digest.day);
+        let mut found = self.recovered.index.candidates(digest);
+        if kept && !found.any(|candidate| candidate == location) {
+            return Err(differs("the index does not know a transfer"));
+        }
+        match transfer.decision {
+            Decision::Refused(_) => self.state.transfers_refused += 1,
+            Decision::Posted => {
+                self.state.transfers_posted += 1;
+                match (transfer.kind, transfer.agreement, transfer.original) {
+                    (TransferKind::Payment, Some(agreement), _) => {
+                        let date = said.ordered_at.date();
+                        let usage = self.usages.entry(UsageKey { agreement, date }).or_default();
+                        usage.count += 1;
+                        usage.sum_minor += transfer.amount.minor();
+                    }
+                    (TransferKind::Refund, _, Some(original)) => self.refund(original, transfer)?,
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn refund(&mut self, original: ledger_model::TransferKey, refund: &Transfer) -> Result<(), StoreFault> {
+        let digest = KeyDigest::of(&original);
+        for location in self.recovered.index.candidates(digest) {
+            let bytes = self.recovered.segments.item(location)?;
+            let record = JournalRecord::decode(read_item(&bytes, location)?.record);
+            let record = record.map_err(StoreFault::content("journal record"))?;
+            if matches!(record.event, Event::TransferDecided { transfer, .. } if transfer.key == original) {
+                let sum = self.refunded.entry((digest.day, location)).or_default();
+                *sum += refund.amount.minor();
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_rows(&self, rows: &Kinds<Vec<&[u8]>>) -> Result<(), StoreFault> {
+        for row in &rows.accounts {
+            let held: HeldAccount = unpack("account", row)?;
+            if self.accounts.get(&held.account.token) != Some(&held) {
+                return Err(differs("an account is not what its records come to"));
+            }
+        }
+        for row in &rows.agreements {
+            let agreement: Agreement = unpack("agreement", row)?;
+            if self.agreements.get(&agreement.number) != Some(&agreement) {
+                return Err(differs("an agreement is not what its record says"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that opening would find against everything the records come to.
+    fn compare(&self) -> Result<(), StoreFault> {
+        let tables = &self.recovered.tables;
+        if self.recovered.state != self.state {
+            return Err(differs("the state is not what the records come to"));
+        }
+        same(
+            &self.accounts,
+            tables.accounts.rows().map(<[u8; _]>::as_slice),
+            |(_, held)| packed(held),
+        )?;
+        let agreements = tables.agreements.rows().map(<[u8; _]>::as_slice);
+        same(&self.agreements, agreements, |(_, agreement)| packed(agreement))?;
+        let clearing = tables.clearing.rows().map(<[u8; _]>::as_slice);
+        same(&self.clearing, clearing, |(key, sums)| pair(key, sums))?;
+        let kept = |key: &UsageKey| tables.usages.contains_key(&key.date.number());
+        let used: BTreeMap<_, _> = self.usages.iter().filter(|(key, _)| kept(key)).collect();
+        let usages = tables
+            .usages
+            .values()
+            .flat_map(|day| day.rows().map(<[u8; _]>::as_slice));
+        same(&used, usages, |(key, usage)| pair(*key, *usage))?;
+        for ((day, location), sum) in &self.refunded {
+            if self.recovered.index.refunded(*day, *location) != *sum {
+                return Err(differs("a sum refunded is not what its refunds come to"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn packed<T: Packed>(value: &T) -> Vec<u8> {
+    let mut out = Vec::with_capacity(128);
+    value.pack(&mut out);
+    out
+}
+
+fn pair<K: Packed + Copy, V: Packed + Copy>(key: &K, value: &V) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64);
+    pack_pair(&(*key, *value), &mut out);
+    out
+}
+
+/// The rows held are those expected, no more and no fewer.
+fn same<'a, T>(
+    expected: impl IntoIterator<Item = T>,
+    held: impl Iterator<Item = &'a [u8]>,
+    row: impl Fn(T) -> Vec<u8>,
+) -> Result<(), StoreFault> {
+    let trimmed = |bytes: &[u8]| -> Vec<u8> {
+        let length = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        bytes.iter().take(length).copied().collect()
+    };
+    let mut expected: Vec<Vec<u8>> = expected.into_iter().map(|value| trimmed(&row(value))).collect();
+    let mut held: Vec<Vec<u8>> = held.map(trimmed).collect();
+    expected.sort_unstable();
+    held.sort_unstable();
+    if expected == held {
+        Ok(())
+    } else {
+        Err(differs("rows are not what the records come to"))
+    }
+}
+
+fn check_evidence(frame: &Frame<'_>, digests: &[(u64, EvidenceDigest)]) -> Result<(), StoreFault> {
+    let mut found = Vec::with_capacity(digests.len());
+    for (number, sealed) in frame.evidence()? {
+        let evidence = crate::evidence::open(&sealed).map_err(StoreFault::content("piece of evidence"))?;
+        let digest = EvidenceDigest::over(&evidence.signed, &evidence.signature, &evidence.signing_serial);
+        found.push((number, digest));
+    }
+    if found == digests {
+        Ok(())
+    } else {
+        Err(differs("the evidence of a group is not what its records say"))
+    }
+}

@@ -1,0 +1,256 @@
+//! The idempotency index: where the item of a transfer lies, found by its key.
+//!
+//! ```text
+//!   day in the key's id ──▶ 64 maps, hash of key ──▶ location        sums refunded, location ──▶ minor units
+//! ```
+//!
+//! Only hashes are held; whoever finds a location reads the item there and compares the key. Two keys with one hash are
+//! both found. Days are dropped whole when they expire. Shared: the shard's thread writes, every shard reads. A map is
+//! small, so that its growing never holds up a commit.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::frame::{KeyDigest, Refunded};
+use super::location::Location;
+
+/// Maps of one day.
+pub(super) const PARTS: usize = 64;
+
+/// What is hashed already.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxhash_rust::xxh3::xxh3_64(bytes);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+type Map = HashMap<u64, u64, BuildHasherDefault<Hashed>>;
+
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    days: RwLock<BTreeMap<u32, Day>>,
+}
+
+#[derive(Debug)]
+struct Day {
+    parts: Vec<RwLock<Map>>,
+    /// Locations whose hash another has in the maps.
+    further: RwLock<Vec<(u64, u64)>>,
+    refunded: RwLock<BTreeMap<u64, i64>>,
+}
+
+/// One kind of what a day holds; copied in one piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Piece {
+    Part(usize),
+    Further,
+    Refunded,
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    // nothing that could panic is done under these locks
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Day {
+    fn new() -> Self {
+        Self {
+            parts: (0..PARTS).map(|_| RwLock::default()).collect(),
+            further: RwLock::default(),
+            refunded: RwLock::default(),
+        }
+    }
+
+    /// By bits that the maps themselves use little.
+    fn part(&self, hash: u64) -> &RwLock<Map> {
+        let place = usize::try_from(hash >> 32).expect("a machine word has 64 bits") % PARTS;
+        self.parts.get(place).expect("a remainder is within the parts")
+    }
+
+    fn insert(&self, hash: u64, location: u64) {
+        let mut part = write(self.part(hash));
+        match part.get(&hash) {
+            None => {
+                part.insert(hash, location);
+            }
+            // a group may be applied again
+            Some(known) if *known == location => {}
+            Some(_) => {
+                let mut further = write(&self.further);
+                if !further.contains(&(hash, location)) {
+                    further.push((hash, location));
+                }
+            }
+        }
+    }
+}
+
+impl Index {
+    /// May be said again of the same key and location.
+    pub(super) fn insert(&self, key: KeyDigest, location: Location) {
+        self.with_day(key.day, |day| day.insert(key.hash, location.number()));
+    }
+
+    pub(super) fn set_refunded(&self, refunded: Refunded) {
+        let Refunded { day, location, minor } = refunded;
+        self.with_day(day, |day| {
+            write(&day.refunded).insert(location.number(), minor);
+        });
+    }
+
+    fn with_day(&self, number: u32, task: impl FnOnce(&Day)) {
+        if let Some(day) = read(&self.days).get(&number) {
+            return task(day);
+        }
+        task(write(&self.days).entry(number).or_insert_with(Day::new));
+    }
+
+    /// Where items of this key may lie, usually one or none.
+    pub(super) fn candidates(&self, key: KeyDigest) -> impl Iterator<Item = Location> {
+        let (mut first, mut others) = (None, Vec::new());
+        if let Some(day) = read(&self.days).get(&key.day) {
+            first = read(day.part(key.hash)).get(&key.hash).copied();
+            if first.is_some() {
+                let further = read(&day.further);
+                let same = further.iter().filter(|(hash, _)| *hash == key.hash);
+                others.extend(same.map(|(_, location)| *location));
+            }
+        }
+        first.into_iter().chain(others).map(Location::from_number)
+    }
+
+    /// Minor units refunded of the transfer whose item lies there.
+    pub(super) fn refunded(&self, day: u32, location: Location) -> i64 {
+        let days = read(&self.days);
+        let sum = days
+            .get(&day)
+            .and_then(|day| read(&day.refunded).get(&location.number()).copied());
+        sum.unwrap_or(0)
+    }
+
+    /// Forgets the days before `first`.
+    pub(super) fn expire_before(&self, first: u32) {
+        let is_due = read(&self.days).keys().next().is_some_and(|day| *day < first);
+        if is_due {
+            let mut days = write(&self.days);
+            let kept = days.split_off(&first);
+            let expired = std::mem::replace(&mut *days, kept);
+            drop(days);
+            // what expires is freed after the lock is
+            drop(expired);
+        }
+    }
+
+    pub(super) fn days(&self) -> Vec<u32> {
+        read(&self.days).keys().copied().collect()
+    }
+
+    /// The pairs of numbers one piece is made of; none where the day has expired.
+    pub(super) fn piece(&self, day: u32, piece: Piece) -> Vec<(u64, u64)> {
+        let days = read(&self.days);
+        let Some(day) = days.get(&day) else {
+            return Vec::new();
+        };
+        match piece {
+            Piece::Part(number) => day
+                .parts
+                .get(number)
+                .map(|part| read(part).iter().map(|(hash, location)| (*hash, *location)).collect())
+                .unwrap_or_default(),
+            Piece::Further => read(&day.further).clone(),
+            Piece::Refunded => {
+                let refunded = read(&day.refunded);
+                let pairs = refunded.iter();
+                pairs
+                    .map(|(location, minor)| (*location, minor.cast_unsigned()))
+                    .collect()
+            }
+        }
+    }
+
+    /// Takes a piece back in.
+    pub(super) fn restore(&self, day: u32, piece: Piece, pairs: &[(u64, u64)]) {
+        self.with_day(day, |day| match piece {
+            Piece::Part(number) => {
+                if let Some(part) = day.parts.get(number) {
+                    write(part).reserve(pairs.len());
+                }
+                for (hash, location) in pairs {
+                    day.insert(*hash, *location);
+                }
+            }
+            Piece::Further => {
+                for (hash, location) in pairs {
+                    day.insert(*hash, *location);
+                }
+            }
+            Piece::Refunded => {
+                let sums = pairs.iter().map(|(location, minor)| (*location, minor.cast_signed()));
+                write(&day.refunded).extend(sums);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(number: u64) -> Location {
+        Location::from_number(number)
+    }
+
+    fn found(index: &Index, day: u32, hash: u64) -> Vec<u64> {
+        index
+            .candidates(KeyDigest { day, hash })
+            .map(Location::number)
+            .collect()
+    }
+
+    #[test]
+    fn keys_of_one_hash_are_all_found_and_days_expire_whole() {
+        let index = Index::default();
+        let key = |day, hash| KeyDigest { day, hash };
+        for _ in 0..2 {
+            index.insert(key(20_260_302, 7), at(1 << 32));
+            index.insert(key(20_260_302, 7), at(2 << 32));
+            index.insert(key(20_260_303, 7), at(3 << 32));
+        }
+        index.set_refunded(Refunded {
+            day: 20_260_302,
+            location: at(1 << 32),
+            minor: 5,
+        });
+        assert_eq!(found(&index, 20_260_302, 7), [1 << 32, 2 << 32]);
+        assert_eq!(found(&index, 20_260_303, 7), [3 << 32]);
+        assert_eq!(found(&index, 20_260_302, 8), Vec::<u64>::new());
+        let copy = Index::default();
+        for day in index.days() {
+            for piece in (0..PARTS).map(Piece::Part).chain([Piece::Further, Piece::Refunded]) {
+                copy.restore(day, piece, &index.piece(day, piece));
+            }
+        }
+        assert_eq!(found(&copy, 20_260_302, 7), [1 << 32, 2 << 32]);
+        assert_eq!(copy.refunded(20_260_302, at(1 << 32)), 5);
+        copy.expire_before(20_260_303);
+        assert_eq!(found(&copy, 20_260_302, 7), Vec::<u64>::new());
+        assert_eq!(copy.refunded(20_260_302, at(1 << 32)), 0);
+        assert_eq!(found(&copy, 20_260_303, 7), [3 << 32]);
+    }
+}

@@ -1,0 +1,90 @@
+//! What any thread may read of a shard: what is committed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ledger_model::TransferKey;
+
+use super::frame::{Frame, Item, KeyDigest};
+use super::index::Index;
+use super::location::Location;
+use super::segment::{Segments, read_item, records};
+use crate::books::Remembered;
+use crate::store::row::{StoredRecord, remembered};
+use crate::store::{Reader, StoreFault};
+
+/// Of one shard, between its thread and its readers.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Number of the last record that is durable.
+    pub(super) committed: AtomicU64,
+    pub(super) index: Index,
+    pub(super) segments: Arc<Segments>,
+}
+
+pub(super) struct EmbeddedReader(pub(super) Arc<Shared>);
+
+impl Shared {
+    /// What is held under a key, and where its item lies.
+    pub(super) fn find(
+        &self,
+        key: &TransferKey,
+        digest: KeyDigest,
+    ) -> Result<Option<(Location, Remembered)>, StoreFault> {
+        for location in self.index.candidates(digest) {
+            let bytes = self.segments.item(location)?;
+            let Item { record, said, .. } = read_item(&bytes, location)?;
+            let stored = StoredRecord { record, said };
+            let refunded_minor = self.index.refunded(digest.day, location);
+            if let Some(found) = remembered(key, stored, refunded_minor)? {
+                return Ok(Some((location, found)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn committed(&self) -> u64 {
+        self.committed.load(Ordering::Acquire)
+    }
+}
+
+impl Reader for EmbeddedReader {
+    fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
+        let committed = self.0.committed();
+        let found = self.0.find(key, KeyDigest::of(key))?;
+        Ok(found
+            .map(|(_, remembered)| remembered)
+            .filter(|remembered| remembered.sequence <= committed))
+    }
+
+    fn journal(&self, from: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreFault> {
+        let committed = self.0.committed();
+        let (mut next, mut bytes) = (from, 0_usize);
+        let mut found: Vec<Vec<u8>> = Vec::new();
+        let mut buffer = Vec::new();
+        while next <= committed && (found.is_empty() || bytes < bytes_max) {
+            let (header, frame) = self.0.segments.frame_of(next, &mut buffer)?;
+            let frame = Frame::read(header, frame)?;
+            for record in records(&frame, next, committed) {
+                if !found.is_empty() && bytes >= bytes_max {
+                    break;
+                }
+                bytes = bytes.saturating_add(record.len());
+                found.push(record.to_vec());
+                next += 1;
+            }
+        }
+        Ok(found)
+    }
+
+    fn evidence(&self, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault> {
+        if sequence == 0 || sequence > self.0.committed() {
+            return Ok(None);
+        }
+        let mut buffer = Vec::new();
+        let (header, frame) = self.0.segments.frame_of(sequence, &mut buffer)?;
+        let all = Frame::read(header, frame)?.evidence()?;
+        let found = all.into_iter().find(|(number, _)| *number == sequence);
+        Ok(found.map(|(_, sealed)| sealed))
+    }
+}
