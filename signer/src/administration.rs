@@ -11,7 +11,7 @@ use crate::callers::Callers;
 use crate::policy::Right;
 use crate::reload::{ReloadFault, Reloaded, Reloader};
 
-const ASK_LIMIT: Duration = Duration::from_secs(60);
+const ASK_LIMIT: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Clone)]
 pub(crate) struct AdministrationService {

@@ -13,6 +13,7 @@ use operations::stop::{Stop, StopSwitch};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tower::{Service, ServiceExt};
 
@@ -31,7 +32,7 @@ impl Door {
         let (sender, seen) = mpsc::unbounded_channel();
         let note = move |request: Request| {
             let (parts, _) = request.into_parts();
-            let request = tonic::Request::from_parts(Default::default(), parts.extensions, ());
+            let request = tonic::Request::from_parts(MetadataMap::default(), parts.extensions, ());
             let noted = sender.send(PeerIdentity::of(&request));
             async move { noted.map_or("nobody asks", |()| "noted") }
         };
@@ -80,12 +81,12 @@ async fn a_unix_socket_tells_user_group_and_process() {
 }
 
 /// Its files in `directory`; the certificate in DER.
-fn side(issuer: &Issuer<'_, KeyPair>, directory: &Path, name: &str, names: &[&str]) -> (TlsAddress, Vec<u8>) {
+fn side(authority: &Issuer<'_, KeyPair>, directory: &Path, name: &str, names: &[&str]) -> (TlsAddress, Vec<u8>) {
     let key = KeyPair::generate().unwrap();
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let mut params = CertificateParams::new(names).unwrap();
     params.distinguished_name.push(DnType::CommonName, name);
-    let issued = params.signed_by(&key, issuer).unwrap();
+    let certificate = params.signed_by(&key, authority).unwrap();
     let write = |what: &str, text: &str| {
         let path = directory.join(format!("{name}.{what}"));
         std::fs::write(&path, text).unwrap();
@@ -93,12 +94,12 @@ fn side(issuer: &Issuer<'_, KeyPair>, directory: &Path, name: &str, names: &[&st
     };
     let files = TlsAddress {
         address: ([127, 0, 0, 1], 0).into(),
-        certificate: write("cert", &issued.pem()),
+        certificate: write("cert", &certificate.pem()),
         private_key: write("key", &key.serialize_pem()),
         peer_ca: directory.join("ca"),
         server_name: SERVER_NAME.to_owned(),
     };
-    (files, issued.der().to_vec())
+    (files, certificate.der().to_vec())
 }
 
 #[tokio::test]

@@ -90,10 +90,13 @@ pub(crate) fn sign(audit: &Audit, count: usize, deadline: Instant) -> Result<(),
     audit.note_uses(Use::Sign, &key, &uses, deadline)
 }
 
+/// Name and content.
+type MadeFile = (String, Vec<u8>);
+
 /// A disk in memory.
 #[derive(Clone, Default)]
 pub(crate) struct MadeDisk {
-    pub(crate) files: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    pub(crate) files: Arc<Mutex<Vec<MadeFile>>>,
     pub(crate) broken: Arc<AtomicBool>,
 }
 

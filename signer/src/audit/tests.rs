@@ -44,7 +44,7 @@ fn check_directory(directory: &Path) -> Report {
 #[test]
 fn a_record_is_there_when_its_asker_hears_of_it() {
     let disk = MadeDisk::default();
-    let audit = log_on(&disk, Duration::from_secs(3600));
+    let audit = log_on(&disk, Duration::from_hours(1));
     audit.record(start(), soon()).unwrap();
     audit.record(reveal("sms"), soon()).unwrap();
     assert_eq!(kinds(&disk.text()), ["file", "start", "unsealed", "reveal"]);
@@ -62,7 +62,7 @@ fn uses_are_written_in_their_time_with_a_waiting_record_and_at_the_end() {
     audit.end().unwrap();
 
     let disk = MadeDisk::default();
-    let audit = log_on(&disk, Duration::from_secs(3600));
+    let audit = log_on(&disk, Duration::from_hours(1));
     sign(&audit, 2, soon()).unwrap();
     audit.record(reveal("sms"), soon()).unwrap();
     assert_eq!(signatures(&disk.text()), 2, "what is synced takes along what waits");
@@ -99,7 +99,7 @@ fn a_log_that_cannot_be_written_stops_the_keys_until_it_can() {
 #[test]
 fn a_stop_on_a_disk_that_stays_full_says_what_is_lost() {
     let disk = MadeDisk::default();
-    let audit = log_on(&disk, Duration::from_secs(3600));
+    let audit = log_on(&disk, Duration::from_hours(1));
     audit.record(reveal("before"), soon()).unwrap();
     disk.broken.store(true, Ordering::SeqCst);
     sign(&audit, 1, soon()).unwrap();
@@ -110,7 +110,7 @@ fn a_stop_on_a_disk_that_stays_full_says_what_is_lost() {
 #[test]
 fn what_waits_is_bounded_and_room_comes_back() {
     let disk = MadeDisk::default();
-    let audit = log_on(&disk, Duration::from_secs(3600));
+    let audit = log_on(&disk, Duration::from_hours(1));
     audit.record(reveal("before"), soon()).unwrap();
     // The disk is held up, so that nothing leaves memory.
     let held = disk.files.lock().unwrap();
@@ -222,7 +222,9 @@ fn a_torn_end_is_set_aside_and_told() {
         if kept > 0 {
             assert_eq!(fs::read(&pieces[0]).unwrap(), whole[last_line..torn]);
         }
-        pieces.iter().for_each(|piece| fs::remove_file(piece).unwrap());
+        for piece in pieces {
+            fs::remove_file(piece).unwrap();
+        }
     }
     // A file that was just being begun.
     fs::write(&file, &whole).unwrap();
