@@ -27,7 +27,7 @@ const CALLERS: u64 = 2;
 /// Postings each has under way.
 const WINDOW: usize = 768;
 const LOADED_AT_ONCE: u64 = 2_000;
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 pub(crate) const LIMITS: ShardLimits = ShardLimits {
     queue_max: 8192,
@@ -120,7 +120,7 @@ fn load(running: &Running) {
         let (ledger, work) = (Arc::clone(&running.ledger), Arc::clone(work));
         async move {
             let numbers = first..(first + LOADED_AT_ONCE).min(work.accounts);
-            let accounts = numbers.clone().map(|number| (0, work.account(number))).collect();
+            let accounts = numbers.clone().map(|number| (0, Work::account(number))).collect();
             let agreements = numbers.map(|number| (0, work.agreement(number))).collect();
             let reply = ledger.load(accounts, agreements).await.unwrap();
             assert!(reply.refused.is_empty(), "{:?}", reply.refused);

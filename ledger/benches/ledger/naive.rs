@@ -8,7 +8,7 @@ use fjall::{Database, KeyspaceCreateOptions, PersistMode};
 use hdrhistogram::Histogram;
 
 use crate::Extent;
-use crate::figures::Figures;
+use crate::figures::{Figures, cpu_micros};
 use crate::work::{SHARDS, Work, mixed, token};
 
 const GROUP: u64 = 256;
@@ -16,7 +16,7 @@ const RECORD_BYTES: usize = 400;
 
 pub(crate) fn run(directory: &Path, extent: Extent, figures: &mut Figures) {
     let shards = u64::from(SHARDS.count());
-    let began = Instant::now();
+    let (cpu, began) = (cpu_micros(), Instant::now());
     let all = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..shards)
             .map(|shard| {
@@ -32,6 +32,10 @@ pub(crate) fn run(directory: &Path, extent: Extent, figures: &mut Figures) {
     });
     let took = began.elapsed().as_secs_f64();
     figures.whole("fjall_postings_per_s", (extent.naive as f64 / took) as u64);
+    figures.decimal(
+        "fjall_cpu_us_per_posting",
+        (cpu_micros() - cpu) as f64 / extent.naive as f64,
+    );
     figures.latencies("fjall_commit", &all);
 }
 

@@ -13,14 +13,14 @@ use operations::endpoint::Endpoint;
 use operations::stop::Stop;
 
 use crate::Extent;
-use crate::figures::Figures;
+use crate::figures::{Figures, cpu_micros};
 use crate::in_process::Running;
 use crate::work::Work;
 
 const CLIENTS: usize = 64;
 /// Postings each has under way.
 const WINDOW: usize = 24;
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 async fn post(client: &LedgerClient, work: &Work, number: u64) -> u64 {
     let began = Instant::now();
@@ -59,7 +59,7 @@ pub(crate) fn run(mut running: Running, socket: &Path, extent: Extent, figures: 
         let clients: Vec<LedgerClient> = (0..CLIENTS)
             .map(|_| LedgerClient::connect(&endpoint).unwrap())
             .collect();
-        let began = Instant::now();
+        let (cpu, began) = (cpu_micros(), Instant::now());
         let mut tasks = Vec::new();
         for client in &clients {
             for _ in 0..WINDOW {
@@ -83,16 +83,18 @@ pub(crate) fn run(mut running: Running, socket: &Path, extent: Extent, figures: 
             }
         }
         let took = began.elapsed().as_secs_f64();
+        let cpu = (cpu_micros() - cpu) as f64;
         let mut alone = Histogram::new(3).unwrap();
         for number in end..end + extent.lone {
             alone
                 .record(post(clients.first().unwrap(), &work, number).await)
                 .unwrap();
         }
-        (took, all, alone)
+        (took, cpu, all, alone)
     });
-    let (took, all, alone): (f64, Histogram<u64>, Histogram<u64>) = measured;
+    let (took, cpu, all, alone): (f64, f64, Histogram<u64>, Histogram<u64>) = measured;
     figures.whole("service_postings_per_s", (extent.over_grpc as f64 / took) as u64);
+    figures.decimal("service_cpu_us_per_posting", cpu / extent.over_grpc as f64);
     figures.latencies("service", &all);
     figures.whole("service_lone_posting_p50_us", alone.value_at_quantile(0.5));
     figures.whole("service_lone_posting_p99_us", alone.value_at_quantile(0.99));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::Extent;
-use crate::figures::{Figures, resident_bytes};
+use crate::figures::{Figures, cpu_micros, resident_bytes};
 use crate::in_process::{Running, open};
 
 pub(crate) fn run(mut running: Running, directory: &Path, extent: Extent, figures: &mut Figures) {
@@ -18,9 +18,10 @@ pub(crate) fn run(mut running: Running, directory: &Path, extent: Extent, figure
     let before = running.ledger.positions();
     running.ledger.stop();
     drop(running);
-    let began = Instant::now();
+    let (cpu, began) = (cpu_micros(), Instant::now());
     let stores = open(directory);
     figures.decimal("recovery_s", began.elapsed().as_secs_f64());
+    figures.decimal("recovery_cpu_s", (cpu_micros() - cpu) as f64 / 1e6);
     let after: Vec<_> = stores.iter().map(|store| store.state().position()).collect();
     assert_eq!(before, after, "everything is there");
     drop(stores);

@@ -60,7 +60,7 @@ impl Work {
         }
     }
 
-    pub(crate) fn account(&self, number: u64) -> Account {
+    pub(crate) fn account(number: u64) -> Account {
         Account {
             token: token(number),
             name: NameToken::new(token(number).bytes()),
@@ -100,7 +100,7 @@ impl Work {
     }
 
     fn minor_of(number: u64) -> i64 {
-        1 + (mixed(number ^ 77) % 100_000) as i64
+        1 + (mixed(number ^ 0x4D) % 100_000).cast_signed()
     }
 
     fn key(&self, category: usize, number: u64) -> TransferKey {

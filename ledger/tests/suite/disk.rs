@@ -250,10 +250,13 @@ async fn a_ledger_on_a_full_disk_says_that_nothing_was_posted() {
     assert_eq!(*running.faults.lock().unwrap(), Vec::<String>::new());
     faulty.set(Trouble::SyncFails);
     assert_eq!(running.post_within(&payment(2, 1, 100), crate::bank::WAIT).await, None);
-    let faults = running.faults.lock().unwrap().clone();
-    assert!(
-        faults.len() == 1 && faults[0].contains("could not commit"),
-        "{faults:?}"
-    );
+    // the answer's place is let go before the fault is told
+    let deadline = std::time::Instant::now() + crate::bank::WAIT;
+    while running.faults.lock().unwrap().is_empty() {
+        assert!(std::time::Instant::now() < deadline, "the fault is told");
+        tokio::task::yield_now().await;
+    }
+    let told = running.faults.lock().unwrap().clone();
+    assert!(told.len() == 1 && told[0].contains("could not commit"), "{told:?}");
     assert!(running.ledger.is_halted());
 }

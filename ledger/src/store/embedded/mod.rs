@@ -110,7 +110,7 @@ pub struct EmbeddedStore {
     /// Kept for their room.
     frame: Vec<u8>,
     plain: Vec<u8>,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl EmbeddedStore {
@@ -309,8 +309,18 @@ fn shard_directory(directory: &Path, shard: ShardId) -> PathBuf {
     directory.join(format!("shard-{:02}", shard.number()))
 }
 
+/// Held while a store is open. Let go of expressly: a process that is just being started by this one has the file open
+/// for a moment too, and closing it here would not be enough.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _closing_does_it_too = self.0.unlock();
+    }
+}
+
 /// Makes the directory if it is missing and locks it for this process.
-fn take(directory: &Path) -> Result<File, StoreFault> {
+fn take(directory: &Path) -> Result<Lock, StoreFault> {
     let fault = StoreFault::engine("open its directory");
     std::fs::create_dir_all(directory).map_err(&fault)?;
     if let Some(parent) = directory.parent() {
@@ -330,7 +340,7 @@ fn take(directory: &Path) -> Result<File, StoreFault> {
         .open(directory.join("lock"))
         .map_err(&fault)?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok(Lock(lock)),
         Err(TryLockError::WouldBlock) => Err(StoreFault::Taken),
         Err(TryLockError::Error(source)) => Err(fault(source)),
     }
