@@ -83,15 +83,15 @@ fn message(
     token_key: &TokenKey,
     form: Form,
 ) -> Result<(Open, OpenVerdict), SampleFault> {
-    let signed = text(number);
+    let content = text(number);
     let is_wrong = number.checked_rem(WRONG_EVERY) == Some(0);
     let signature = if is_wrong {
         signer.private.sign(&text(number + MESSAGES))?
     } else {
-        signer.private.sign(&signed)?
+        signer.private.sign(&content)?
     };
     let mut open = Open {
-        signed,
+        signed: content,
         signature,
         signing_serial: signer.certificate.serial().to_owned(),
         issuer: NETWORK.to_owned(),
@@ -102,7 +102,7 @@ fn message(
     let mut tokens = Vec::new();
     if form == Form::WithFields {
         let field_key = FieldKey::generate(receiver.certificate.suite())?;
-        open.encryption_serial = receiver.certificate.serial().to_owned();
+        receiver.certificate.serial().clone_into(&mut open.encryption_serial);
         open.envelope = receiver.certificate.seal_envelope(&field_key)?;
         for (kind, crypto_kind, text) in FIELDS {
             let plaintext = format!("{text}{number}");
