@@ -175,13 +175,15 @@ fn the_dependency_table_is_what_cargo_says() {
 
 #[test]
 fn only_their_owners_use_these_crates() {
-    let owners: [(&str, &[&str]); 6] = [
+    let owners: [(&str, &[&str]); 8] = [
         ("quick-xml", &["frontend-messages"]),
         ("rdkafka", &["ledger", "batch-clearing", TESTS]),
         ("tokio-postgres", &["batch-clearing", "ledger", TESTS]),
         ("sm2", &["signer-crypto"]),
         ("openssl", &["signer-crypto", "fixtures"]),
         ("fjall", &["ledger"]),
+        ("cryptoki", &["signer"]),
+        ("libloading", &["signer"]),
     ];
     let metadata = metadata();
     let mut broken = Vec::new();

@@ -96,7 +96,7 @@ fn seal(serial: &str) -> Work {
     })
 }
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn a_poisonous_item_fails_alone() {
@@ -154,6 +154,9 @@ async fn deadlines_count_again_before_private_key_work() {
     assert_eq!(key.uses(), [PRIVATE_COST_MAX]);
 }
 
+/// A queue, and what is to be pushed into it while other work is done.
+type LateSign = (Arc<Queue<Job>>, Mutex<Option<Queued<Job>>>);
+
 /// An answer that comes to be signed while envelopes are opened is signed before the next of them.
 #[tokio::test]
 async fn signing_goes_between_the_stages_of_other_work() {
@@ -162,7 +165,7 @@ async fn signing_goes_between_the_stages_of_other_work() {
         let order = Arc::clone(&order);
         move || order.lock().unwrap().push(what)
     };
-    let late: Arc<OnceLock<(Arc<Queue<Job>>, Mutex<Option<Queued<Job>>>)>> = Arc::default();
+    let late: Arc<OnceLock<LateSign>> = Arc::default();
     let mut ring = KeyRing::new([]);
     let (opened, signed) = (note("opened"), note("signed"));
     PretendedKey::add(&mut ring, KeyUse::Decrypt, OLDER, {
@@ -230,5 +233,5 @@ fn a_key_is_never_waited_for_longer_than_its_limit() {
         &[Duration::from_millis(1), Duration::from_secs(1)],
         Duration::from_secs(1),
     );
-    check(&[Duration::from_secs(3600)], KEY_LIMIT);
+    check(&[Duration::from_hours(1)], KEY_LIMIT);
 }

@@ -73,7 +73,7 @@ async fn what_cannot_be_taken_leaves_everything_as_it_was() {
         assert_eq!(verdict(&running, network).await, Ok(()));
     };
     let good_without = without_network_sm(&good);
-    check(&format!("{good_without}\n[[[",), "the configuration is refused").await;
+    check(&format!("{good_without}\n[[["), "the configuration is refused").await;
     check(&format!("workers = 0\n{good_without}"), "workers must lie in 1..=64").await;
     let missing = good_without.replace("4000000102.cert.pem", "nowhere.pem");
     check(&missing, "nowhere.pem cannot be read").await;
