@@ -79,6 +79,15 @@ impl PrivateKey {
         }
     }
 
+    /// Signs like [`sign`](Self::sign), the same bytes each time: for files that are made again and compared. SM2 nonces
+    /// then follow from key and message alone.
+    pub fn sign_reproducibly(&self, signed: &[u8]) -> Result<Vec<u8>, CryptoFault> {
+        match &self.0 {
+            Kind::Rsa(key) => key.sign(signed),
+            Kind::Sm { signing, .. } => signing.sign_reproducibly(signed),
+        }
+    }
+
     /// Signatures in the order of the messages.
     pub fn sign_all(&self, signed: &[&[u8]]) -> Vec<Result<Vec<u8>, CryptoFault>> {
         if let Kind::Sm { signing, .. } = &self.0

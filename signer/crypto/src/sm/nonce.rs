@@ -41,6 +41,11 @@ impl NonceKey {
         Ok(self.derive(digests, random))
     }
 
+    /// The nonce that follows from key and digest alone, as RFC 6979 has it: the same each time.
+    pub(crate) fn fixed(&self, digest: &Word) -> Zeroizing<Vec<Scalar>> {
+        self.derive(std::slice::from_ref(digest), &[[0; WORD_BYTES]])
+    }
+
     /// The nonces that follow from so much randomness.
     fn derive(&self, digests: &[Word], random: &[Word]) -> Zeroizing<Vec<Scalar>> {
         let of_digest = digests

@@ -148,6 +148,15 @@ impl SigningKey {
         Ok(made.pop().expect("one message has one signature"))
     }
 
+    /// A DER signature that is the same each time.
+    pub(crate) fn sign_reproducibly(&self, message: &[u8]) -> Result<Vec<u8>, CryptoFault> {
+        let digest = sm3::digest(&[&self.identity, message]);
+        let nonces = self.nonces.fixed(&digest);
+        let made = nonces.first().and_then(|nonce| self.sign_with(&digest, nonce));
+        let Numbers { r, s } = made.ok_or(CryptoFault::Sm2Sign)?;
+        Ok(Sequence::default().word(&r).word(&s).finish())
+    }
+
     /// DER signatures, in the order of the messages.
     pub(crate) fn sign_all(&self, messages: &[&[u8]]) -> Result<Vec<Vec<u8>>, CryptoFault> {
         let messages = messages.iter().map(|body| Prefixed {

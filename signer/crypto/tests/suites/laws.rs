@@ -25,6 +25,13 @@ proptest! {
     }
 
     #[test]
+    fn reproducible_signatures_are_the_same_bytes_and_hold(suite in suite(), signed in vec(any::<u8>(), 0..200)) {
+        let sign = || pair(suite).private.sign_reproducibly(&signed).unwrap();
+        prop_assert_eq!(sign(), sign());
+        prop_assert_eq!(pair(suite).certificate.verify(&signed, &sign()), Ok(()));
+    }
+
+    #[test]
     fn a_changed_bit_of_the_message_does_not_verify(
         suite in suite(), mut signed in vec(any::<u8>(), 1..2000), place: prop::sample::Index, bit in 0..8u32,
     ) {
