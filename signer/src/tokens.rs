@@ -5,7 +5,7 @@
 //! step in the README.
 
 use signer_crypto::{FieldKind, TokenKey};
-use signer_protocol::{Token, Tokens};
+use signer_protocol::Tokens;
 
 /// A number the operator gives a token key; never used for another key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,15 +27,10 @@ pub(crate) struct TokenKeys {
 impl TokenKeys {
     /// Tokens of all fields, in their order, under every generation that is loaded.
     pub(crate) fn tokens(&self, fields: &[(FieldKind, &[u8])]) -> Tokens {
-        let under = |key: &TokenKey| -> Vec<Token> {
-            fields
-                .iter()
-                .map(|(kind, plaintext)| key.token(*kind, plaintext))
-                .collect()
-        };
+        let other_generation = self.other.as_ref().map(|other| other.key.tokens(fields));
         Tokens {
-            tokens: under(&self.issued.key),
-            other_generation: self.other.as_ref().map(|other| under(&other.key)).unwrap_or_default(),
+            tokens: self.issued.key.tokens(fields),
+            other_generation: other_generation.unwrap_or_default(),
         }
     }
 
@@ -50,6 +45,8 @@ impl TokenKeys {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use signer_protocol::Token;
+
     use super::*;
 
     pub(crate) fn generation(number: u32) -> TokenGeneration {

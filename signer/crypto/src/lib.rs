@@ -26,6 +26,7 @@ mod secret;
 mod self_test;
 mod sm;
 mod sm3;
+mod sm4;
 mod suite;
 mod token;
 
