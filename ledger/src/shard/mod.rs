@@ -130,6 +130,7 @@ impl Shard {
             depth: depth.clone(),
             committed: publish,
             shipped: Arc::clone(&shipped),
+            in_doubt: Vec::new(),
         };
         let handle = std::thread::Builder::new()
             .name(format!("shard-{shard}"))

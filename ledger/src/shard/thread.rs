@@ -15,10 +15,11 @@ use tokio::sync::{oneshot, watch};
 use super::group::{Loaded, Working, wanted_first, wanted_second};
 use super::{FatalFault, Job, Load, Post, ShardParts};
 use crate::books::{Books, Remembered};
+use crate::claims::Claim;
 use crate::engine::Defect;
 use crate::outcome::Outcome;
 use crate::state::ShardState;
-use crate::store::{Group, StoreFault};
+use crate::store::{Consequence, Group, StoreFault};
 use crate::view::Wanted;
 
 /// How often an idle shard writes down how far Kafka has come.
@@ -31,6 +32,8 @@ pub(super) struct ShardThread {
     pub(super) depth: Gauge,
     pub(super) committed: watch::Sender<ShardState>,
     pub(super) shipped: Arc<AtomicU64>,
+    /// Of groups of which it is not known whether they are there.
+    pub(super) in_doubt: Vec<Claim>,
 }
 
 enum Next {
@@ -44,6 +47,8 @@ enum Fate {
     Durable,
     /// Certainly nothing of it is there or will be.
     Nothing,
+    /// It is there or not; the store's next `begin` settles it.
+    Unknown,
 }
 
 /// Halts the ledger unless told that all went well, before any claim of the group is let go: a query must not take a
@@ -119,18 +124,17 @@ impl ShardThread {
 
     fn work_group(&mut self, jobs: Vec<Job>) -> Result<(), FatalFault> {
         let jobs = self.without_expired(jobs);
-        let mut working = Working::over(
-            self.parts.shards,
-            self.parts.store.state().clone(),
-            (self.parts.clock)(),
-        );
-        if let Err(fault) = self.fetch_all(&jobs, &mut working) {
-            tracing::error!(shard = %self.shard, %fault, cause = ?fault, "rows could not be read; nothing was posted");
-            for job in jobs {
-                job.nothing_posted(NothingPosted::Store);
+        let mut working = match self.begin(&jobs) {
+            Ok(working) => working,
+            Err(fault) => {
+                tracing::error!(shard = %self.shard, %fault, cause = ?fault, "rows could not be read; nothing was posted");
+                self.parts.store.abandon();
+                for job in jobs {
+                    job.nothing_posted(NothingPosted::Store);
+                }
+                return Ok(());
             }
-            return Ok(());
-        }
+        };
         let shard = self.shard;
         let defect = |source| FatalFault::Defect { shard, source };
         let mut answers = Vec::with_capacity(jobs.len());
@@ -162,6 +166,12 @@ impl ShardThread {
         for (reply, claim, outcome) in answers {
             let outcome = match (fate, outcome) {
                 (Fate::Nothing, Outcome::Decided { repeat: false, .. }) => Outcome::NothingPosted(NothingPosted::Store),
+                (Fate::Unknown, Outcome::Decided { repeat: false, .. }) => {
+                    // until it is settled nobody may take the key for a new one
+                    self.in_doubt.push(claim);
+                    reply.answer(Outcome::InProcess);
+                    continue;
+                }
                 (_, outcome) => outcome,
             };
             self.count(&outcome);
@@ -170,7 +180,7 @@ impl ShardThread {
             reply.answer(outcome);
         }
         for (reply, loaded) in loads {
-            if fate == Fate::Nothing {
+            if fate != Fate::Durable {
                 let _loader_has_gone = reply.send(Err(NothingPosted::Store));
                 continue;
             }
@@ -178,6 +188,15 @@ impl ShardThread {
             let _loader_has_gone = reply.send(Ok(loaded));
         }
         Ok(())
+    }
+
+    /// Takes the shard for a group, and brings in every row it may touch.
+    fn begin(&mut self, jobs: &[Job]) -> Result<Working, StoreFault> {
+        let state = self.parts.store.begin()?;
+        self.in_doubt.clear();
+        let mut working = Working::over(self.parts.shards, state, (self.parts.clock)());
+        self.fetch_all(jobs, &mut working)?;
+        Ok(working)
     }
 
     fn without_expired(&self, jobs: Vec<Job>) -> Vec<Job> {
@@ -259,6 +278,7 @@ impl ShardThread {
 
     fn commit(&mut self, working: Working) -> Result<Fate, FatalFault> {
         if working.is_unchanged() {
+            self.parts.store.abandon();
             return Ok(Fate::Durable);
         }
         let shard = self.shard;
@@ -279,11 +299,17 @@ impl ShardThread {
         let stored = self.parts.store.commit(group);
         let fate = match stored {
             Ok(()) => Fate::Durable,
-            Err(fault) if fault.nothing_written() => {
-                tracing::error!(%shard, %fault, cause = ?fault, "a group could not be written; nothing of it was posted");
-                Fate::Nothing
-            }
-            Err(source) => return Err(FatalFault::Commit { shard, source }),
+            Err(fault) => match fault.consequence() {
+                Consequence::Nothing => {
+                    tracing::error!(%shard, %fault, cause = ?fault, "a group could not be written; nothing of it was posted");
+                    Fate::Nothing
+                }
+                Consequence::Unknown => {
+                    tracing::error!(%shard, %fault, cause = ?fault, "whether a group was written is not known yet");
+                    Fate::Unknown
+                }
+                Consequence::Fatal => return Err(FatalFault::Commit { shard, source: fault }),
+            },
         };
         halting.0 = None;
         if fate == Fate::Durable {
@@ -295,12 +321,14 @@ impl ShardThread {
     /// Writes down how far Kafka has come, where that has changed and no posting has taken it along.
     fn note_shipped(&mut self) -> Result<(), FatalFault> {
         let shipped = self.shipped.load(Ordering::Acquire);
-        let state = self.parts.store.state();
-        if shipped <= state.shipped {
+        if shipped <= self.parts.store.state().shipped {
             return Ok(());
         }
         let shard = self.shard;
-        let working = Working::over(self.parts.shards, state.clone(), (self.parts.clock)());
+        let Ok(working) = self.begin(&[]) else {
+            // the next group tells
+            return Ok(());
+        };
         let group = working
             .into_group(shipped)
             .map_err(|source| FatalFault::Defect { shard, source })?;

@@ -6,11 +6,12 @@
 //! * **Whole.** A group is there wholly or not at all, after any crash.
 //! * **Nothing early** (invariant S2). A [`Reader`] never shows anything of a group whose commit has not returned, or
 //!   that an earlier process did not make durable.
-//! * **One writer.** Only the shard's own thread fetches and commits.
+//! * **One writer at a time.** From [`Store::begin`] to [`Store::commit`] or [`Store::abandon`] nobody else commits to the
+//!   shard, in this process or another, so what was fetched still holds when the group is committed.
 //!
-//! A commit that fails for one of the reasons of [`StoreFault::nothing_written`] has left nothing, and the store goes on.
-//! Any other failure says nothing about whether the group is there; the caller ends the process over it, and the next
-//! one finds out.
+//! A fault of which [`StoreFault::consequence`] says `Nothing` has left nothing, and the store goes on. `Unknown` says nothing
+//! about whether the group is there, but the store goes on: the next `begin` that succeeds has settled it, and nothing
+//! of an earlier group can appear after it. After `Fatal` the caller ends the process, and the next one finds out.
 
 pub mod embedded;
 mod row;
@@ -60,6 +61,23 @@ pub enum StoreFault {
     NotWritten(#[source] std::io::Error),
     #[error("a group is longer than the store can hold in one piece")]
     TooLarge,
+    /// Nothing of the group is there or ever will be: the store could not be reached, or is another's.
+    #[error("the store cannot be reached")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Whether the group is there is not known now. The next `begin` that succeeds settles it.
+    #[error("the connection to the store was lost while a group was committed")]
+    InDoubt(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What a store fault means for the group that was under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consequence {
+    /// Nothing of it is there or ever will be; the store goes on.
+    Nothing,
+    /// It is there or not; the store goes on, and its next `begin` settles it.
+    Unknown,
+    /// It is there or not, and this process cannot find out.
+    Fatal,
 }
 
 /// Everything one commit writes.
@@ -75,20 +93,29 @@ pub struct Group {
 }
 
 pub trait Store: Send {
-    /// As of the last commit.
+    /// Takes the shard for one group and says how it stands: as of its last commit, whoever made it.
+    fn begin(&mut self) -> Result<ShardState, StoreFault>;
+
+    /// As of the last `begin` or commit of this writer.
     fn state(&self) -> &ShardState;
 
-    /// Rows that are there, of those wanted.
+    /// Rows that are there, of those wanted. They stay as they are only where this is called after `begin`.
     fn fetch(&self, wanted: &Wanted) -> Result<Rows, StoreFault>;
 
-    /// Durable when it returns.
+    /// Durable when it returns. The shard is free again, however it ends.
     fn commit(&mut self, group: Group) -> Result<(), StoreFault>;
+
+    /// Frees the shard where there is nothing to commit.
+    fn abandon(&mut self);
 
     fn reader(&self) -> Arc<dyn Reader>;
 }
 
-/// Reads what is committed, from any thread.
+/// Reads what is committed, from any thread, by whichever process it was.
 pub trait Reader: Send + Sync {
+    /// Number of the last committed record.
+    fn committed(&self) -> Result<u64, StoreFault>;
+
     fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault>;
 
     /// Encoded journal records from number `from` on: as many as are committed and come to about `bytes_max`, at least
@@ -109,17 +136,18 @@ impl Group {
 }
 
 impl StoreFault {
-    /// Of a commit: whether it is certain that nothing of the group is there.
-    pub const fn nothing_written(&self) -> bool {
+    /// Of a commit.
+    pub const fn consequence(&self) -> Consequence {
         match self {
-            Self::NotWritten(_) | Self::TooLarge => true,
+            Self::NotWritten(_) | Self::TooLarge | Self::Unreachable(_) => Consequence::Nothing,
+            Self::InDoubt(_) => Consequence::Unknown,
             Self::Engine { .. }
             | Self::Content { .. }
             | Self::Format { .. }
             | Self::OtherShard { .. }
             | Self::Taken
             | Self::Inconsistent(_)
-            | Self::OldFormat => false,
+            | Self::OldFormat => Consequence::Fatal,
         }
     }
 

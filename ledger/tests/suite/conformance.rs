@@ -12,7 +12,8 @@ use crate::bank::{self, SHARDS, account, agreement, first_of, key, now, payment,
 
 /// Works one group as a shard does, and commits it.
 pub(crate) fn work(store: &mut dyn Store, wanted: Wanted, task: impl FnOnce(&mut Working)) {
-    let mut working = Working::over(SHARDS, store.state().clone(), now());
+    let state = store.begin().unwrap();
+    let mut working = Working::over(SHARDS, state, now());
     let wanted = working.view().missing(wanted);
     let rows = store.fetch(&wanted).unwrap();
     working.view_mut().admit(wanted, rows);

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use ledger::outcome::Outcome;
-use ledger::store::Store;
 use ledger::store::embedded::{Disk, EmbeddedStore, LogFile, RealDisk, StoreOptions};
+use ledger::store::{Consequence, Store};
 use ledger_protocol::NothingPosted;
 
 use crate::bank::{Running, SHARDS, payment};
@@ -161,7 +161,7 @@ fn refuses_and_recovers(trouble: Trouble) {
     faulty.set(trouble);
     for number in 900..903 {
         let refused = post(&mut store, &[payment(number, accounts()[0], 5)]).unwrap_err();
-        assert!(refused.nothing_written(), "{trouble:?}: {refused}");
+        assert_eq!(refused.consequence(), Consequence::Nothing, "{trouble:?}: {refused}");
     }
     assert_eq!(held(&store, &all), before, "{trouble:?}: nothing of them is there");
     faulty.set(Trouble::None);
@@ -190,7 +190,7 @@ fn what_cannot_be_taken_back_or_synced_is_not_called_refused() {
         faulty.set(trouble);
         let paid = payment(1, accounts()[0], 5);
         let failed = post(&mut store, std::slice::from_ref(&paid)).unwrap_err();
-        assert!(!failed.nothing_written(), "{trouble:?}: {failed}");
+        assert_eq!(failed.consequence(), Consequence::Fatal, "{trouble:?}: {failed}");
         // invariant S2: not durable, so not shown
         assert_eq!(store.reader().transfer(paid.key()).unwrap(), None, "{trouble:?}");
         assert!(

@@ -109,6 +109,12 @@ fn found_pairs<K: Ord + Copy, V: Copy>(rows: &BTreeMap<K, V>, wanted: &[K]) -> V
 }
 
 impl Store for MemoryStore {
+    fn begin(&mut self) -> Result<ShardState, StoreFault> {
+        Ok(self.state.clone())
+    }
+
+    fn abandon(&mut self) {}
+
     fn state(&self) -> &ShardState {
         &self.state
     }
@@ -163,6 +169,10 @@ impl Store for MemoryStore {
 }
 
 impl Reader for MemoryReader {
+    fn committed(&self) -> Result<u64, StoreFault> {
+        Ok(u64::try_from(self.0.lock().unwrap().journal.len()).unwrap())
+    }
+
     fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
         Ok(self.0.lock().unwrap().transfers.get(key).cloned())
     }

@@ -108,7 +108,7 @@ impl Log {
         }
     }
 
-    /// Writes and syncs one frame. It is durable when this returns; see [`StoreFault::nothing_written`].
+    /// Writes and syncs one frame. It is durable when this returns; see [`StoreFault::consequence`].
     pub(super) fn append(&mut self, frame: &[u8]) -> Result<Written, StoreFault> {
         let length = u64::try_from(frame.len()).map_err(|_| StoreFault::TooLarge)?;
         if self.end > SEGMENT_HEADER_BYTES && self.end + length > self.room {

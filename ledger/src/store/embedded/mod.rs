@@ -219,6 +219,13 @@ fn fetch_rows<'a, K, V>(
 }
 
 impl Store for EmbeddedStore {
+    /// Held by this process alone, so the shard is always free.
+    fn begin(&mut self) -> Result<ShardState, StoreFault> {
+        Ok(self.state.clone())
+    }
+
+    fn abandon(&mut self) {}
+
     fn state(&self) -> &ShardState {
         &self.state
     }

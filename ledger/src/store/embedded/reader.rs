@@ -49,6 +49,10 @@ impl Shared {
 }
 
 impl Reader for EmbeddedReader {
+    fn committed(&self) -> Result<u64, StoreFault> {
+        Ok(self.0.committed())
+    }
+
     fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
         let committed = self.0.committed();
         let found = self.0.find(key, KeyDigest::of(key))?;
