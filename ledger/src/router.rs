@@ -129,25 +129,21 @@ impl Ledger {
         };
         match self.claims.claim(*post.instruction.key()) {
             Ok(claim) => self.route(post, claim),
-            Err(released) => {
-                tokio::spawn(Arc::clone(self).post_after(post, released));
+            Err(turn) => {
+                tokio::spawn(Arc::clone(self).post_after(post, turn));
             }
         }
     }
 
-    /// Waits for the post that has the key, then tries again.
-    async fn post_after(self: Arc<Self>, post: Unclaimed, mut released: oneshot::Receiver<()>) {
-        let claim = loop {
-            if tokio::time::timeout_at(post.deadline.into(), released).await.is_err() {
+    /// Waits for its turn with the key.
+    async fn post_after(self: Arc<Self>, post: Unclaimed, turn: oneshot::Receiver<Claim>) {
+        match tokio::time::timeout_at(post.deadline.into(), turn).await {
+            Ok(Ok(claim)) => self.route(post, claim),
+            Ok(Err(_)) | Err(_) => {
                 self.meters.other("in_process");
-                return post.reply.answer(Outcome::InProcess);
+                post.reply.answer(Outcome::InProcess);
             }
-            match self.claims.claim(*post.instruction.key()) {
-                Ok(claim) => break claim,
-                Err(next) => released = next,
-            }
-        };
-        self.route(post, claim);
+        }
     }
 
     fn route(&self, post: Unclaimed, claim: Claim) {

@@ -125,6 +125,10 @@ impl Worker {
     /// Takes the shard for a group, and brings in every row it may touch.
     fn begin(&mut self, jobs: &[Job]) -> Result<Working, StoreFault> {
         let state = self.parts.store.begin()?;
+        // what was in doubt, or another process committed, is there for queries and shipping too
+        if state.sequence > self.committed.borrow().sequence {
+            self.committed.send_replace(state.clone());
+        }
         self.in_doubt.clear();
         let mut working = Working::over(self.parts.shards, state, (self.parts.clock)());
         self.fetch_all(jobs, &mut working)?;
@@ -247,6 +251,16 @@ impl Worker {
             self.committed.send_replace(self.parts.store.state().clone());
         }
         Ok(fate)
+    }
+
+    /// While there is nothing to work: settles what is in doubt, and writes down how far Kafka has come.
+    pub(super) fn idle(&mut self) -> Result<(), FatalFault> {
+        if !self.in_doubt.is_empty() {
+            // where the store cannot be reached, the next time
+            let _settled_or_not = self.begin(&[]);
+            self.parts.store.abandon();
+        }
+        self.note_shipped()
     }
 
     /// Writes down how far Kafka has come, where that has changed and no posting has taken it along.
