@@ -12,6 +12,7 @@ mod conformance;
 mod damage;
 mod disk;
 mod embedded;
+mod faulty_stores;
 mod groups;
 mod kill;
 mod memory;
@@ -19,3 +20,15 @@ mod properties;
 mod scenarios;
 mod service;
 mod shipping;
+
+#[path = "../simulation/chance.rs"]
+#[expect(dead_code, reason = "the simulation uses the rest")]
+mod chance;
+#[path = "../simulation/disk.rs"]
+mod disk_of_simulation;
+#[path = "../simulation/faulty.rs"]
+#[expect(dead_code, reason = "the simulation uses the rest")]
+mod faulty;
+#[path = "../simulation/trouble.rs"]
+#[expect(dead_code, reason = "the simulation uses the rest")]
+mod trouble;
