@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ use crate::evidence::{self, SealedEvidence};
 use crate::feed::Feed;
 use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
-use crate::shard::{Fatal, Load, Post, Shard, ShardLimits, ShardParts};
+use crate::shard::{Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun};
 use crate::store::{Reader, Store};
 
 /// What a ledger is made of.
@@ -79,6 +79,15 @@ struct Unclaimed {
 impl Ledger {
     /// Starts the shards.
     pub fn start(parts: LedgerParts) -> std::io::Result<Arc<Self>> {
+        let (ledger, runs) = Self::assemble(parts);
+        for run in runs {
+            ledger.threads().push(run.spawn()?);
+        }
+        Ok(ledger)
+    }
+
+    /// The ledger, and what has to be run for each shard in order.
+    pub fn assemble(parts: LedgerParts) -> (Arc<Self>, Vec<ShardRun>) {
         let LedgerParts {
             stores,
             shards: count,
@@ -90,10 +99,10 @@ impl Ledger {
         let readers: Vec<Arc<dyn Reader>> = stores.iter().map(|store| store.reader()).collect();
         let halted = Arc::new(AtomicBool::new(false));
         let mut shards = Vec::with_capacity(stores.len());
-        let mut threads = Vec::with_capacity(stores.len());
+        let mut runs = Vec::with_capacity(stores.len());
         for (place, store) in stores.into_iter().enumerate() {
             let others = readers.iter().enumerate().filter(|(other, _)| *other != place);
-            let (shard, thread) = Shard::start(ShardParts {
+            let (shard, run) = Shard::assemble(ShardParts {
                 shards: count,
                 store,
                 neighbours: others.map(|(_, reader)| Arc::clone(reader)).collect(),
@@ -102,20 +111,20 @@ impl Ledger {
                 meters: Arc::clone(&meters),
                 fatal: Arc::clone(&fatal),
                 halted: Arc::clone(&halted),
-            })?;
+            });
             shards.push(shard);
-            threads.push(thread);
+            runs.push(run);
         }
-        let threads = Mutex::new(threads);
-        Ok(Arc::new(Self {
+        let ledger = Self {
             count,
             shards,
             readers: Readers(readers),
             claims: Claims::new(),
             halted,
             meters,
-            threads,
-        }))
+            threads: Mutex::default(),
+        };
+        (Arc::new(ledger), runs)
     }
 
     /// Posts an instruction; the answer goes to `reply` when it is durable. Compresses evidence, so call it off the
@@ -291,10 +300,13 @@ impl Ledger {
         for shard in &self.shards {
             shard.stop();
         }
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        for thread in threads.drain(..) {
+        for thread in self.threads().drain(..) {
             let _told_by_the_thread_itself = thread.join();
         }
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn home(&self, instruction: &Instruction) -> ShardId {
