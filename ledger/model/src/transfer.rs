@@ -40,16 +40,30 @@ pub enum TransferKind {
     Refund,
     /// Credits the customer.
     Payout,
+    /// Takes another transfer back wholly; ordered by the bank.
+    Reversal,
+    /// Posts what is missing; ordered by the bank.
+    Supplement,
 }
 
 impl TransferKind {
-    pub const ALL: [Self; 3] = [Self::Payment, Self::Refund, Self::Payout];
+    pub const ALL: [Self; 5] = [
+        Self::Payment,
+        Self::Refund,
+        Self::Payout,
+        Self::Reversal,
+        Self::Supplement,
+    ];
+    /// What the network's messages ask for.
+    pub const OF_MESSAGES: [Self; 3] = [Self::Payment, Self::Refund, Self::Payout];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Payment => "payment",
             Self::Refund => "refund",
             Self::Payout => "payout",
+            Self::Reversal => "reversal",
+            Self::Supplement => "supplement",
         }
     }
 
@@ -69,7 +83,7 @@ pub struct Transfer {
     pub agreement: Option<AgreementNumber>,
     /// The customer's account, where one was found or named.
     pub account: Option<AccountToken>,
-    /// Of a refund.
+    /// Of a refund or reversal.
     pub original: Option<TransferKey>,
     pub details: DetailsDigest,
     pub decision: Decision,

@@ -11,7 +11,7 @@ use ledger_model::{BusinessDate, ChinaTime, Instruction, ShardId};
 use ledger_protocol::{LoadReply, NothingPosted, RefusedItem};
 use tokio::sync::{oneshot, watch};
 
-use super::group::{Loaded, Working, wanted_first, wanted_second};
+use super::group::{Loaded, Working, wanted_by_account, wanted_by_agreement, wanted_first, wanted_second};
 use super::{FatalFault, Job, Load, Post, ShardParts};
 use crate::books::{Books, Remembered};
 use crate::claims::Claim;
@@ -160,15 +160,12 @@ impl Worker {
             match job {
                 Job::Post(post) => wanted_first(&post.instruction, &mut first),
                 Job::Load(load) => {
-                    first
-                        .accounts
-                        .extend(load.accounts.iter().map(|(_, account)| account.token));
-                    first
-                        .accounts
-                        .extend(load.agreements.iter().map(|(_, agreement)| agreement.account));
-                    first
-                        .agreements
-                        .extend(load.agreements.iter().map(|(_, agreement)| agreement.number));
+                    for (_, account) in &load.accounts {
+                        wanted_by_account(account, &mut first);
+                    }
+                    for (_, agreement) in &load.agreements {
+                        wanted_by_agreement(agreement, &mut first);
+                    }
                 }
                 Job::Stop => {}
             }
@@ -314,6 +311,6 @@ fn earliest_day(instruction: &Instruction) -> BusinessDate {
     let day = instruction.key().id.date();
     match instruction {
         Instruction::Payment(payment) => day.min(payment.ordered_at.date()),
-        Instruction::Refund(_) | Instruction::Payout(_) => day,
+        Instruction::Refund(_) | Instruction::Payout(_) | Instruction::Reversal(_) | Instruction::Supplement(_) => day,
     }
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use ledger_model::TransferKey;
 
-use crate::books::Remembered;
+use crate::books::{HopRow, Remembered};
 use crate::state::ShardState;
 use crate::view::{Rows, Wanted};
 
@@ -101,6 +101,9 @@ pub trait Store: Send {
 
     /// Rows that are there, of those wanted. They stay as they are only where this is called after `begin`.
     fn fetch(&self, wanted: &Wanted) -> Result<Rows, StoreFault>;
+
+    /// Hops that were taken in here and are not closed yet, at most so many, as of the last commit.
+    fn open_hops(&self, count_max: usize) -> Result<Vec<HopRow>, StoreFault>;
 
     /// Durable when it returns. The shard is free again, however it ends.
     fn commit(&mut self, group: Group) -> Result<(), StoreFault>;
