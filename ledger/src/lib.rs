@@ -15,6 +15,7 @@ pub mod engine;
 pub mod evidence;
 pub mod feed;
 pub mod hash;
+pub mod hopping;
 pub mod meters;
 pub mod outcome;
 pub mod router;

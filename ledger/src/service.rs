@@ -20,7 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::feed::Feed;
 use crate::outcome::{Answer, Outcome, ReplyTo, pack};
-use crate::router::Ledger;
+use crate::router::{Ledger, Loading};
 
 /// Work of one stream that is not answered yet, at the most.
 const UNANSWERED_MAX: usize = 4096;
@@ -32,6 +32,8 @@ const SHORT_PIECE_BYTES_MAX: usize = 128 << 10;
 /// Chunks of the journal between their reader and the socket.
 const CHUNKS_AHEAD_MAX: usize = 4;
 const LOAD_REPLIES_AHEAD_MAX: usize = 4;
+/// Batches of one load that wait for their commits.
+const LOAD_BATCHES_UNANSWERED_MAX: usize = 16;
 /// Largest gRPC message taken or sent.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
@@ -206,32 +208,60 @@ fn asked(what: Option<wire::work::What>) -> Result<Asked, Malformed> {
     }
 }
 
+/// Several batches are under way at a time, since each waits for its commit; they are queued and answered in order.
 async fn read_load(
     ledger: Arc<Ledger>,
     stop: Stop,
     mut batches: Streaming<wire::LoadBatch>,
     replies: mpsc::Sender<Result<wire::LoadReply, Status>>,
 ) {
+    let (queued, mut unanswered) = mpsc::channel::<Queued>(LOAD_BATCHES_UNANSWERED_MAX);
+    let answering = tokio::spawn(async move {
+        while let Some(batch) = unanswered.recv().await {
+            let reply = batch.answered().await.map(Into::into);
+            let reply = reply.map_err(|_| Status::unavailable("the batch could not be loaded"));
+            let failed = reply.is_err();
+            if replies.send(reply).await.is_err() || failed {
+                return;
+            }
+        }
+    });
     loop {
         let batch = tokio::select! {
-            () = stop.requested() => return,
+            () = stop.requested() => break,
             batch = batches.message() => batch,
         };
         let Ok(Some(batch)) = batch else {
-            return;
+            break;
         };
-        let reply = load_batch(&ledger, batch).await;
-        let reply = reply
-            .map(Into::into)
-            .map_err(|_| Status::unavailable("the batch could not be loaded"));
-        if replies.send(reply).await.is_err() {
-            return;
+        if queued.send(queue_batch(&ledger, batch).await).await.is_err() {
+            break;
         }
+    }
+    drop(queued);
+    if answering.await.is_err() {
+        tracing::error!("answering a load panicked");
+    }
+}
+
+/// A batch of a load that waits for its commits.
+struct Queued {
+    loading: Result<Loading, NothingPosted>,
+    /// What did not read.
+    refused: Vec<RefusedItem>,
+}
+
+impl Queued {
+    async fn answered(self) -> Result<LoadReply, NothingPosted> {
+        let mut reply = self.loading?.loaded().await?;
+        reply.refused.extend(self.refused);
+        reply.refused.sort_by_key(|refused| refused.place);
+        Ok(reply)
     }
 }
 
 /// What does not read is refused by its place, the rest is loaded.
-async fn load_batch(ledger: &Arc<Ledger>, batch: wire::LoadBatch) -> Result<LoadReply, NothingPosted> {
+async fn queue_batch(ledger: &Arc<Ledger>, batch: wire::LoadBatch) -> Queued {
     let mut refused = Vec::new();
     let mut accounts: Vec<(u32, Account)> = Vec::with_capacity(batch.accounts.len());
     let mut agreements: Vec<(u32, Agreement)> = Vec::with_capacity(batch.agreements.len());
@@ -249,10 +279,10 @@ async fn load_batch(ledger: &Arc<Ledger>, batch: wire::LoadBatch) -> Result<Load
             Err(malformed) => refused.push(refusal(place, malformed)),
         }
     }
-    let mut reply = ledger.load(accounts, agreements).await?;
-    reply.refused.extend(refused);
-    reply.refused.sort_by_key(|refused| refused.place);
-    Ok(reply)
+    Queued {
+        loading: ledger.queue_load(accounts, agreements).await,
+        refused,
+    }
 }
 
 fn refusal(place: u32, malformed: Malformed) -> RefusedItem {
