@@ -47,6 +47,26 @@ pub struct Ledger {
 
 struct Readers(Vec<Arc<dyn Reader>>);
 
+/// A batch of accounts and agreements that waits for its commits, one answer for each shard it touches.
+#[derive(Debug)]
+pub struct Loading(Vec<oneshot::Receiver<Result<LoadReply, NothingPosted>>>);
+
+impl Loading {
+    /// Durable when it returns.
+    pub async fn loaded(self) -> Result<LoadReply, NothingPosted> {
+        let mut all = LoadReply::default();
+        for answer in self.0 {
+            let reply = answer.await.unwrap_or(Err(NothingPosted::Store))?;
+            all.accounts += reply.accounts;
+            all.agreements += reply.agreements;
+            all.unchanged += reply.unchanged;
+            all.refused.extend(reply.refused);
+        }
+        all.refused.sort_by_key(|refused| refused.place);
+        Ok(all)
+    }
+}
+
 /// A post before it has its key's claim.
 #[derive(Debug)]
 struct Unclaimed {
@@ -107,7 +127,7 @@ impl Ledger {
         (Arc::new(ledger), runs)
     }
 
-    /// Posts an instruction; the answer goes to `reply` when it is durable. Compresses evidence, so call it off the
+    /// Posts an instruction; the answer goes to `reply` when it is durable. Digests evidence, so call it off the
     /// executor, inside a tokio runtime.
     pub fn post(self: &Arc<Self>, instruction: Instruction, evidence: &Evidence, deadline: Instant, reply: ReplyTo) {
         if self.is_halted() {
@@ -203,45 +223,40 @@ impl Ledger {
         accounts: Vec<(u32, Account)>,
         agreements: Vec<(u32, Agreement)>,
     ) -> Result<LoadReply, NothingPosted> {
+        self.queue_load(accounts, agreements).await?.loaded().await
+    }
+
+    /// As [`load`](Self::load), no further than into the queues of the shards: what is queued later is loaded later.
+    pub async fn queue_load(
+        self: &Arc<Self>,
+        accounts: Vec<(u32, Account)>,
+        agreements: Vec<(u32, Agreement)>,
+    ) -> Result<Loading, NothingPosted> {
         let mut homes: BTreeMap<ShardId, (Vec<_>, Vec<_>)> = BTreeMap::new();
         for (place, account) in accounts {
-            homes
-                .entry(self.count.of_account(account.token))
-                .or_default()
-                .0
-                .push((place, account));
+            let home = self.count.of_account(account.token);
+            homes.entry(home).or_default().0.push((place, account));
         }
         for (place, agreement) in agreements {
-            homes
-                .entry(self.count.of_account(agreement.account))
-                .or_default()
-                .1
-                .push((place, agreement));
+            let home = self.count.of_account(agreement.account);
+            homes.entry(home).or_default().1.push((place, agreement));
         }
-        let mut answers = Vec::with_capacity(homes.len());
-        for (home, (accounts, agreements)) in homes {
-            let (reply, answer) = oneshot::channel();
-            let load = Load {
-                accounts,
-                agreements,
-                reply,
-            };
-            let ledger = Arc::clone(self);
-            // waits for room in the shard's queue
-            let queued = tokio::task::spawn_blocking(move || ledger.shard(home).load(load)).await;
-            queued.map_err(|_| NothingPosted::Store)?;
-            answers.push(answer);
-        }
-        let mut all = LoadReply::default();
-        for answer in answers {
-            let reply = answer.await.unwrap_or(Err(NothingPosted::Store))?;
-            all.accounts += reply.accounts;
-            all.agreements += reply.agreements;
-            all.unchanged += reply.unchanged;
-            all.refused.extend(reply.refused);
-        }
-        all.refused.sort_by_key(|refused| refused.place);
-        Ok(all)
+        let ledger = Arc::clone(self);
+        // waits for room in the shards' queues
+        let queued = tokio::task::spawn_blocking(move || {
+            let mut answers = Vec::with_capacity(homes.len());
+            for (home, (accounts, agreements)) in homes {
+                let (reply, answer) = oneshot::channel();
+                ledger.shard(home).load(Load {
+                    accounts,
+                    agreements,
+                    reply,
+                });
+                answers.push(answer);
+            }
+            answers
+        });
+        queued.await.map(Loading).map_err(|_| NothingPosted::Store)
     }
 
     pub fn positions(&self) -> Vec<ShardPosition> {
