@@ -19,6 +19,8 @@ pub mod feed;
 pub mod hash;
 pub mod hopping;
 pub mod meters;
+#[cfg(feature = "mutations")]
+pub mod mutation;
 pub mod outcome;
 pub mod router;
 pub mod service;
