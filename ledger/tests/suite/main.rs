@@ -12,6 +12,8 @@ mod conformance;
 mod damage;
 mod disk;
 mod embedded;
+mod formats;
+mod further;
 mod groups;
 mod kill;
 mod memory;
