@@ -55,7 +55,10 @@ impl Scenario {
         match step.verb.split_once('-').unwrap() {
             ("hop", _) => self.take_in(step),
             ("settle", kind) => {
-                let row = self.row(&key(kind, step.name));
+                let mut row = self.row(&key(kind, step.name));
+                if let Some(serial) = step.rest.get("answered-as") {
+                    row.transfer.serial = serial.parse().unwrap();
+                }
                 self.settle(&row)
             }
             (_, kind) => self.close(&key(kind, step.name), state(step.word("as"))),
