@@ -13,6 +13,8 @@ mod damage;
 mod disk;
 mod embedded;
 mod faulty_stores;
+mod formats;
+mod further;
 mod groups;
 mod kill;
 mod memory;
