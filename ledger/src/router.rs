@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use ledger_model::{Account, Agreement, Instruction, ShardCount, ShardId, TransferKey};
-use ledger_protocol::{Evidence, LoadReply, NothingPosted, ShardPosition};
+use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardCount, ShardId, TransferKey};
+use ledger_protocol::{Evidence, LoadReply, NothingPosted, ShardPosition, Standing};
 use tokio::sync::oneshot;
 
 use crate::claims::{Claim, Claims};
@@ -20,7 +20,7 @@ use crate::evidence::{self, SealedEvidence};
 use crate::feed::Feed;
 use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
-use crate::shard::{Fatal, Load, Post, Shard, ShardLimits, ShardParts};
+use crate::shard::{AskStanding, Fatal, Load, Post, Shard, ShardLimits, ShardParts};
 use crate::store::{Reader, Store};
 
 /// What a ledger is made of.
@@ -237,6 +237,18 @@ impl Ledger {
         }
         all.refused.sort_by_key(|refused| refused.place);
         Ok(all)
+    }
+
+    /// How an account stands in its home shard, as of the shard's last commit.
+    pub async fn standing(self: &Arc<Self>, account: AccountToken) -> Result<Standing, NothingPosted> {
+        let (reply, answer) = oneshot::channel();
+        let ledger = Arc::clone(self);
+        let asked = AskStanding { account, reply };
+        // waits for room in the shard's queue
+        let queued =
+            tokio::task::spawn_blocking(move || ledger.shard(ledger.count.of_account(account)).ask_standing(asked));
+        queued.await.map_err(|_| NothingPosted::Store)?;
+        answer.await.unwrap_or(Err(NothingPosted::Store))
     }
 
     pub fn positions(&self) -> Vec<ShardPosition> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::Stream;
-use ledger_model::{Account, Agreement, Instruction, ShardId, TransferKey};
+use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardId, TransferKey};
 use ledger_protocol::{Evidence, LoadReply, Malformed, NothingPosted, RefusedItem, wire};
 use operations::exchange::reply_batches;
 use operations::stop::Stop;
@@ -95,6 +95,14 @@ impl wire::ledger_server::Ledger for Service {
     ) -> Result<Response<wire::PositionsReply>, Status> {
         let shards = self.ledger.positions().iter().map(Into::into).collect();
         Ok(Response::new(wire::PositionsReply { shards }))
+    }
+
+    async fn standing(&self, request: Request<wire::StandingRequest>) -> Result<Response<wire::StandingReply>, Status> {
+        let account = AccountToken::from_slice(&request.into_inner().account);
+        let account = account.ok_or_else(|| Status::invalid_argument("an account's token is 32 bytes"))?;
+        let standing = self.ledger.standing(account).await;
+        let standing = standing.map_err(|_| Status::unavailable("the account could not be read"))?;
+        Ok(Response::new(standing.into()))
     }
 
     async fn journal(&self, request: Request<wire::JournalRequest>) -> Result<Response<Self::JournalStream>, Status> {

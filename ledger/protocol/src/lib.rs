@@ -25,4 +25,4 @@ pub mod wire {
 pub use client::{LedgerClient, LedgerFault};
 pub use convert::Malformed;
 pub use load::{LoadBatch, LoadReply, RefusedItem};
-pub use reply::{CurrencySum, Evidence, NothingPosted, PostReply, QueryReply, ShardPosition};
+pub use reply::{CurrencySum, Evidence, NothingPosted, PostReply, QueryReply, ShardPosition, Standing};

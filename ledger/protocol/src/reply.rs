@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ledger_model::{ContentField, Currency, Transfer};
+use ledger_model::{ContentField, Currency, Money, Transfer};
 
 /// The request as it was signed, kept with the posting. Never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -72,6 +72,17 @@ pub struct CurrencySum {
     pub currency: Currency,
     pub debit_minor: i64,
     pub credit_minor: i64,
+}
+
+/// What the state has of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Home of the account.
+    pub shard: u8,
+    /// Number of the record as of which it is told.
+    pub sequence: u64,
+    /// None where there is no such account.
+    pub balance: Option<Money>,
 }
 
 impl fmt::Debug for Evidence {

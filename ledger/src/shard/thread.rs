@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use ledger_model::{BusinessDate, ChinaTime, Instruction, ShardId};
-use ledger_protocol::{LoadReply, NothingPosted, RefusedItem};
+use ledger_model::{AccountToken, BusinessDate, ChinaTime, Instruction, ShardId};
+use ledger_protocol::{LoadReply, NothingPosted, RefusedItem, Standing};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{oneshot, watch};
 
 use super::group::{Loaded, Working, wanted_first, wanted_second};
-use super::{FatalFault, Job, Load, Post, ShardParts};
+use super::{AskStanding, FatalFault, Job, Load, Post, ShardParts};
 use crate::books::{Books, Remembered};
 use crate::claims::Claim;
 use crate::engine::Defect;
@@ -109,6 +109,7 @@ impl ShardThread {
                 Job::Stop => return (jobs, Next::Stop),
                 Job::Post(_) => 1,
                 Job::Load(load) => load.accounts.len() + load.agreements.len(),
+                Job::Standing(_) => 1,
             };
             self.depth.dec();
             jobs.push(taken);
@@ -123,7 +124,11 @@ impl ShardThread {
     }
 
     fn work_group(&mut self, jobs: Vec<Job>) -> Result<(), FatalFault> {
+        let jobs = self.tell_standings(jobs);
         let jobs = self.without_expired(jobs);
+        if jobs.is_empty() {
+            return Ok(());
+        }
         let mut working = match self.begin(&jobs) {
             Ok(working) => working,
             Err(fault) => {
@@ -159,7 +164,7 @@ impl ShardThread {
                     answers.push((reply, claim, outcome));
                 }
                 Job::Load(load) => loads.push(load_all(&mut working, load).map_err(defect)?),
-                Job::Stop => {}
+                Job::Standing(_) | Job::Stop => {}
             }
         }
         let fate = self.commit(working)?;
@@ -190,6 +195,38 @@ impl ShardThread {
         Ok(())
     }
 
+    /// Answers those who ask how an account stands, as of the last commit; gives back the other work.
+    fn tell_standings(&mut self, jobs: Vec<Job>) -> Vec<Job> {
+        let (asked, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| matches!(job, Job::Standing(_)));
+        for job in asked {
+            if let Job::Standing(AskStanding { account, reply }) = job {
+                let standing = self.standing(account);
+                self.parts.store.abandon();
+                let told = standing.map_err(|fault| {
+                    tracing::error!(shard = %self.shard, %fault, cause = ?fault, "an account could not be read");
+                    NothingPosted::Store
+                });
+                let _asker_has_gone = reply.send(told);
+            }
+        }
+        others
+    }
+
+    fn standing(&mut self, account: AccountToken) -> Result<Standing, StoreFault> {
+        let state = self.parts.store.begin()?;
+        self.in_doubt.clear();
+        let wanted = Wanted {
+            accounts: vec![account],
+            ..Wanted::default()
+        };
+        let held = self.parts.store.fetch(&wanted)?.accounts.pop();
+        Ok(Standing {
+            shard: self.shard.number(),
+            sequence: state.sequence,
+            balance: held.map(|held| held.account.balance),
+        })
+    }
+
     /// Takes the shard for a group, and brings in every row it may touch.
     fn begin(&mut self, jobs: &[Job]) -> Result<Working, StoreFault> {
         let state = self.parts.store.begin()?;
@@ -216,7 +253,7 @@ impl ShardThread {
                     Job::Post(post).nothing_posted(NothingPosted::Expired);
                 }
                 Job::Post(_) | Job::Load(_) => left.push(job),
-                Job::Stop => {}
+                Job::Standing(_) | Job::Stop => {}
             }
         }
         left
@@ -239,7 +276,7 @@ impl ShardThread {
                         .agreements
                         .extend(load.agreements.iter().map(|(_, agreement)| agreement.number));
                 }
-                Job::Stop => {}
+                Job::Standing(_) | Job::Stop => {}
             }
         }
         self.fetch(first, working)?;
