@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use ledger::command::{check, load, positions, serve, statement, trial_balance};
+use ledger::command::{backup, check, evidence, load, positions, restore, serve, statement, trial_balance};
 use ledger::config;
 use operations::exit;
 
@@ -46,15 +46,20 @@ enum Command {
     },
     TrialBalance(trial_balance::Options),
     Statement(statement::Options),
+    Evidence(evidence::Options),
+    Backup(backup::Options),
+    Restore(restore::Options),
 }
 
 impl Command {
     const fn needs_configuration(&self) -> bool {
         match self {
             Self::Serve | Self::Load(_) | Self::Positions { .. } => true,
-            Self::Check { .. } => false,
+            Self::Check { .. } | Self::Restore(_) => false,
             Self::TrialBalance(options) => options.needs_configuration(),
             Self::Statement(options) => options.needs_configuration(),
+            Self::Evidence(options) => options.needs_configuration(),
+            Self::Backup(options) => options.needs_configuration(),
         }
     }
 }
@@ -81,6 +86,9 @@ fn main() -> ExitCode {
     let code = match (line.command, config) {
         (Some(Command::TrialBalance(options)), config) => trial_balance::run(config.as_ref(), &options),
         (Some(Command::Statement(options)), config) => statement::run(config.as_ref(), &options),
+        (Some(Command::Evidence(options)), config) => evidence::run(config.as_ref(), &options),
+        (Some(Command::Backup(options)), config) => backup::run(config.as_ref(), &options),
+        (Some(Command::Restore(options)), _) => restore::run(&options),
         (Some(Command::Serve), Some(config)) => serve::run(config),
         (Some(Command::Load(files)), Some(config)) => load::run(&config, &files),
         (Some(Command::Positions { json }), Some(config)) => positions::run(&config, json),

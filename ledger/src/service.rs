@@ -20,6 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::feed::Feed;
 use crate::outcome::{Answer, Outcome, ReplyTo, pack};
 use crate::router::Ledger;
+use crate::store::StoreFault;
 
 /// Work of one stream that is not answered yet, at the most.
 const UNANSWERED_MAX: usize = 4096;
@@ -103,6 +104,22 @@ impl wire::ledger_server::Ledger for Service {
         let standing = self.ledger.standing(account).await;
         let standing = standing.map_err(|_| Status::unavailable("the account could not be read"))?;
         Ok(Response::new(standing.into()))
+    }
+
+    async fn evidence(&self, request: Request<wire::EvidenceRequest>) -> Result<Response<wire::EvidenceReply>, Status> {
+        let wire::EvidenceRequest { key, following } = request.into_inner();
+        let key: Option<TransferKey> = key.and_then(|key| key.try_into().ok());
+        let key = key.ok_or_else(|| Status::invalid_argument("a key is issuer, category and id"))?;
+        let ledger = Arc::clone(&self.ledger);
+        let found = tokio::task::spawn_blocking(move || ledger.evidence(&key, following)).await;
+        let found = found.unwrap_or(Err(StoreFault::Inconsistent("reading evidence panicked")));
+        let kept = found.map_err(|fault| {
+            tracing::error!(%fault, cause = ?fault, "evidence could not be read");
+            Status::unavailable("the evidence could not be read")
+        })?;
+        Ok(Response::new(wire::EvidenceReply {
+            kept: kept.map(Into::into),
+        }))
     }
 
     async fn journal(&self, request: Request<wire::JournalRequest>) -> Result<Response<Self::JournalStream>, Status> {

@@ -8,7 +8,7 @@ use ledger_model::{
     Refund, Refusal, Transfer, TransferKey, TransferKind,
 };
 
-use crate::reply::{CurrencySum, Evidence, NothingPosted, ShardPosition, Standing};
+use crate::reply::{CurrencySum, Evidence, NothingPosted, ShardPosition};
 use crate::wire;
 
 /// Work, or an answer, that is not as the contract says.
@@ -373,28 +373,6 @@ impl TryFrom<wire::ShardPosition> for ShardPosition {
             transfers_posted: position.transfers_posted,
             transfers_refused: position.transfers_refused,
             sums: sums.collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-impl From<Standing> for wire::StandingReply {
-    fn from(standing: Standing) -> Self {
-        Self {
-            shard: standing.shard.into(),
-            sequence: standing.sequence,
-            balance: standing.balance.map(Into::into),
-        }
-    }
-}
-
-impl TryFrom<wire::StandingReply> for Standing {
-    type Error = Malformed;
-
-    fn try_from(standing: wire::StandingReply) -> Result<Self, Malformed> {
-        Ok(Self {
-            shard: u8::try_from(standing.shard).map_err(|_| Malformed { field: "shard" })?,
-            sequence: standing.sequence,
-            balance: standing.balance.map(TryInto::try_into).transpose()?,
         })
     }
 }

@@ -85,6 +85,21 @@ pub struct Standing {
     pub balance: Option<Money>,
 }
 
+/// What is kept about a decided transfer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptEvidence {
+    pub shard: u8,
+    /// Number of the record that decided the transfer.
+    pub sequence: u64,
+    pub evidence: Evidence,
+    /// Encoded: that record, then those that follow it.
+    pub records: Vec<Vec<u8>>,
+    /// How far the shard's journal had come.
+    pub head_sequence: u64,
+    /// SHA-256 of its last record.
+    pub head: [u8; 32],
+}
+
 impl fmt::Debug for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

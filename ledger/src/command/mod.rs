@@ -1,9 +1,12 @@
 //! What the command line can do.
 
+pub mod backup;
 pub mod check;
+pub mod evidence;
 pub mod from;
 pub mod load;
 pub mod positions;
+pub mod restore;
 pub mod serve;
 pub mod statement;
 pub mod trial_balance;

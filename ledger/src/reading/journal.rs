@@ -4,17 +4,19 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use ledger_journal::{DecodeFault, JournalRecord};
-use ledger_model::{AccountToken, ChinaTime, Currency, Money, ShardCount, ShardId};
-use ledger_protocol::{LedgerClient, LedgerFault, ShardPosition, Standing};
+use ledger_model::{AccountToken, ChinaTime, Currency, Money, ShardCount, ShardId, TransferKey};
+use ledger_protocol::{KeptEvidence, LedgerClient, LedgerFault, ShardPosition, Standing};
 use operations::endpoint::{Endpoint, EndpointFault};
 use operations::exit;
 
+use super::evidence::{self, Place};
+use super::exhibit::ExhibitFault;
 use super::statement::StatementFault;
 use super::trial::{Difference, Line, TrialBalance, TrialFault};
 use crate::books::Sides;
@@ -49,6 +51,24 @@ pub enum ReadingFault {
     Nowhere,
     #[error("there is no such account")]
     NoSuchAccount,
+    #[error("no transfer has this id")]
+    NoSuchTransfer,
+    #[error("several transfers have this id; name one by its issuer and category")]
+    SeveralTransfers,
+    #[error("{path} cannot be read or written")]
+    File {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Exhibit(#[from] ExhibitFault),
+    #[error("the signature does not hold: openssl said: {0}")]
+    Signature(String),
+    #[error("openssl could not be run")]
+    OpenSsl(#[source] std::io::Error),
+    #[error("without a certificate the signature is not checked; everything else is sound")]
+    NoCertificate,
     #[error("the sums are more than can be held")]
     OutOfRange,
     #[error("the output cannot be written")]
@@ -92,7 +112,6 @@ pub struct Journals {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one of them")]
 enum Source {
     Running(LedgerClient),
     AtRest(Vec<RestingStore>),
@@ -213,6 +232,41 @@ impl Journals {
         }
     }
 
+    /// What is kept about the transfer with this key, and so many of the records that follow, where there is one.
+    pub async fn evidence(&self, key: &TransferKey, following: u32) -> Result<Option<KeptEvidence>, ReadingFault> {
+        match &self.source {
+            Source::Running(client) => Ok(client.evidence(key, following).await?),
+            Source::AtRest(stores) => {
+                let places = stores.iter().map(|store| Place {
+                    state: store.state.clone(),
+                    reader: store.reader(),
+                });
+                Ok(evidence::find(&places.collect::<Vec<_>>(), key, following)?)
+            }
+        }
+    }
+
+    /// Number of the first record of `shard` that was committed at `time` or later, or of the record after the last; found
+    /// by halving, since records are in the order of their commits.
+    pub async fn first_since(&self, shard: ShardId, time: ChinaTime) -> Result<u64, ReadingFault> {
+        let (mut low, mut high) = (1, self.position(shard).sequence.saturating_add(1));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let mut earlier = false;
+            let read = self.read(shard, middle..=middle, |record, _| {
+                earlier = record.committed_at < time;
+                Ok(Wants::NoMore)
+            });
+            read.await?;
+            if earlier {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+
     /// What of the state is not what the journal comes to at its head. Of a running ledger its position is compared, of
     /// stores at rest also the sums of every batch and the balances of all customers.
     pub fn differences(&self, trial: &TrialBalance) -> Result<Vec<Difference>, ReadingFault> {
@@ -279,6 +333,8 @@ impl ReadingFault {
             Self::Record { .. }
             | Self::Trial(_)
             | Self::Statement(_)
+            | Self::Exhibit(_)
+            | Self::Signature(_)
             | Self::Store(StoreFault::Inconsistent(_) | StoreFault::Content { .. }) => exit::DIFFERENCES,
             Self::Runtime(_)
             | Self::Endpoint(_)
@@ -289,6 +345,11 @@ impl ReadingFault {
             | Self::Nowhere
             | Self::NoSuchAccount
             | Self::OutOfRange
+            | Self::NoSuchTransfer
+            | Self::SeveralTransfers
+            | Self::File { .. }
+            | Self::OpenSsl(_)
+            | Self::NoCertificate
             | Self::Json(_)
             | Self::NoSuchShard { .. }
             | Self::NotSoFar { .. } => exit::FAILED,

@@ -2,7 +2,13 @@
 //!
 //! [`trial`] and [`statement`] are pure: records in, sums out. [`journal`] is where records come from, a running ledger or
 //! stores at rest. Nothing here writes; that the sums are those of the state is compared, never assumed.
+//! [`evidence`] finds what is kept about one transfer, [`exhibit`] makes a file of it that stands for itself.
 
+pub mod evidence;
+pub mod exhibit;
 pub mod journal;
+mod readme;
+pub mod signature;
 pub mod statement;
+pub mod tar;
 pub mod trial;

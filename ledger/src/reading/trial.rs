@@ -81,13 +81,14 @@ impl TrialBalance {
             let sums = self.lines.entry(line).or_default();
             *sums = sums.plus(entry).ok_or(out_of_range)?;
         }
-        match totals_of(entries)
+        let balanced = totals_of(entries)
             .ok_or(out_of_range)?
             .values()
-            .all(|sums| sums.is_even())
-        {
-            true => Ok(()),
-            false => Err(TrialFault::Unbalanced { shard, sequence }),
+            .all(|sums| sums.is_even());
+        if balanced {
+            Ok(())
+        } else {
+            Err(TrialFault::Unbalanced { shard, sequence })
         }
     }
 

@@ -107,9 +107,8 @@ impl ShardThread {
         while let Some(taken) = job {
             size += match &taken {
                 Job::Stop => return (jobs, Next::Stop),
-                Job::Post(_) => 1,
+                Job::Post(_) | Job::Standing(_) => 1,
                 Job::Load(load) => load.accounts.len() + load.agreements.len(),
-                Job::Standing(_) => 1,
             };
             self.depth.dec();
             jobs.push(taken);
