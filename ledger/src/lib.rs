@@ -7,7 +7,9 @@
 //! signatures.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod books;
+pub mod calendar;
 pub mod claims;
 pub mod clock;
 pub mod command;
@@ -16,6 +18,7 @@ pub mod engine;
 pub mod evidence;
 pub mod feed;
 pub mod hash;
+pub mod hopping;
 pub mod meters;
 pub mod outcome;
 pub mod reading;

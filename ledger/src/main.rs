@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use ledger::command::{backup, check, evidence, load, positions, restore, serve, statement, trial_balance};
+use ledger::command::{backup, calendar, check, evidence, load, positions, restore, serve, statement, trial_balance};
 use ledger::config;
 use operations::exit;
 
@@ -38,6 +38,8 @@ enum Command {
         #[arg(long, value_name = "DIRECTORY")]
         directory: PathBuf,
     },
+    /// Show the business date, and what kind of day a day is to the bank. Asks the configuration alone.
+    Calendar(calendar::Asked),
     /// Show how far every shard of the running ledger has come: counts, sums, chain heads.
     Positions {
         /// One JSON array instead of a table.
@@ -54,7 +56,7 @@ enum Command {
 impl Command {
     const fn needs_configuration(&self) -> bool {
         match self {
-            Self::Serve | Self::Load(_) | Self::Positions { .. } => true,
+            Self::Serve | Self::Load(_) | Self::Calendar(_) | Self::Positions { .. } => true,
             Self::Check { .. } | Self::Restore(_) => false,
             Self::TrialBalance(options) => options.needs_configuration(),
             Self::Statement(options) => options.needs_configuration(),
@@ -91,6 +93,7 @@ fn main() -> ExitCode {
         (Some(Command::Restore(options)), _) => restore::run(&options),
         (Some(Command::Serve), Some(config)) => serve::run(config),
         (Some(Command::Load(files)), Some(config)) => load::run(&config, &files),
+        (Some(Command::Calendar(asked)), Some(config)) => calendar::run(&config, &asked),
         (Some(Command::Positions { json }), Some(config)) => positions::run(&config, json),
         (_, _) => {
             let _shown = Line::command().print_help();

@@ -1,6 +1,7 @@
 //! What the command line can do.
 
 pub mod backup;
+pub mod calendar;
 pub mod check;
 pub mod evidence;
 pub mod from;

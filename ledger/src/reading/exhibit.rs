@@ -156,11 +156,15 @@ pub fn check(archive: &[u8]) -> Result<Exhibit, ExhibitFault> {
     differs.map_or(Ok(exhibit), |place| Err(ExhibitFault::Differs(place + 1)))
 }
 
-/// A transfer that a record decides, with the digest of its evidence.
+/// A transfer that a record decides, or takes in for its home, with the digest of its evidence.
 pub fn decided(event: &Event) -> Option<(&Transfer, EvidenceDigest)> {
     match event {
-        Event::TransferDecided { transfer, evidence, .. } => Some((transfer, *evidence)),
-        Event::AccountOpened { .. } | Event::AgreementRecorded { .. } => None,
+        Event::TransferDecided { transfer, evidence, .. } | Event::TransferHopped { transfer, evidence, .. } => {
+            Some((transfer, *evidence))
+        }
+        // the evidence of a hop is with the record that took it in
+        Event::HopSettled { .. } | Event::HopClosed { .. } => None,
+        Event::AccountOpened { .. } | Event::AgreementRecorded { .. } | Event::Administered { .. } => None,
     }
 }
 

@@ -268,14 +268,14 @@ impl Journals {
     }
 
     /// What of the state is not what the journal comes to at its head. Of a running ledger its position is compared, of
-    /// stores at rest also the sums of every batch and the balances of all customers.
+    /// stores at rest also the sums of the ledger's own accounts and the balances of all customers.
     pub fn differences(&self, trial: &TrialBalance) -> Result<Vec<Difference>, ReadingFault> {
         let shard = trial.position.shard;
         let mut differences = trial.differences(self.position(shard));
         if let Source::AtRest(stores) = &self.source {
             let store = stores.get(shard.index()).ok_or(ReadingFault::Shards)?;
-            if !clearing_is(store, trial)? {
-                differences.push(Difference::Clearing);
+            if !internal_is(store, trial)? {
+                differences.push(Difference::Internal);
             }
             if !customers_are(store, trial)? {
                 differences.push(Difference::Customers);
@@ -285,13 +285,16 @@ impl Journals {
     }
 }
 
-fn clearing_is(store: &RestingStore, trial: &TrialBalance) -> Result<bool, ReadingFault> {
-    let rows: BTreeMap<(Currency, Line), Sides> = store
-        .clearing()
-        .map(|row| row.map(|(key, sums)| ((key.currency, Line::NetworkClearing(key.batch)), sums)))
-        .collect::<Result<_, _>>()?;
-    let lines = trial.lines.iter().filter(|((_, line), _)| line.batch().is_some());
-    Ok(rows.iter().eq(lines))
+fn internal_is(store: &RestingStore, trial: &TrialBalance) -> Result<bool, ReadingFault> {
+    let mut held: BTreeMap<(Currency, Line), Sides> = BTreeMap::new();
+    for row in store.internal() {
+        let (key, sums) = row?;
+        if sums != Sides::default() {
+            held.insert((key.currency, Line::Own(key.account)), sums);
+        }
+    }
+    let lines = trial.lines.iter().filter(|((_, line), _)| *line != Line::Customers);
+    Ok(held.iter().eq(lines))
 }
 
 fn customers_are(store: &RestingStore, trial: &TrialBalance) -> Result<bool, ReadingFault> {

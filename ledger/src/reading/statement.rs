@@ -132,8 +132,11 @@ impl Statement {
 impl Cause {
     fn of(event: &Event) -> Self {
         match event {
-            Event::AccountOpened { .. } | Event::AgreementRecorded { .. } => Self::Opening,
-            Event::TransferDecided { transfer, .. } => Self::by(transfer),
+            Event::AccountOpened { .. } | Event::AgreementRecorded { .. } | Event::Administered { .. } => Self::Opening,
+            Event::TransferDecided { transfer, .. }
+            | Event::TransferHopped { transfer, .. }
+            | Event::HopSettled { transfer, .. }
+            | Event::HopClosed { transfer, .. } => Self::by(transfer),
         }
     }
 

@@ -10,14 +10,14 @@ use ledger_journal::{ChainFault, ChainHash, ChainPosition, Event, JournalRecord}
 use ledger_model::{BatchId, ChinaTime, Currency, Decision, Entry, LedgerAccount, Money, ShardId};
 use ledger_protocol::ShardPosition;
 
-use crate::books::Sides;
+use crate::books::{InternalAccount, Sides};
 
-/// A line of the trial balance. Customers are one line; what a single one comes to, a statement tells.
+/// A line of the trial balance: all customers, or one of the ledger's own accounts. What a single customer's account comes
+/// to, a statement tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Line {
     Customers,
-    NetworkClearing(BatchId),
-    OpeningBalances,
+    Own(InternalAccount),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +38,7 @@ pub enum Difference {
     TransfersPosted,
     TransfersRefused,
     Sums,
-    Clearing,
+    Internal,
     Customers,
 }
 
@@ -68,7 +68,8 @@ impl TrialBalance {
         let (shard, sequence) = (record.shard, record.sequence);
         self.position = self.position.follow(record, encoded)?;
         self.committed_at = Some(record.committed_at);
-        if let Event::TransferDecided { transfer, .. } = &record.event {
+        // what is settled or closed was counted where it was taken in
+        if let Event::TransferDecided { transfer, .. } | Event::TransferHopped { transfer, .. } = &record.event {
             match transfer.decision {
                 Decision::Posted => self.transfers_posted += 1,
                 Decision::Refused(_) => self.transfers_refused += 1,
@@ -140,10 +141,9 @@ fn totals_of(entries: &[Entry]) -> Option<BTreeMap<Currency, Sides>> {
 
 impl Line {
     pub const fn of(account: LedgerAccount) -> Self {
-        match account {
-            LedgerAccount::Customer(_) => Self::Customers,
-            LedgerAccount::NetworkClearing(batch) => Self::NetworkClearing(batch),
-            LedgerAccount::OpeningBalances => Self::OpeningBalances,
+        match InternalAccount::of(account) {
+            Ok(account) => Self::Own(account),
+            Err(_) => Self::Customers,
         }
     }
 
@@ -151,15 +151,18 @@ impl Line {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Customers => "customers",
-            Self::NetworkClearing(_) => "network_clearing",
-            Self::OpeningBalances => "opening_balances",
+            Self::Own(InternalAccount::NetworkClearing(_)) => "network_clearing",
+            Self::Own(InternalAccount::OpeningBalances) => "opening_balances",
+            Self::Own(InternalAccount::Suspense) => "suspense",
+            Self::Own(InternalAccount::Fee) => "fee",
+            Self::Own(InternalAccount::StandInAdvance) => "stand_in_advance",
         }
     }
 
     pub const fn batch(self) -> Option<BatchId> {
         match self {
-            Self::NetworkClearing(batch) => Some(batch),
-            Self::Customers | Self::OpeningBalances => None,
+            Self::Own(InternalAccount::NetworkClearing(batch)) => Some(batch),
+            Self::Customers | Self::Own(_) => None,
         }
     }
 }
@@ -201,7 +204,7 @@ impl fmt::Display for Difference {
             Self::TransfersPosted => "the count of transfers posted",
             Self::TransfersRefused => "the count of transfers refused",
             Self::Sums => "the sums of debits and credits",
-            Self::Clearing => "the sums of the batches",
+            Self::Internal => "the sums of the ledger's own accounts",
             Self::Customers => "the balances of the customers",
         })
     }

@@ -1,8 +1,9 @@
 //! Trial balance and statement as functions of records: what goes in is a table, what comes out is a table.
 
 use expect_test::{Expect, expect};
+use ledger::books::InternalAccount;
 use ledger::reading::statement::{Period, Statement};
-use ledger::reading::trial::{TrialBalance, TrialFault};
+use ledger::reading::trial::{Line, TrialBalance, TrialFault};
 use ledger_journal::{ChainFault, ChainHash, Event, EvidenceDigest, JournalRecord};
 use ledger_model::{
     BankSerial, BatchId, ChinaTime, Currency, Decision, Entry, LedgerAccount, Refusal, Side, Transfer, TransferKind,
@@ -12,7 +13,7 @@ use crate::bank::{account, agreement, amount, details, institution, key, token};
 use crate::groups::shard;
 
 /// One record: a time, then what it is. Entries are `dr ACCOUNT AMOUNT` and `cr ACCOUNT AMOUNT`; an account is a number,
-/// a batch or `opening`.
+/// a batch, `opening`, `suspense`, `fee` or `advance`.
 ///
 /// `open NUMBER AMOUNT`, `agree NUMBER`, `pay ENTRIES`, `refuse`
 fn record(line: &str, sequence: u64, previous: ChainHash) -> JournalRecord {
@@ -70,6 +71,9 @@ fn entries(words: &[&str]) -> Vec<Entry> {
         },
         account: match three[1] {
             "opening" => LedgerAccount::OpeningBalances,
+            "suspense" => LedgerAccount::Suspense,
+            "fee" => LedgerAccount::Fee,
+            "advance" => LedgerAccount::StandInAdvance,
             batch if batch.starts_with('B') => LedgerAccount::NetworkClearing(batch.parse().unwrap()),
             number => LedgerAccount::Customer(token(number.parse().unwrap())),
         },
@@ -323,6 +327,6 @@ fn sums_of_currencies_are_kept_apart() {
     let expected = [("CNY".to_owned(), 15_650, 15_650), ("USD".to_owned(), 700, 700)];
     assert_eq!(sums, expected);
     let batch: BatchId = "B202603010001".parse().unwrap();
-    let line = ledger::reading::trial::Line::NetworkClearing(batch);
+    let line = Line::Own(InternalAccount::NetworkClearing(batch));
     assert_eq!(trial.lines[&(Currency::CNY, line)].credit_minor, 3_000);
 }

@@ -26,7 +26,7 @@ use super::frame::{Frame, Header};
 use super::log::Written;
 use super::recovery::{check_header, count_segments, log_start, rest_is_torn};
 use super::resting::shards_of;
-use super::segment::{Owner, after, header_at, path_of, read_frame, reading};
+use super::segment::{Owner, SEGMENT_HEADER_BYTES, after, header_at, path_of, read_frame, reading};
 use super::{Lock, shard_directory, take};
 use crate::state::ShardState;
 use crate::store::StoreFault;
@@ -142,6 +142,8 @@ struct Target {
     /// Number of the next group.
     next: u64,
     file: Option<(u32, File)>,
+    /// How the segment of the store begins that is copied now.
+    header: Vec<u8>,
     unsynced: u64,
     _lock: Lock,
 }
@@ -155,6 +157,7 @@ impl Target {
             position: ChainPosition::start(owner.shard),
             next: 1,
             file: None,
+            header: Vec::new(),
             unsynced: 0,
             directory,
             owner,
@@ -199,7 +202,7 @@ impl Target {
             // whatever was torn is cut off
             let keeps = if self.end.segment == at.segment { at.offset } else { 0 };
             file.set_len(keeps.into())?;
-            file.write_all_at(&self.owner.header(at.segment), 0)?;
+            file.write_all_at(&self.header, 0)?;
             sync_directory(&self.directory)?;
             self.file = Some((at.segment, file));
         }
@@ -283,9 +286,11 @@ impl<P: FnMut(u64)> Copying<P> {
         Ok(copied)
     }
 
-    fn segment(&self, number: u32) -> Result<File, CopyFault> {
+    fn segment(&mut self, number: u32) -> Result<File, CopyFault> {
         let file = File::open(path_of(&self.from, number)).map_err(reading)?;
         check_header(&file, self.target.owner, number)?;
+        self.target.header = vec![0; usize::try_from(SEGMENT_HEADER_BYTES).map_err(reading)?];
+        file.read_exact_at(&mut self.target.header, 0).map_err(reading)?;
         Ok(file)
     }
 
@@ -295,7 +300,7 @@ impl<P: FnMut(u64)> Copying<P> {
     }
 
     /// The last frame of the copy is the store's.
-    fn check_beginning(&self) -> Result<(), CopyFault> {
+    fn check_beginning(&mut self) -> Result<(), CopyFault> {
         let Some((at, header)) = self.target.last else {
             return Ok(());
         };

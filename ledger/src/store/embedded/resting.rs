@@ -13,7 +13,7 @@ use super::recovery::recover;
 use super::segment::{Owner, SEGMENT_HEADER_BYTES, path_of, read_some, reading};
 use super::tables::Tables;
 use super::{Lock, shard_directory, take};
-use crate::books::{ClearingKey, HeldAccount, Sides};
+use crate::books::{HeldAccount, InternalKey, Sides};
 use crate::state::ShardState;
 use crate::store::row::{Pair, unpack_slot};
 use crate::store::{Reader, StoreFault};
@@ -67,10 +67,10 @@ impl RestingStore {
         rows.map(|row| unpack_slot("account", row))
     }
 
-    /// Sums of every batch, in no order.
-    pub fn clearing(&self) -> impl Iterator<Item = Result<(ClearingKey, Sides), StoreFault>> {
-        let rows = self.tables.clearing.rows();
-        rows.map(|row| unpack_slot::<Pair<ClearingKey, Sides>>("clearing sum", row).map(|Pair(key, sums)| (key, sums)))
+    /// Sums of every one of the ledger's own accounts, in no order.
+    pub fn internal(&self) -> impl Iterator<Item = Result<(InternalKey, Sides), StoreFault>> {
+        let rows = self.tables.internal.rows();
+        rows.map(|row| unpack_slot::<Pair<InternalKey, Sides>>("sum", row).map(|Pair(key, sums)| (key, sums)))
     }
 }
 
