@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use ledger_model::{Account, Agreement, Instruction, ShardCount, ShardId, TransferKey};
-use ledger_protocol::{Evidence, LoadReply, NothingPosted, ShardPosition};
+use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardCount, ShardId, TransferKey};
+use ledger_protocol::{Evidence, KeptEvidence, LoadReply, NothingPosted, ShardPosition, Standing};
 use tokio::sync::oneshot;
 
 use crate::claims::{Claim, Claims};
@@ -20,8 +20,9 @@ use crate::evidence::{self, SealedEvidence};
 use crate::feed::Feed;
 use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
-use crate::shard::{Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun};
-use crate::store::{Reader, Store};
+use crate::reading::evidence::{Place, find};
+use crate::shard::{AskStanding, Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun};
+use crate::store::{Reader, Store, StoreFault};
 
 /// What a ledger is made of.
 pub struct LedgerParts {
@@ -257,6 +258,27 @@ impl Ledger {
             answers
         });
         queued.await.map(Loading).map_err(|_| NothingPosted::Store)
+    }
+
+    /// How an account stands in its home shard, as of the shard's last commit.
+    pub async fn standing(self: &Arc<Self>, account: AccountToken) -> Result<Standing, NothingPosted> {
+        let (reply, answer) = oneshot::channel();
+        let ledger = Arc::clone(self);
+        let asked = AskStanding { account, reply };
+        // waits for room in the shard's queue
+        let queued =
+            tokio::task::spawn_blocking(move || ledger.shard(ledger.count.of_account(account)).ask_standing(asked));
+        queued.await.map_err(|_| NothingPosted::Store)?;
+        answer.await.unwrap_or(Err(NothingPosted::Store))
+    }
+
+    /// What is kept about a decided transfer. Reads every shard, so call it off the executor.
+    pub fn evidence(&self, key: &TransferKey, following: u32) -> Result<Option<KeptEvidence>, StoreFault> {
+        let places = self.shards.iter().zip(&self.readers.0).map(|(shard, reader)| Place {
+            state: shard.state(),
+            reader: Arc::clone(reader),
+        });
+        find(&places.collect::<Vec<_>>(), key, following)
     }
 
     pub fn positions(&self) -> Vec<ShardPosition> {

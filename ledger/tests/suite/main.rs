@@ -18,10 +18,13 @@ mod further;
 mod groups;
 mod kill;
 mod memory;
+mod process;
 mod properties;
+mod reading;
 mod scenarios;
 mod service;
 mod shipping;
+mod sums;
 
 #[path = "../simulation/chance.rs"]
 #[expect(dead_code, reason = "the simulation uses the rest")]
