@@ -268,6 +268,9 @@ impl ShardThread {
         if working.view().transfer(key).is_some() {
             return Ok(None);
         }
+        if let Some(remembered) = self.parts.store.elsewhere(key) {
+            return Ok(Some(remembered));
+        }
         for neighbour in &self.parts.neighbours {
             if let Some(remembered) = neighbour.transfer(key)? {
                 return Ok(Some(remembered));
