@@ -6,7 +6,9 @@
 //! signatures.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod books;
+pub mod calendar;
 pub mod claims;
 pub mod clock;
 pub mod command;
@@ -15,6 +17,7 @@ pub mod engine;
 pub mod evidence;
 pub mod feed;
 pub mod hash;
+pub mod hopping;
 pub mod meters;
 pub mod outcome;
 pub mod router;

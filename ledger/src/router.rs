@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ use crate::evidence::{self, SealedEvidence};
 use crate::feed::Feed;
 use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
-use crate::shard::{Fatal, Load, Post, Shard, ShardLimits, ShardParts};
+use crate::shard::{Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun};
 use crate::store::{Reader, Store};
 
 /// What a ledger is made of.
@@ -47,6 +47,26 @@ pub struct Ledger {
 
 struct Readers(Vec<Arc<dyn Reader>>);
 
+/// A batch of accounts and agreements that waits for its commits, one answer for each shard it touches.
+#[derive(Debug)]
+pub struct Loading(Vec<oneshot::Receiver<Result<LoadReply, NothingPosted>>>);
+
+impl Loading {
+    /// Durable when it returns.
+    pub async fn loaded(self) -> Result<LoadReply, NothingPosted> {
+        let mut all = LoadReply::default();
+        for answer in self.0 {
+            let reply = answer.await.unwrap_or(Err(NothingPosted::Store))?;
+            all.accounts += reply.accounts;
+            all.agreements += reply.agreements;
+            all.unchanged += reply.unchanged;
+            all.refused.extend(reply.refused);
+        }
+        all.refused.sort_by_key(|refused| refused.place);
+        Ok(all)
+    }
+}
+
 /// A post before it has its key's claim.
 #[derive(Debug)]
 struct Unclaimed {
@@ -59,6 +79,15 @@ struct Unclaimed {
 impl Ledger {
     /// Starts the shards.
     pub fn start(parts: LedgerParts) -> std::io::Result<Arc<Self>> {
+        let (ledger, runs) = Self::assemble(parts);
+        for run in runs {
+            ledger.threads().push(run.spawn()?);
+        }
+        Ok(ledger)
+    }
+
+    /// The ledger, and what has to be run for each shard in order.
+    pub fn assemble(parts: LedgerParts) -> (Arc<Self>, Vec<ShardRun>) {
         let LedgerParts {
             stores,
             shards: count,
@@ -74,7 +103,7 @@ impl Ledger {
             .collect();
         let halted = Arc::new(AtomicBool::new(false));
         let mut shards = Vec::with_capacity(stores.len());
-        let mut threads = Vec::with_capacity(stores.len());
+        let mut runs = Vec::with_capacity(stores.len());
         for (place, store) in stores.into_iter().enumerate() {
             let keeper = store.keys_kept_by().map(str::to_owned);
             let others = readers
@@ -82,7 +111,7 @@ impl Ledger {
                 .zip(&keepers)
                 .enumerate()
                 .filter(|(other, (_, other_keeper))| *other != place && (keeper.is_none() || **other_keeper != keeper));
-            let (shard, thread) = Shard::start(ShardParts {
+            let (shard, run) = Shard::assemble(ShardParts {
                 shards: count,
                 store,
                 neighbours: others.map(|(_, (reader, _))| Arc::clone(reader)).collect(),
@@ -91,23 +120,23 @@ impl Ledger {
                 meters: Arc::clone(&meters),
                 fatal: Arc::clone(&fatal),
                 halted: Arc::clone(&halted),
-            })?;
+            });
             shards.push(shard);
-            threads.push(thread);
+            runs.push(run);
         }
-        let threads = Mutex::new(threads);
-        Ok(Arc::new(Self {
+        let ledger = Self {
             count,
             shards,
             readers: Readers(readers),
             claims: Claims::new(),
             halted,
             meters,
-            threads,
-        }))
+            threads: Mutex::default(),
+        };
+        (Arc::new(ledger), runs)
     }
 
-    /// Posts an instruction; the answer goes to `reply` when it is durable. Compresses evidence, so call it off the
+    /// Posts an instruction; the answer goes to `reply` when it is durable. Digests evidence, so call it off the
     /// executor, inside a tokio runtime.
     pub fn post(self: &Arc<Self>, instruction: Instruction, evidence: &Evidence, deadline: Instant, reply: ReplyTo) {
         if self.is_halted() {
@@ -207,45 +236,40 @@ impl Ledger {
         accounts: Vec<(u32, Account)>,
         agreements: Vec<(u32, Agreement)>,
     ) -> Result<LoadReply, NothingPosted> {
+        self.queue_load(accounts, agreements).await?.loaded().await
+    }
+
+    /// As [`load`](Self::load), no further than into the queues of the shards: what is queued later is loaded later.
+    pub async fn queue_load(
+        self: &Arc<Self>,
+        accounts: Vec<(u32, Account)>,
+        agreements: Vec<(u32, Agreement)>,
+    ) -> Result<Loading, NothingPosted> {
         let mut homes: BTreeMap<ShardId, (Vec<_>, Vec<_>)> = BTreeMap::new();
         for (place, account) in accounts {
-            homes
-                .entry(self.count.of_account(account.token))
-                .or_default()
-                .0
-                .push((place, account));
+            let home = self.count.of_account(account.token);
+            homes.entry(home).or_default().0.push((place, account));
         }
         for (place, agreement) in agreements {
-            homes
-                .entry(self.count.of_account(agreement.account))
-                .or_default()
-                .1
-                .push((place, agreement));
+            let home = self.count.of_account(agreement.account);
+            homes.entry(home).or_default().1.push((place, agreement));
         }
-        let mut answers = Vec::with_capacity(homes.len());
-        for (home, (accounts, agreements)) in homes {
-            let (reply, answer) = oneshot::channel();
-            let load = Load {
-                accounts,
-                agreements,
-                reply,
-            };
-            let ledger = Arc::clone(self);
-            // waits for room in the shard's queue
-            let queued = tokio::task::spawn_blocking(move || ledger.shard(home).load(load)).await;
-            queued.map_err(|_| NothingPosted::Store)?;
-            answers.push(answer);
-        }
-        let mut all = LoadReply::default();
-        for answer in answers {
-            let reply = answer.await.unwrap_or(Err(NothingPosted::Store))?;
-            all.accounts += reply.accounts;
-            all.agreements += reply.agreements;
-            all.unchanged += reply.unchanged;
-            all.refused.extend(reply.refused);
-        }
-        all.refused.sort_by_key(|refused| refused.place);
-        Ok(all)
+        let ledger = Arc::clone(self);
+        // waits for room in the shards' queues
+        let queued = tokio::task::spawn_blocking(move || {
+            let mut answers = Vec::with_capacity(homes.len());
+            for (home, (accounts, agreements)) in homes {
+                let (reply, answer) = oneshot::channel();
+                ledger.shard(home).load(Load {
+                    accounts,
+                    agreements,
+                    reply,
+                });
+                answers.push(answer);
+            }
+            answers
+        });
+        queued.await.map(Loading).map_err(|_| NothingPosted::Store)
     }
 
     pub fn positions(&self) -> Vec<ShardPosition> {
@@ -285,10 +309,13 @@ impl Ledger {
         for shard in &self.shards {
             shard.stop();
         }
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        for thread in threads.drain(..) {
+        for thread in self.threads().drain(..) {
             let _told_by_the_thread_itself = thread.join();
         }
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn home(&self, instruction: &Instruction) -> ShardId {

@@ -34,6 +34,8 @@ pub enum NothingPosted {
     Busy,
     /// The store could not be read.
     Store,
+    /// A debit whose home cannot be reached.
+    HomeDown,
     /// The work was not as the contract says.
     MalformedWork,
     /// It never left this process.

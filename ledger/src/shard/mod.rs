@@ -1,4 +1,4 @@
-//! A shard: one thread that alone writes one store.
+//! A shard: one thread ([`thread`]) that alone has one store written ([`worker`]).
 //!
 //! ```text
 //!   queue (bounded) ──▶ take what is there ──▶ decide in order ──▶ one durable commit ──▶ answers
@@ -12,11 +12,11 @@
 
 pub mod group;
 mod thread;
+mod worker;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use ledger_model::{Account, Agreement, Instruction, ShardCount, ShardId};
@@ -24,7 +24,7 @@ use ledger_protocol::{LoadReply, NothingPosted};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{oneshot, watch};
 
-use self::thread::ShardThread;
+use self::worker::Worker;
 use crate::claims::Claim;
 use crate::clock::Clock;
 use crate::engine::Defect;
@@ -33,6 +33,8 @@ use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
 use crate::state::ShardState;
 use crate::store::{Reader, Store, StoreFault};
+
+pub use self::thread::{ShardRun, Stepped};
 
 /// A post that is on its way. Its claim is let go when what it came to is durable.
 #[derive(Debug)]
@@ -116,34 +118,32 @@ pub struct Shard {
 }
 
 impl Shard {
-    pub fn start(parts: ShardParts) -> std::io::Result<(Self, JoinHandle<()>)> {
+    /// A shard and its inside, which nobody runs yet.
+    pub fn assemble(parts: ShardParts) -> (Self, ShardRun) {
         let state = parts.store.state().clone();
         let shard = state.shard;
         let (queue, jobs) = sync_channel(parts.limits.queue_max);
         let shipped = Arc::new(AtomicU64::new(state.shipped));
         let (publish, committed) = watch::channel(state);
         let depth = parts.meters.queue_depth(shard);
-        let thread = ShardThread {
-            parts,
-            shard,
+        let run = ShardRun {
+            worker: Worker {
+                parts,
+                shard,
+                committed: publish,
+                shipped: Arc::clone(&shipped),
+                in_doubt: Vec::new(),
+            },
             queue: jobs,
             depth: depth.clone(),
-            committed: publish,
-            shipped: Arc::clone(&shipped),
-            in_doubt: Vec::new(),
         };
-        let handle = std::thread::Builder::new()
-            .name(format!("shard-{shard}"))
-            .spawn(move || thread.run())?;
-        Ok((
-            Self {
-                queue,
-                depth,
-                committed,
-                shipped,
-            },
-            handle,
-        ))
+        let outside = Self {
+            queue,
+            depth,
+            committed,
+            shipped,
+        };
+        (outside, run)
     }
 
     /// Every post is answered, here if not by the shard's thread.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use ledger_model::TransferKey;
 
-use crate::books::Remembered;
+use crate::books::{HopRow, Remembered};
 use crate::state::ShardState;
 use crate::view::{Rows, Wanted};
 
@@ -107,6 +107,9 @@ pub trait Store: Send {
     /// Rows that are there, of those wanted. They stay as they are only where this is called after `begin`.
     fn fetch(&self, wanted: &Wanted) -> Result<Rows, StoreFault>;
 
+    /// Hops that were taken in here and are not closed yet, at most so many, as of the last commit.
+    fn open_hops(&self, count_max: usize) -> Result<Vec<HopRow>, StoreFault>;
+
     /// Durable when it returns. The shard is free again, however it ends.
     fn commit(&mut self, group: Group) -> Result<(), StoreFault>;
 
@@ -133,6 +136,12 @@ pub trait Reader: Send + Sync {
     fn committed(&self) -> Result<u64, StoreFault>;
 
     fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault>;
+
+    /// What is held under any of these keys, in no order; of most of them nothing is. One question for a whole group.
+    fn transfers(&self, keys: &[TransferKey]) -> Result<Vec<Remembered>, StoreFault> {
+        let found = keys.iter().filter_map(|key| self.transfer(key).transpose());
+        found.collect()
+    }
 
     /// Encoded journal records from number `from` on: as many as are committed and come to about `bytes_max`, at least
     /// one if there is one.

@@ -1,12 +1,12 @@
 //! What every store owes, as one function over the trait. `reopen` closes the store as a crash would, without any
 //! farewell, and opens what is left.
 
-use ledger::books::{ClearingKey, HeldAccount, Remembered, Said, Sides, Usage, UsageKey};
+use ledger::books::{HeldAccount, InternalAccount, Remembered, Said, Sides, Usage, UsageKey};
 use ledger::shard::group::Working;
 use ledger::store::Store;
 use ledger::view::Wanted;
 use ledger_journal::{ChainPosition, JournalRecord};
-use ledger_model::{Decision, Instruction, Money};
+use ledger_model::{Currency, Decision, Instruction, Money, UsageSubject};
 
 use crate::bank::{self, SHARDS, account, agreement, first_of, key, now, payment, refund, sealed, token};
 
@@ -26,14 +26,22 @@ fn everything(number: u64) -> Wanted {
         accounts: vec![token(number)],
         agreements: vec![agreement(number).number],
         transfers: vec![key("0110", 1), key("0110", 2), key("0121", 1)],
-        usages: vec![UsageKey {
-            agreement: agreement(number).number,
-            date: now().date(),
-        }],
-        clearing: vec![ClearingKey {
-            batch: bank::BATCH.parse().unwrap(),
-            currency: bank::amount("CNY1.00").currency(),
-        }],
+        usages: vec![
+            UsageKey {
+                subject: UsageSubject::Agreement(agreement(number).number),
+                date: now().date(),
+            },
+            UsageKey {
+                subject: UsageSubject::Account(token(number)),
+                date: now().date(),
+            },
+        ],
+        internal: vec![
+            InternalAccount::NetworkClearing(bank::BATCH.parse().unwrap()).in_currency(Currency::CNY),
+            InternalAccount::OpeningBalances.in_currency(Currency::CNY),
+        ],
+        limits: vec![token(number)],
+        hops: vec![key("0120", 1)],
     }
 }
 
@@ -102,13 +110,19 @@ fn keeps_rows(store: &dyn Store, number: u64, paid: &Instruction) {
             sum_minor: 3_000
         }]
     );
-    let sums: Vec<Sides> = rows.clearing.iter().map(|(_, sums)| *sums).collect();
+    let sums: Vec<Sides> = rows.internal.iter().map(|(_, sums)| *sums).collect();
     assert_eq!(
         sums,
-        [Sides {
-            debit_minor: 500,
-            credit_minor: 3_000
-        }]
+        [
+            Sides {
+                debit_minor: 500,
+                credit_minor: 3_000
+            },
+            Sides {
+                debit_minor: 10_000,
+                credit_minor: 0
+            }
+        ]
     );
     let [first, second, third] = rows.transfers.as_slice() else {
         panic!("three transfers: {:?}", rows.transfers);

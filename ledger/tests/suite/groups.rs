@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ledger::books::Remembered;
+use ledger::books::{InternalAccount, Remembered};
 use ledger::shard::group::{Working, wanted_first, wanted_second};
 use ledger::state::ShardState;
 use ledger::store::embedded::{EmbeddedStore, StoreOptions};
 use ledger::store::{Store, StoreFault};
 use ledger::view::{Rows, Wanted};
-use ledger_model::{ChinaTime, Instruction, ShardId};
+use ledger_model::{ChinaTime, Currency, Instruction, ShardId};
 
 use crate::bank::{SHARDS, account, agreement, now, payment, payout, refund, sealed, token};
 
@@ -71,6 +71,7 @@ pub(crate) fn open_books(store: &mut dyn Store) {
     let wanted = Wanted {
         accounts: accounts().into_iter().map(token).collect(),
         agreements: accounts().into_iter().map(|number| agreement(number).number).collect(),
+        internal: vec![InternalAccount::OpeningBalances.in_currency(Currency::CNY)],
         ..Wanted::default()
     };
     crate::conformance::work(store, wanted, |working| {
@@ -115,6 +116,8 @@ pub(crate) fn held(store: &dyn Store, instructions: &[Instruction]) -> Held {
         wanted_first(instruction, &mut wanted);
     }
     wanted.accounts.extend(accounts().into_iter().map(token));
+    let opening = InternalAccount::OpeningBalances.in_currency(Currency::CNY);
+    wanted.internal.push(opening);
     let working = Working::over(SHARDS, store.state().clone(), now());
     let wanted = working.view().missing(wanted);
     let reader = store.reader();

@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 
 use expect_test::{ExpectFile, expect_file};
-use ledger::books::{Books, ClearingKey, UsageKey};
+use ledger::books::{Books, InternalAccount, UsageKey};
 use ledger::engine::Changes;
 use ledger::outcome::Outcome;
-use ledger::shard::group::{Loaded, Working};
+use ledger::shard::group::{Loaded, Working, wanted_by_account};
 use ledger::state::ShardState;
 use ledger::view::{Rows, Wanted};
 use ledger_model::{
     Account, AccountStatus, AccountToken, Agreement, AgreementNumber, AgreementStatus, AgreementTerms, BankSerial,
     BatchId, BusinessDate, Decision, DetailsDigest, Instruction, Payee, Payment, Payout, Refund, ShardCount,
-    TransferKey,
+    TransferKey, UsageSubject,
 };
 
 use crate::bank::{BATCH, INSTITUTIONS, amount, key, name, now, sealed, token};
@@ -203,10 +203,9 @@ impl Scenario {
             status: AccountStatus::from_name(step.or("is", "open")).unwrap(),
             balance: step.word("holds").parse().unwrap(),
         };
-        self.admit(Wanted {
-            accounts: vec![account.token],
-            ..Wanted::default()
-        });
+        let mut wanted = Wanted::default();
+        wanted_by_account(&account, &mut wanted);
+        self.admit(wanted);
         let loaded = self.working.open_account(&account).unwrap();
         if loaded == Loaded::New {
             self.accounts.push(step.name.to_owned());
@@ -295,23 +294,18 @@ impl Scenario {
                 self.accounts.iter().map(balance).collect::<Vec<_>>().join(", ")
             }
             "batch" => {
-                let key = ClearingKey {
-                    batch: step.batch(),
-                    currency: amount("CNY1.00").currency(),
-                };
+                let batch = step.batch();
+                let key = InternalAccount::NetworkClearing(batch).in_currency(amount("CNY1.00").currency());
                 self.admit(Wanted {
-                    clearing: vec![key],
+                    internal: vec![key],
                     ..Wanted::default()
                 });
-                let sums = self.working.view().clearing(&key);
-                format!(
-                    "{} debits {} credits {}",
-                    key.batch, sums.debit_minor, sums.credit_minor
-                )
+                let sums = self.working.view().internal(&key);
+                format!("{batch} debits {} credits {}", sums.debit_minor, sums.credit_minor)
             }
             "usage" => {
                 let key = UsageKey {
-                    agreement: Step::agreement(step.word("of")),
+                    subject: UsageSubject::Agreement(Step::agreement(step.word("of"))),
                     date: step.date(),
                 };
                 self.admit(Wanted {

@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ledger_model::{BusinessDate, Packed, ShardCount, ShardId};
+use ledger_model::{BusinessDate, HopState, Packed, ShardCount, ShardId};
 
 pub use self::check::{Checked, check};
 pub use self::disk::{Disk, LogFile, RealDisk};
@@ -44,12 +44,12 @@ use self::frame::{Draft, Frame, Header, KeyDigest, Refunded};
 use self::log::{Log, LogPlace, Written};
 use self::reader::{EmbeddedReader, Shared};
 use self::recovery::{apply, recover};
-use self::segment::{Owner, Segments};
+use self::segment::{FORMAT, Owner, Segments};
 use self::snapshot::{Progress, Snapshots};
 use self::tables::Tables;
-use super::row::unpack_slot;
+use super::row::{returned, unpack_slot};
 use super::{Group, Reader, Store, StoreFault};
-use crate::books::{ClearingKey, HeldAccount, Sides, Usage, UsageKey};
+use crate::books::{HeldAccount, HopRow, InternalKey, Sides, Usage, UsageKey};
 use crate::state::ShardState;
 use crate::store::row::Pair;
 use crate::view::{Rows, Wanted};
@@ -145,7 +145,12 @@ impl EmbeddedStore {
         let (recovered, log) = if recovery::is_begun(&directory) {
             let recovered = recover(&directory, owner)?;
             let Written { segment, offset } = recovered.end;
-            let log = Log::resume(place(Arc::clone(&recovered.segments)), segment, offset.into())?;
+            let place = place(Arc::clone(&recovered.segments));
+            let log = if recovered.end_format == FORMAT {
+                Log::resume(place, segment, offset.into())?
+            } else {
+                Log::succeed(place, segment, offset.into())?
+            };
             (recovered, log)
         } else {
             let segments = Arc::new(Segments::new(&directory));
@@ -181,12 +186,12 @@ impl EmbeddedStore {
         let refunded = earlier.map(|row| {
             let key = &row.transfer.key;
             let digest = KeyDigest::of(key);
-            let found = self.shared.find(key, digest)?;
-            let (location, _) = found.ok_or(StoreFault::Inconsistent("a transfer that is refunded is not there"))?;
+            let location = self.shared.locate(key, digest)?;
+            let location = location.ok_or(StoreFault::Inconsistent("a transfer that is refunded is not there"))?;
             Ok(Refunded {
                 day: digest.day,
                 location,
-                minor: row.refunded_minor,
+                minor: returned(row),
             })
         });
         refunded.collect()
@@ -235,12 +240,11 @@ impl Store for EmbeddedStore {
             accounts,
             agreements,
             usages,
-            clearing,
+            internal,
+            limits,
+            hops,
         } = &self.tables;
-        let mut transfers = Vec::new();
-        for key in &wanted.transfers {
-            transfers.extend(self.shared.find(key, KeyDigest::of(key))?.map(|(_, found)| found));
-        }
+        let transfers = self.shared.find_all(&wanted.transfers)?;
         Ok(Rows {
             accounts: fetch_rows(
                 &wanted.accounts,
@@ -261,12 +265,29 @@ impl Store for EmbeddedStore {
                 },
                 |row| unpack_slot::<Pair<UsageKey, Usage>>("usage", row).map(|Pair(key, used)| (key, used)),
             )?,
-            clearing: fetch_rows(
-                &wanted.clearing,
-                |key| clearing.find(&packed(key)).map(<[u8; _]>::as_slice),
-                |row| unpack_slot::<Pair<ClearingKey, Sides>>("clearing sum", row).map(|Pair(key, sums)| (key, sums)),
+            internal: fetch_rows(
+                &wanted.internal,
+                |key| internal.find(&packed(key)).map(<[u8; _]>::as_slice),
+                |row| unpack_slot::<Pair<InternalKey, Sides>>("sum", row).map(|Pair(key, sums)| (key, sums)),
+            )?,
+            limits: fetch_rows(
+                &wanted.limits,
+                |token| limits.find(&token.bytes()).map(<[u8; _]>::as_slice),
+                |row| unpack_slot("limit", row).map(|Pair(token, limits)| (token, limits)),
+            )?,
+            hops: fetch_rows(
+                &wanted.hops,
+                |key| hops.find(&key.bytes()).map(<[u8; _]>::as_slice),
+                |row| unpack_slot::<HopRow>("hop", row),
             )?,
         })
+    }
+
+    fn open_hops(&self, count_max: usize) -> Result<Vec<HopRow>, StoreFault> {
+        let rows = self.tables.hops.rows();
+        let hops = rows.map(|row| unpack_slot::<HopRow>("hop", row));
+        let open = hops.filter(|row| row.as_ref().map_or(true, |row| row.state == HopState::Open));
+        open.take(count_max).collect()
     }
 
     fn commit(&mut self, group: Group) -> Result<(), StoreFault> {

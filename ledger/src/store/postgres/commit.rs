@@ -4,7 +4,7 @@
 //! a rollback, so a refusal is definite; an answer that is missing leaves the group in doubt.
 
 use futures::future::OptionFuture;
-use ledger_model::Packed;
+use ledger_model::{Packed, ShardId};
 use tokio_postgres::types::ToSql;
 
 use super::digest::Digest;
@@ -12,6 +12,8 @@ use super::frame::{Items, pack_evidence, pack_rows, signed};
 use super::held::{self, Change, Due, Span};
 use super::link::CallFault;
 use super::{Open, PostgresStore};
+use crate::books::Arrival;
+use crate::store::row::returned;
 use crate::store::{Group, StoreFault};
 
 type Parameter<'a> = &'a (dyn ToSql + Sync);
@@ -20,7 +22,9 @@ type Parameter<'a> = &'a (dyn ToSql + Sync);
 pub(super) struct Draft {
     pub(super) span: Span,
     pub(super) frame: Option<FramePart>,
-    refunded: (Vec<Digest>, Vec<i64>),
+    /// Transfers of earlier groups, what was taken back of each, and which of them were taken in for another shard.
+    returned: Vec<(Digest, bool, i64)>,
+    hops: Hops,
     pub(super) due: Due,
     pub(super) changes: Vec<Change>,
     state: Vec<u8>,
@@ -63,10 +67,13 @@ impl PostgresStore {
             Some(_) => return Err(StoreFault::Inconsistent("a group's records are not those that follow")),
         };
         let earlier = group.rows.transfers.iter().filter(|row| row.sequence < span.first);
-        let mut refunded: Vec<_> = earlier
-            .map(|row| (Digest::of(&row.transfer.key), row.refunded_minor))
+        let mut earlier: Vec<_> = earlier
+            .map(|row| {
+                let is_hopped = row.arrival == Arrival::Hopped;
+                (Digest::of(&row.transfer.key), is_hopped, returned(row))
+            })
             .collect();
-        refunded.sort_unstable();
+        earlier.sort_unstable();
         let due = if frame.is_some() {
             self.held.borrow().due(self.limits(), &changes, span)
         } else {
@@ -77,7 +84,8 @@ impl PostgresStore {
         Ok(Draft {
             span,
             frame,
-            refunded: refunded.into_iter().unzip(),
+            returned: earlier,
+            hops: Hops::of(self.shard, group),
             due,
             changes,
             state,
@@ -103,10 +111,11 @@ impl PostgresStore {
         let add = add.map(|(new, frame)| async {
             let items = &frame.items.bytes;
             let frame: [Parameter<'_>; 6] = [&shard, &last, &first, items, &frame.rows, &frame.evidence];
-            let transfers: [Parameter<'_>; 6] = [
+            let transfers: [Parameter<'_>; 7] = [
                 &new.digests,
                 &new.sequences,
-                &new.refunded,
+                &new.returned,
+                &new.hopped,
                 &new.places,
                 &new.lengths,
                 &shard,
@@ -116,11 +125,18 @@ impl PostgresStore {
                 client.execute(&writing.add_transfers, &transfers),
             )
         });
-        let (refunded, sums) = &draft.refunded;
-        let refund = (!refunded.is_empty()).then(|| async { client.execute(&writing.refund, &[refunded, sums]).await });
-        let keys: Vec<&[u8]> = draft.due.rows.iter().map(|row| row.key.as_slice()).collect();
-        let values: Vec<&[u8]> = draft.due.rows.iter().map(|row| row.value.as_slice()).collect();
+        let (digests, hopped, sums) = draft.returned.iter().copied().collect::<(Vec<_>, Vec<_>, Vec<_>)>();
+        let give_back =
+            (!sums.is_empty()).then(|| async { client.execute(&writing.give_back, &[&digests, &hopped, &sums]).await });
+        let Hops { opened, closed, .. } = &draft.hops;
+        let hop_keys = [opened.as_slice(), closed.as_slice()].concat();
+        let due = draft.due.rows.iter().filter(|row| !hop_keys.contains(&row.key));
+        let written: Vec<&Change> = due.chain(&draft.hops.rows).collect();
+        let keys: Vec<&[u8]> = written.iter().map(|row| row.key.as_slice()).collect();
+        let values: Vec<&[u8]> = written.iter().map(|row| row.value.as_slice()).collect();
         let write = (!keys.is_empty()).then(|| async { client.execute(&writing.write, &[&keys, &values]).await });
+        let open_hops = (!opened.is_empty() || !closed.is_empty())
+            .then(|| async { client.execute(&writing.open_hops, &[closed, opened]).await });
         let expire = draft.first_day.map(|day| async move {
             let first = Digest::first_of(day);
             let [from, to] = [0, day].map(|day| held::usages_from(self.shard, day));
@@ -132,18 +148,20 @@ impl PostgresStore {
         });
         let settled: [Parameter<'_>; 6] = [&shard, &self.epoch, &before, &last, &flushed, &draft.state];
         let sent = self.link.bounded(deadline, async {
-            let (added, refunded, written, expired, settled, committed) = futures::join!(
+            let (added, given_back, written, hops, expired, settled, committed) = futures::join!(
                 OptionFuture::from(add),
-                OptionFuture::from(refund),
+                OptionFuture::from(give_back),
                 OptionFuture::from(write),
+                OptionFuture::from(open_hops),
                 OptionFuture::from(expire),
                 client.execute(&writing.settle, &settled),
                 client.batch_execute("COMMIT"),
             );
             let written = async {
                 added.transpose()?;
-                refunded.transpose()?;
+                given_back.transpose()?;
                 written.transpose()?;
+                hops.transpose()?;
                 settled?;
                 let (transfers, rows) = expired.transpose()?.unwrap_or_default();
                 Ok::<_, tokio_postgres::Error>(transfers + rows)
@@ -159,12 +177,38 @@ impl PostgresStore {
     }
 }
 
+/// Hops the group changes. They are few, and readers ask for the open ones, so they are written with their group.
+#[derive(Default)]
+struct Hops {
+    rows: Vec<Change>,
+    opened: Vec<Vec<u8>>,
+    closed: Vec<Vec<u8>>,
+}
+
+impl Hops {
+    fn of(shard: ShardId, group: &Group) -> Self {
+        let mut hops = Self::default();
+        for row in &group.rows.hops {
+            let change = held::hop(shard, row);
+            let keys = if held::is_open(row) {
+                &mut hops.opened
+            } else {
+                &mut hops.closed
+            };
+            keys.push(change.key.clone());
+            hops.rows.push(change);
+        }
+        hops
+    }
+}
+
 /// The new transfers, column by column.
 #[derive(Default)]
 struct Columns {
     digests: Vec<Digest>,
     sequences: Vec<i64>,
-    refunded: Vec<i64>,
+    returned: Vec<i64>,
+    hopped: Vec<bool>,
     places: Vec<i32>,
     lengths: Vec<i32>,
 }
@@ -175,7 +219,8 @@ impl Columns {
         for decided in &items.decided {
             columns.digests.push(decided.digest);
             columns.sequences.push(decided.sequence);
-            columns.refunded.push(decided.refunded);
+            columns.returned.push(decided.returned);
+            columns.hopped.push(decided.is_hopped);
             columns.places.push(decided.place);
             columns.lengths.push(decided.length);
         }

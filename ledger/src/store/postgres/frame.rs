@@ -13,7 +13,8 @@ use ledger_model::{Packed, Unpacker};
 
 use super::digest::Digest;
 use super::held::Change;
-use crate::store::row::StoredRecord;
+use crate::books::Arrival;
+use crate::store::row::{StoredRecord, returned};
 use crate::store::{Group, StoreFault};
 
 const ITEM_HEADER_BYTES: usize = 6;
@@ -24,7 +25,9 @@ const COMPRESSION_LEVEL: i32 = 1;
 pub(super) struct Decided {
     pub(super) digest: Digest,
     pub(super) sequence: i64,
-    pub(super) refunded: i64,
+    /// What was taken back of it, see `row::returned`.
+    pub(super) returned: i64,
+    pub(super) is_hopped: bool,
     /// Of its item, from the beginning of the items, counted from 1 as SQL does.
     pub(super) place: i32,
     pub(super) length: i32,
@@ -62,7 +65,8 @@ impl Items {
             items.decided.push(Decided {
                 digest: Digest::of(&row.transfer.key),
                 sequence: signed(*sequence)?,
-                refunded: row.refunded_minor,
+                returned: returned(row),
+                is_hopped: row.arrival == Arrival::Hopped,
                 place: i32::try_from(from + 1).map_err(|_| StoreFault::TooLarge)?,
                 length: i32::try_from(length).map_err(|_| StoreFault::TooLarge)?,
             });

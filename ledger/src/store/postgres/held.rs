@@ -14,9 +14,11 @@
 
 use std::collections::VecDeque;
 
-use ledger_model::{AccountToken, AgreementNumber, Packed, ShardId};
+use ledger_model::{
+    AccountLimits, AccountToken, AgreementNumber, HopState, Packed, ShardId, TransferKey, UnpackFault, Unpacker,
+};
 
-use crate::books::{ClearingKey, HeldAccount, Sides, Usage, UsageKey};
+use crate::books::{HeldAccount, HopRow, InternalKey, Sides, Usage, UsageKey};
 use crate::hash::FastMap;
 use crate::store::StoreFault;
 use crate::store::row::{Pair, unpack, usage_day};
@@ -33,7 +35,10 @@ const ACCOUNT: u8 = 1;
 const AGREEMENT: u8 = 2;
 /// The day comes before the key, so that days expire as ranges.
 const USAGE: u8 = 3;
-const CLEARING: u8 = 4;
+const INTERNAL: u8 = 4;
+const LIMITS: u8 = 5;
+/// Always written to the table with their group, and told by `open_hop` while they are open.
+const HOP: u8 = 6;
 
 /// A row's key in the database.
 trait Keyed: Packed {
@@ -60,8 +65,29 @@ impl Keyed for UsageKey {
     }
 }
 
-impl Keyed for ClearingKey {
-    const KIND: u8 = CLEARING;
+impl Keyed for InternalKey {
+    const KIND: u8 = INTERNAL;
+}
+
+impl Keyed for TransferKey {
+    const KIND: u8 = HOP;
+}
+
+/// The account whose limits they are.
+struct LimitsOf(AccountToken);
+
+impl Packed for LimitsOf {
+    fn pack(&self, out: &mut Vec<u8>) {
+        self.0.pack(out);
+    }
+
+    fn unpack(input: &mut Unpacker<'_>) -> Result<Self, UnpackFault> {
+        input.take().map(Self)
+    }
+}
+
+impl Keyed for LimitsOf {
+    const KIND: u8 = LIMITS;
 }
 
 struct Packing {
@@ -119,9 +145,11 @@ pub(super) fn changes(shard: ShardId, rows: &Rows) -> Vec<Change> {
         agreements,
         transfers: _,
         usages,
-        clearing,
+        internal,
+        limits,
+        hops,
     } = rows;
-    let mut all = Vec::with_capacity(accounts.len() + agreements.len() + usages.len() + clearing.len());
+    let mut all = Vec::with_capacity(accounts.len() + agreements.len() + usages.len() + internal.len());
     for row in accounts {
         all.push(Packing::of(shard, &row.account.token).change(|out| row.pack(out)));
     }
@@ -134,14 +162,42 @@ pub(super) fn changes(shard: ShardId, rows: &Rows) -> Vec<Change> {
             usage.pack(out);
         }));
     }
-    for (key, sums) in clearing {
+    for (key, sums) in internal {
         all.push(Packing::of(shard, key).change(|out| {
             key.pack(out);
             sums.pack(out);
         }));
     }
+    for (token, limits) in limits {
+        all.push(Packing::of(shard, &LimitsOf(*token)).change(|out| {
+            token.pack(out);
+            limits.pack(out);
+        }));
+    }
+    for row in hops {
+        all.push(hop(shard, row));
+    }
     all.sort_unstable();
     all
+}
+
+pub(super) fn hop(shard: ShardId, row: &HopRow) -> Change {
+    Packing::of(shard, &row.transfer.key).change(|out| row.pack(out))
+}
+
+/// Every hop of the shard has a key from the first on and below the second.
+pub(super) const fn hops_between(shard: ShardId) -> [[u8; 2]; 2] {
+    [[shard.number(), HOP], [shard.number(), HOP + 1]]
+}
+
+/// A hop as the database keeps it.
+pub(super) fn unpack_hop(key: &[u8], value: &[u8]) -> Result<HopRow, StoreFault> {
+    let own = key.get(2..).unwrap_or_default();
+    unpack("hop", &[own, value].concat())
+}
+
+pub(super) fn is_open(row: &HopRow) -> bool {
+    row.state == HopState::Open
 }
 
 /// Keys of what is wanted, but for transfers.
@@ -151,13 +207,17 @@ pub(super) fn keys(shard: ShardId, wanted: &Wanted) -> Vec<Vec<u8>> {
         agreements,
         transfers: _,
         usages,
-        clearing,
+        internal,
+        limits,
+        hops,
     } = wanted;
-    let mut all = Vec::with_capacity(accounts.len() + agreements.len() + usages.len() + clearing.len());
+    let mut all = Vec::with_capacity(accounts.len() + agreements.len() + usages.len() + internal.len());
     all.extend(accounts.iter().map(|key| Packing::of(shard, key).key));
     all.extend(agreements.iter().map(|key| Packing::of(shard, key).key));
     all.extend(usages.iter().map(|key| Packing::of(shard, key).key));
-    all.extend(clearing.iter().map(|key| Packing::of(shard, key).key));
+    all.extend(internal.iter().map(|key| Packing::of(shard, key).key));
+    all.extend(limits.iter().map(|token| Packing::of(shard, &LimitsOf(*token)).key));
+    all.extend(hops.iter().map(|key| Packing::of(shard, key).key));
     all
 }
 
@@ -250,10 +310,24 @@ impl Held {
                 let Pair(key, usage) = at.read::<Pair<UsageKey, Usage>>("usage", value)?;
                 Ok((key, usage))
             })?,
-            clearing: self.of_kind(shard, &wanted.clearing, |at, value| {
-                let Pair(key, sums) = at.read::<Pair<ClearingKey, Sides>>("clearing sum", value)?;
+            internal: self.of_kind(shard, &wanted.internal, |at, value| {
+                let Pair(key, sums) = at.read::<Pair<InternalKey, Sides>>("internal account", value)?;
                 Ok((key, sums))
             })?,
+            limits: self.limits(shard, &wanted.limits)?,
+            hops: self.of_kind(shard, &wanted.hops, |at, value| at.read("hop", value))?,
+        })
+    }
+
+    fn limits(
+        &self,
+        shard: ShardId,
+        wanted: &[AccountToken],
+    ) -> Result<Vec<(AccountToken, Option<AccountLimits>)>, StoreFault> {
+        let wanted: Vec<_> = wanted.iter().map(|token| LimitsOf(*token)).collect();
+        self.of_kind(shard, &wanted, |at, value| {
+            let Pair(token, limits) = at.read::<Pair<AccountToken, Option<AccountLimits>>>("limits", value)?;
+            Ok((token, limits))
         })
     }
 

@@ -48,7 +48,7 @@ pub use self::settings::{CALL_LIMIT, GroupSettings, Host, Password, SettingsFaul
 use self::statements::Writing;
 use super::row::unpack;
 use super::{Group, Reader, Store, StoreFault};
-use crate::books::Remembered;
+use crate::books::{HopRow, Remembered};
 use crate::hash::FastMap;
 use crate::state::ShardState;
 use crate::view::{Rows, Wanted};
@@ -361,6 +361,24 @@ impl Store for PostgresStore {
         }
         fetched.transfers = wanted.transfers.iter().filter_map(|key| here.remove(key)).collect();
         Ok(fetched)
+    }
+
+    fn open_hops(&self, count_max: usize) -> Result<Vec<HopRow>, StoreFault> {
+        let [from, to] = held::hops_between(self.shard);
+        let count = i64::try_from(count_max).unwrap_or(i64::MAX);
+        let Open { client, writing } = self.session().map_err(CallFault::unreachable)?;
+        let rows = self.link.bounded(self.link.deadline(), async {
+            let wanted: [&(dyn ToSql + Sync); 3] = [&from.as_slice(), &to.as_slice(), &count];
+            client.query(&writing.find_hops, &wanted).await
+        });
+        let rows = rows.map_err(|fault| {
+            self.is_broken.set(true);
+            fault.unreachable()
+        })?;
+        let hops = rows
+            .iter()
+            .map(|row| held::unpack_hop(column(row, 0)?, column(row, 1)?));
+        hops.collect()
     }
 
     fn commit(&mut self, group: Group) -> Result<(), StoreFault> {

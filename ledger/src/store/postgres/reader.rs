@@ -47,12 +47,12 @@ pub(super) fn transfers(wanted: &[(Digest, &TransferKey)], rows: &[Row]) -> Resu
         let digest: Digest = column(row, 0)?;
         let shard: i16 = column(row, 1)?;
         let shard = u8::try_from(shard).map_err(|_| StoreFault::Inconsistent("there is no such shard"))?;
-        let refunded: i64 = column(row, 2)?;
+        let returned: i64 = column(row, 2)?;
         let bytes: &[u8] = column(row, 3)?;
         let place = wanted.binary_search_by_key(&digest, |(known, _)| *known).ok();
         let key = place.and_then(|place| wanted.get(place));
         let (_, key) = key.ok_or(StoreFault::Inconsistent("a transfer came that was not asked for"))?;
-        let known = remembered(key, item(bytes)?, refunded)?;
+        let known = remembered(key, item(bytes)?, returned)?;
         found.extend(known.map(|known| (shard, known)));
     }
     Ok(found)
@@ -133,6 +133,16 @@ impl Reader for PostgresReader {
         let found = transfers(&[(digest, key)], &rows)?;
         let here = found.into_iter().find(|(shard, _)| *shard == self.shard.number());
         Ok(here.map(|(_, known)| known))
+    }
+
+    fn transfers(&self, keys: &[TransferKey]) -> Result<Vec<Remembered>, StoreFault> {
+        let mut wanted: Vec<_> = keys.iter().map(|key| (Digest::of(key), key)).collect();
+        wanted.sort_unstable();
+        let digests: Vec<Digest> = wanted.iter().map(|(digest, _)| *digest).collect();
+        let rows = self.ask(async |client, reading| client.query(&reading.transfers, &[&digests]).await)?;
+        let found = transfers(&wanted, &rows)?.into_iter();
+        let here = found.filter(|(shard, _)| *shard == self.shard.number());
+        Ok(here.map(|(_, known)| known).collect())
     }
 
     fn journal(&self, from: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreFault> {

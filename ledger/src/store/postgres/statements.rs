@@ -18,7 +18,7 @@ const HELD: &str =
     "SELECT held.key, held.value FROM unnest($1::bytea[]) AS wanted (key) JOIN held ON held.key = wanted.key";
 
 /// Of all shards that live here. An item is cut out of its group where it lies.
-const TRANSFERS: &str = "SELECT transfer.key, transfer.shard, transfer.refunded, \
+const TRANSFERS: &str = "SELECT transfer.key, transfer.shard, transfer.returned, \
      substr(frame.items, transfer.place, transfer.length) \
      FROM unnest($1::uuid[]) AS wanted (key) JOIN transfer ON transfer.key = wanted.key \
      CROSS JOIN LATERAL (SELECT items FROM frame WHERE frame.shard = transfer.shard \
@@ -27,11 +27,21 @@ const TRANSFERS: &str = "SELECT transfer.key, transfer.shard, transfer.refunded,
 const ADD_FRAME: &str = "INSERT INTO frame (shard, last, first, items, rows, evidence) VALUES ($1, $2, $3, $4, $5, $6)";
 
 /// Fails as a whole where one of the keys is there, in whichever shard.
-const ADD_TRANSFERS: &str = "INSERT INTO transfer (key, sequence, refunded, place, length, shard) \
-     SELECT new.*, $6::int2 FROM unnest($1::uuid[], $2::int8[], $3::int8[], $4::int4[], $5::int4[]) AS new";
+const ADD_TRANSFERS: &str = "INSERT INTO transfer (key, sequence, returned, is_hopped, place, length, shard) \
+     SELECT new.*, $7::int2 \
+     FROM unnest($1::uuid[], $2::int8[], $3::int8[], $4::bool[], $5::int4[], $6::int4[]) AS new";
 
-const REFUND: &str = "UPDATE transfer SET refunded = changed.refunded \
-     FROM unnest($1::uuid[], $2::int8[]) AS changed (key, refunded) WHERE transfer.key = changed.key";
+const GIVE_BACK: &str = "UPDATE transfer SET returned = changed.returned \
+     FROM unnest($1::uuid[], $2::bool[], $3::int8[]) AS changed (key, is_hopped, returned) \
+     WHERE transfer.key = changed.key AND transfer.is_hopped = changed.is_hopped";
+
+/// The open hops: without those of `$1`, and with those of `$2`.
+const OPEN_HOPS: &str = "WITH closed AS (DELETE FROM open_hop WHERE key = ANY ($1::bytea[])) \
+     INSERT INTO open_hop (key) SELECT unnest($2::bytea[]) ON CONFLICT (key) DO NOTHING";
+
+/// At most `$3` of the open hops with keys from `$1` on and below `$2`.
+const FIND_HOPS: &str = "SELECT held.key, held.value FROM open_hop JOIN held ON held.key = open_hop.key \
+     WHERE open_hop.key >= $1 AND open_hop.key < $2 ORDER BY open_hop.key LIMIT $3";
 
 const WRITE: &str = "INSERT INTO held (key, value) SELECT * FROM unnest($1::bytea[], $2::bytea[]) \
      ON CONFLICT (key) DO UPDATE SET value = excluded.value";
@@ -65,8 +75,10 @@ pub(super) struct Writing {
     pub(super) transfers: Statement,
     pub(super) add_frame: Statement,
     pub(super) add_transfers: Statement,
-    pub(super) refund: Statement,
+    pub(super) give_back: Statement,
     pub(super) write: Statement,
+    pub(super) open_hops: Statement,
+    pub(super) find_hops: Statement,
     pub(super) settle: Statement,
     pub(super) expire_transfers: Statement,
     pub(super) expire_held: Statement,
@@ -94,8 +106,10 @@ impl Writing {
             TRANSFERS,
             ADD_FRAME,
             ADD_TRANSFERS,
-            REFUND,
+            GIVE_BACK,
             WRITE,
+            OPEN_HOPS,
+            FIND_HOPS,
             SETTLE,
             EXPIRE_TRANSFERS,
             EXPIRE_HELD,
@@ -107,8 +121,10 @@ impl Writing {
             transfers,
             add_frame,
             add_transfers,
-            refund,
+            give_back,
             write,
+            open_hops,
+            find_hops,
             settle,
             expire_transfers,
             expire_held,
@@ -120,8 +136,10 @@ impl Writing {
             transfers,
             add_frame,
             add_transfers,
-            refund,
+            give_back,
             write,
+            open_hops,
+            find_hops,
             settle,
             expire_transfers,
             expire_held,

@@ -37,12 +37,16 @@ ALTER TABLE frame ALTER COLUMN evidence SET STORAGE EXTERNAL;
 -- Idempotency, over all shards that live here (invariant L4): the day in a transfer's id, then twelve bytes of the
 -- SHA-256 of its key, and where the record lies that decided it.
 CREATE TABLE transfer (
-    key      uuid     NOT NULL PRIMARY KEY,
-    sequence bigint   NOT NULL,
-    refunded bigint   NOT NULL,
-    place    integer  NOT NULL,
-    length   integer  NOT NULL,
-    shard    smallint NOT NULL
+    key       uuid     NOT NULL,
+    sequence  bigint   NOT NULL,
+    -- Minor units refunded of it; -1 where it was reversed.
+    returned  bigint   NOT NULL,
+    place     integer  NOT NULL,
+    length    integer  NOT NULL,
+    shard     smallint NOT NULL,
+    -- Taken in for another shard, whose own record of it may come to live here too.
+    is_hopped boolean  NOT NULL,
+    PRIMARY KEY (key, is_hopped)
 ) WITH (fillfactor = 95);
 
 -- Rows of the books by shard, kind and packed key: what they were some groups ago, see `shard.flushed`.
@@ -52,3 +56,8 @@ CREATE TABLE held (
 ) WITH (fillfactor = 75);
 ALTER TABLE held ALTER COLUMN key SET STORAGE PLAIN;
 ALTER TABLE held ALTER COLUMN value SET STORAGE PLAIN;
+
+-- Keys of the hops in `held` that are open.
+CREATE TABLE open_hop (
+    key bytea NOT NULL PRIMARY KEY
+);
