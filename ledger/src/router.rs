@@ -98,15 +98,24 @@ impl Ledger {
             fatal,
         } = parts;
         let readers: Vec<Arc<dyn Reader>> = stores.iter().map(|store| store.reader()).collect();
+        let keepers: Vec<Option<String>> = stores
+            .iter()
+            .map(|store| store.keys_kept_by().map(str::to_owned))
+            .collect();
         let halted = Arc::new(AtomicBool::new(false));
         let mut shards = Vec::with_capacity(stores.len());
         let mut runs = Vec::with_capacity(stores.len());
         for (place, store) in stores.into_iter().enumerate() {
-            let others = readers.iter().enumerate().filter(|(other, _)| *other != place);
+            let keeper = store.keys_kept_by().map(str::to_owned);
+            let others = readers
+                .iter()
+                .zip(&keepers)
+                .enumerate()
+                .filter(|(other, (_, other_keeper))| *other != place && (keeper.is_none() || **other_keeper != keeper));
             let (shard, run) = Shard::assemble(ShardParts {
                 shards: count,
                 store,
-                neighbours: others.map(|(_, reader)| Arc::clone(reader)).collect(),
+                neighbours: others.map(|(_, (reader, _))| Arc::clone(reader)).collect(),
                 limits,
                 clock: Arc::clone(&clock),
                 meters: Arc::clone(&meters),

@@ -251,6 +251,10 @@ impl Worker {
                 keys.extend(working.view().transfer(key).is_none().then_some(*key));
             }
         }
+        known.extend(
+            keys.iter()
+                .filter_map(|key| Some((*key, self.parts.store.elsewhere(key)?))),
+        );
         for neighbour in &self.parts.neighbours {
             match neighbour.transfers(&keys) {
                 Ok(found) => known.extend(found.into_iter().map(|row| (row.transfer.key, row))),
@@ -262,6 +266,9 @@ impl Worker {
 
     /// The same for one key; for a group of which some cannot be read, so that the others are worked.
     fn elsewhere_of(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
+        if let Some(remembered) = self.parts.store.elsewhere(key) {
+            return Ok(Some(remembered));
+        }
         for neighbour in &self.parts.neighbours {
             if let Some(remembered) = neighbour.transfer(key)? {
                 return Ok(Some(remembered));
