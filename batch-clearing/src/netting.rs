@@ -86,7 +86,7 @@ impl Nets {
         match (transfer.decision, institution_side(transfer.kind)) {
             (Decision::Refused(_), _) => {}
             (Decision::Posted, Some(side)) => {
-                self.add_institution(transfer, NetSums::one(side, transfer.amount.minor()))?
+                self.add_institution(transfer, NetSums::one(side, transfer.amount.minor()))?;
             }
             (Decision::Posted, None) => self.mirror(transfer, entries)?,
         }
