@@ -98,15 +98,24 @@ impl Ledger {
             fatal,
         } = parts;
         let readers: Vec<Arc<dyn Reader>> = stores.iter().map(|store| store.reader()).collect();
+        let keepers: Vec<Option<String>> = stores
+            .iter()
+            .map(|store| store.keys_kept_by().map(str::to_owned))
+            .collect();
         let halted = Arc::new(AtomicBool::new(false));
         let mut shards = Vec::with_capacity(stores.len());
         let mut runs = Vec::with_capacity(stores.len());
         for (place, store) in stores.into_iter().enumerate() {
-            let others = readers.iter().enumerate().filter(|(other, _)| *other != place);
+            let keeper = store.keys_kept_by().map(str::to_owned);
+            let others = readers
+                .iter()
+                .zip(&keepers)
+                .enumerate()
+                .filter(|(other, (_, other_keeper))| *other != place && (keeper.is_none() || **other_keeper != keeper));
             let (shard, run) = Shard::assemble(ShardParts {
                 shards: count,
                 store,
-                neighbours: others.map(|(_, reader)| Arc::clone(reader)).collect(),
+                neighbours: others.map(|(_, (reader, _))| Arc::clone(reader)).collect(),
                 limits,
                 clock: Arc::clone(&clock),
                 meters: Arc::clone(&meters),
@@ -150,25 +159,21 @@ impl Ledger {
         };
         match self.claims.claim(*post.instruction.key()) {
             Ok(claim) => self.route(post, claim),
-            Err(released) => {
-                tokio::spawn(Arc::clone(self).post_after(post, released));
+            Err(turn) => {
+                tokio::spawn(Arc::clone(self).post_after(post, turn));
             }
         }
     }
 
-    /// Waits for the post that has the key, then tries again.
-    async fn post_after(self: Arc<Self>, post: Unclaimed, mut released: oneshot::Receiver<()>) {
-        let claim = loop {
-            if tokio::time::timeout_at(post.deadline.into(), released).await.is_err() {
+    /// Waits for its turn with the key.
+    async fn post_after(self: Arc<Self>, post: Unclaimed, turn: oneshot::Receiver<Claim>) {
+        match tokio::time::timeout_at(post.deadline.into(), turn).await {
+            Ok(Ok(claim)) => self.route(post, claim),
+            Ok(Err(_)) | Err(_) => {
                 self.meters.other("in_process");
-                return post.reply.answer(Outcome::InProcess);
+                post.reply.answer(Outcome::InProcess);
             }
-            match self.claims.claim(*post.instruction.key()) {
-                Ok(claim) => break claim,
-                Err(next) => released = next,
-            }
-        };
-        self.route(post, claim);
+        }
     }
 
     fn route(&self, post: Unclaimed, claim: Claim) {

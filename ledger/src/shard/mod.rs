@@ -106,7 +106,7 @@ pub struct ShardLimits {
 pub struct ShardParts {
     pub shards: ShardCount,
     pub store: Box<dyn Store>,
-    /// Of every other shard.
+    /// Of every other shard, but for those whose keys are kept with this one's.
     pub neighbours: Vec<Arc<dyn Reader>>,
     pub limits: ShardLimits,
     pub clock: Clock,

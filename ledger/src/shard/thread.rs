@@ -54,7 +54,7 @@ impl ShardRun {
                 Next::Go => Ok(Stepped::Worked),
                 Next::Stop => Ok(Stepped::Stopped),
             },
-            Err(TryRecvError::Empty) => self.worker.note_shipped().map(|()| Stepped::Idle),
+            Err(TryRecvError::Empty) => self.worker.idle().map(|()| Stepped::Idle),
             Err(TryRecvError::Disconnected) => Ok(Stepped::Stopped),
         }
     }
@@ -86,7 +86,7 @@ impl ShardRun {
             let first = match self.queue.recv_timeout(IDLE) {
                 Ok(job) => job,
                 Err(RecvTimeoutError::Timeout) => {
-                    self.worker.note_shipped()?;
+                    self.worker.idle()?;
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return self.worker.note_shipped(),

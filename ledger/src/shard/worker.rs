@@ -171,6 +171,10 @@ impl Worker {
     /// Takes the shard for a group, and brings in every row it may touch.
     fn begin(&mut self, jobs: &[Job]) -> Result<Working, StoreFault> {
         let state = self.parts.store.begin()?;
+        // what was in doubt, or another process committed, is there for queries and shipping too
+        if state.sequence > self.committed.borrow().sequence {
+            self.committed.send_replace(state.clone());
+        }
         self.in_doubt.clear();
         let mut working = Working::over(self.parts.shards, state, (self.parts.clock)());
         self.fetch_all(jobs, &mut working)?;
@@ -247,6 +251,10 @@ impl Worker {
                 keys.extend(working.view().transfer(key).is_none().then_some(*key));
             }
         }
+        known.extend(
+            keys.iter()
+                .filter_map(|key| Some((*key, self.parts.store.elsewhere(key)?))),
+        );
         for neighbour in &self.parts.neighbours {
             match neighbour.transfers(&keys) {
                 Ok(found) => known.extend(found.into_iter().map(|row| (row.transfer.key, row))),
@@ -258,6 +266,9 @@ impl Worker {
 
     /// The same for one key; for a group of which some cannot be read, so that the others are worked.
     fn elsewhere_of(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
+        if let Some(remembered) = self.parts.store.elsewhere(key) {
+            return Ok(Some(remembered));
+        }
         for neighbour in &self.parts.neighbours {
             if let Some(remembered) = neighbour.transfer(key)? {
                 return Ok(Some(remembered));
@@ -306,6 +317,16 @@ impl Worker {
             self.committed.send_replace(self.parts.store.state().clone());
         }
         Ok(fate)
+    }
+
+    /// While there is nothing to work: settles what is in doubt, and writes down how far Kafka has come.
+    pub(super) fn idle(&mut self) -> Result<(), FatalFault> {
+        if !self.in_doubt.is_empty() {
+            // where the store cannot be reached, the next time
+            let _settled_or_not = self.begin(&[]);
+            self.parts.store.abandon();
+        }
+        self.note_shipped()
     }
 
     /// Writes down how far Kafka has come, where that has changed and no posting has taken it along.
