@@ -6,12 +6,14 @@
     reason = "a test fails by panicking"
 )]
 
+mod backup;
 mod bank;
 mod concurrency;
 mod conformance;
 mod damage;
 mod disk;
 mod embedded;
+mod exhibits;
 mod faulty_stores;
 mod formats;
 mod further;
