@@ -294,6 +294,18 @@ impl Worker {
         });
     }
 
+    /// Where nothing is queued: takes in what other processes have committed, and settles what is in doubt.
+    pub(super) fn follow(&mut self) {
+        let is_alone = self.parts.store.keys_kept_by().is_none();
+        if is_alone && self.in_doubt.is_empty() {
+            return;
+        }
+        if let Err(fault) = self.begin(&[]) {
+            tracing::warn!(shard = %self.shard, %fault, cause = ?fault, "an idle shard could not be looked at");
+        }
+        self.parts.store.abandon();
+    }
+
     /// Writes down how far Kafka has come, where that has changed and no posting has taken it along.
     pub(super) fn note_shipped(&mut self) -> Result<(), FatalFault> {
         let shipped = self.shipped.load(Ordering::Acquire);

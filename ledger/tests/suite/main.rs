@@ -12,12 +12,15 @@ mod conformance;
 mod damage;
 mod disk;
 mod embedded;
+mod failover;
 mod groups;
 mod kill;
 mod memory;
 mod postgres;
+mod postgres_access;
 mod properties;
 mod scenarios;
+#[allow(dead_code, reason = "benches and other tests do more with a server")]
 mod server;
 mod service;
 mod shipping;
