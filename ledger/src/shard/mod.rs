@@ -19,8 +19,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
-use ledger_model::{Account, Agreement, Instruction, ShardCount, ShardId};
-use ledger_protocol::{LoadReply, NothingPosted};
+use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardCount, ShardId};
+use ledger_protocol::{LoadReply, NothingPosted, Standing};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{oneshot, watch};
 
@@ -54,10 +54,18 @@ pub struct Load {
     pub reply: oneshot::Sender<Result<LoadReply, NothingPosted>>,
 }
 
+/// How an account of this shard stands. A shard that has ended drops it.
+#[derive(Debug)]
+pub struct AskStanding {
+    pub account: AccountToken,
+    pub reply: oneshot::Sender<Result<Standing, NothingPosted>>,
+}
+
 #[derive(Debug)]
 enum Job {
     Post(Box<Post>),
     Load(Load),
+    Standing(AskStanding),
     Stop,
 }
 
@@ -168,6 +176,14 @@ impl Shard {
         }
     }
 
+    /// Waits for room in the queue, as a load does.
+    pub fn ask_standing(&self, asked: AskStanding) {
+        self.depth.inc();
+        if self.queue.send(Job::Standing(asked)).is_err() {
+            self.depth.dec();
+        }
+    }
+
     /// As of the last commit, with what Kafka acknowledged since.
     pub fn state(&self) -> ShardState {
         let mut state = self.committed.borrow().clone();
@@ -197,6 +213,9 @@ impl Job {
         match self {
             Self::Load(load) => {
                 let _loader_has_gone = load.reply.send(Err(reason));
+            }
+            Self::Standing(asked) => {
+                let _asker_has_gone = asked.reply.send(Err(reason));
             }
             Self::Post(_) | Self::Stop => self.answer(Outcome::NothingPosted(reason)),
         }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use ledger_model::{BusinessDate, ChinaTime, Instruction, ShardId, TransferKey};
-use ledger_protocol::{LoadReply, NothingPosted, RefusedItem};
+use ledger_model::{AccountToken, BusinessDate, ChinaTime, Instruction, ShardId, TransferKey};
+use ledger_protocol::{LoadReply, NothingPosted, RefusedItem, Standing};
 use tokio::sync::{oneshot, watch};
 
 use super::group::{Loaded, Working, wanted_by_account, wanted_by_agreement, wanted_first, wanted_second};
-use super::{FatalFault, Job, Load, Post, ShardParts};
+use super::{AskStanding, FatalFault, Job, Load, Post, ShardParts};
 use crate::books::{Books, Remembered};
 use crate::claims::Claim;
 use crate::engine::Defect;
@@ -63,6 +63,7 @@ impl Drop for HaltUnlessDone<'_> {
 impl Worker {
     /// Works a group; everything in it is answered, now or when what is in doubt is settled.
     pub(super) fn work(&mut self, jobs: Vec<Job>, now: Instant) -> Result<(), FatalFault> {
+        let jobs = self.tell_standings(jobs);
         let jobs = self.without_expired(jobs, now);
         let mut working = match self.begin(&jobs) {
             Ok(working) => working,
@@ -104,7 +105,7 @@ impl Worker {
                     answers.push((reply, claim, outcome));
                 }
                 Job::Load(load) => loads.push(load_all(&mut working, load).map_err(defect)?),
-                Job::Stop => {}
+                Job::Standing(_) | Job::Stop => {}
             }
         }
         let fate = self.commit(working)?;
@@ -135,11 +136,46 @@ impl Worker {
         Ok(())
     }
 
+    /// Answers those who ask how an account stands, as of the last commit; gives back the other work.
+    fn tell_standings(&mut self, jobs: Vec<Job>) -> Vec<Job> {
+        let (asked, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| matches!(job, Job::Standing(_)));
+        for job in asked {
+            if let Job::Standing(AskStanding { account, reply }) = job {
+                let standing = self.standing(account);
+                self.parts.store.abandon();
+                let told = standing.map_err(|fault| {
+                    tracing::error!(shard = %self.shard, %fault, cause = ?fault, "an account could not be read");
+                    NothingPosted::Store
+                });
+                let _asker_has_gone = reply.send(told);
+            }
+        }
+        others
+    }
+
+    fn standing(&mut self, account: AccountToken) -> Result<Standing, StoreFault> {
+        let state = self.parts.store.begin()?;
+        self.in_doubt.clear();
+        let wanted = Wanted {
+            accounts: vec![account],
+            ..Wanted::default()
+        };
+        let held = self.parts.store.fetch(&wanted)?.accounts.pop();
+        Ok(Standing {
+            shard: self.shard.number(),
+            sequence: state.sequence,
+            balance: held.map(|held| held.account.balance),
+        })
+    }
+
     /// Takes the shard for a group, and brings in every row it may touch.
     fn begin(&mut self, jobs: &[Job]) -> Result<Working, StoreFault> {
         let state = self.parts.store.begin()?;
+        // what was in doubt, or another process committed, is there for queries and shipping too
+        if state.sequence > self.committed.borrow().sequence {
+            self.committed.send_replace(state.clone());
+        }
         self.in_doubt.clear();
-        self.publish(&state);
         let mut working = Working::over(self.parts.shards, state, (self.parts.clock)());
         self.fetch_all(jobs, &mut working)?;
         Ok(working)
@@ -161,7 +197,7 @@ impl Worker {
                     Job::Post(post).nothing_posted(NothingPosted::Expired);
                 }
                 Job::Post(_) | Job::Load(_) => left.push(job),
-                Job::Stop => {}
+                Job::Standing(_) | Job::Stop => {}
             }
         }
         left
@@ -181,7 +217,7 @@ impl Worker {
                         wanted_by_agreement(agreement, &mut first);
                     }
                 }
-                Job::Stop => {}
+                Job::Standing(_) | Job::Stop => {}
             }
         }
         self.fetch(first, working)?;
@@ -283,27 +319,15 @@ impl Worker {
         Ok(fate)
     }
 
-    /// Says how far the shard has come, where another process has committed to it or a group in doubt turned out to be there.
-    fn publish(&self, state: &ShardState) {
-        self.committed.send_if_modified(|known| {
-            let is_new = state.sequence > known.sequence;
-            if is_new {
-                known.clone_from(state);
-            }
-            is_new
-        });
-    }
-
-    /// Where nothing is queued: takes in what other processes have committed, and settles what is in doubt.
-    pub(super) fn follow(&mut self) {
-        let is_alone = self.parts.store.keys_kept_by().is_none();
-        if is_alone && self.in_doubt.is_empty() {
-            return;
+    /// While there is nothing to work: settles what is in doubt, takes in what other processes have committed, and
+    /// writes down how far Kafka has come.
+    pub(super) fn idle(&mut self) -> Result<(), FatalFault> {
+        if !self.in_doubt.is_empty() || self.parts.store.keys_kept_by().is_some() {
+            // where the store cannot be reached, the next time
+            let _settled_or_not = self.begin(&[]);
+            self.parts.store.abandon();
         }
-        if let Err(fault) = self.begin(&[]) {
-            tracing::warn!(shard = %self.shard, %fault, cause = ?fault, "an idle shard could not be looked at");
-        }
-        self.parts.store.abandon();
+        self.note_shipped()
     }
 
     /// Writes down how far Kafka has come, where that has changed and no posting has taken it along.

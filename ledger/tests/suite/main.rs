@@ -13,14 +13,32 @@ mod damage;
 mod disk;
 mod embedded;
 mod failover;
+mod faulty_stores;
+mod formats;
+mod further;
 mod groups;
 mod kill;
 mod memory;
 mod postgres;
 mod postgres_access;
+mod process;
 mod properties;
+mod reading;
 mod scenarios;
 #[allow(dead_code, reason = "benches and other tests do more with a server")]
 mod server;
 mod service;
 mod shipping;
+mod sums;
+
+#[path = "../simulation/chance.rs"]
+#[expect(dead_code, reason = "the simulation uses the rest")]
+mod chance;
+#[path = "../simulation/disk.rs"]
+mod disk_of_simulation;
+#[path = "../simulation/faulty.rs"]
+#[expect(dead_code, reason = "the simulation uses the rest")]
+mod faulty;
+#[path = "../simulation/trouble.rs"]
+#[expect(dead_code, reason = "the simulation uses the rest")]
+mod trouble;
