@@ -13,7 +13,7 @@ use super::worker::Worker;
 use super::{FatalFault, Job};
 use crate::store::Store;
 
-/// How often an idle shard writes down how far Kafka has come.
+/// How often an idle shard writes down how far Kafka has come, and looks what other processes have committed.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// The inside of a shard: its queue and what works it, on a thread of its own or stepped by whoever has it.

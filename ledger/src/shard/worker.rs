@@ -319,9 +319,10 @@ impl Worker {
         Ok(fate)
     }
 
-    /// While there is nothing to work: settles what is in doubt, and writes down how far Kafka has come.
+    /// While there is nothing to work: settles what is in doubt, takes in what other processes have committed, and
+    /// writes down how far Kafka has come.
     pub(super) fn idle(&mut self) -> Result<(), FatalFault> {
-        if !self.in_doubt.is_empty() {
+        if !self.in_doubt.is_empty() || self.parts.store.keys_kept_by().is_some() {
             // where the store cannot be reached, the next time
             let _settled_or_not = self.begin(&[]);
             self.parts.store.abandon();
