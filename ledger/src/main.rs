@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use ledger::command::{calendar, check, load, positions, serve};
+use ledger::command::{account, adjust, agreement, calendar, check, day, load, positions, serve};
 use ledger::config;
 use operations::exit;
 
@@ -38,6 +38,18 @@ enum Command {
         #[arg(long, value_name = "DIRECTORY")]
         directory: PathBuf,
     },
+    /// Freeze, unfreeze, block debits of, close and limit an account of the running ledger, or show it.
+    #[command(subcommand)]
+    Account(account::Account),
+    /// Rescind and restore an agreement of the running ledger, change its terms, or show it.
+    #[command(subcommand)]
+    Agreement(agreement::Agreement),
+    /// Order a reversal or a supplement, by two people.
+    #[command(subcommand)]
+    Adjust(adjust::Adjust),
+    /// Close a business date of the running ledger, or show which are closed.
+    #[command(subcommand)]
+    Day(day::Day),
     /// Show the business date, and what kind of day a day is to the bank. Asks the configuration alone.
     Calendar(calendar::Asked),
     /// Show how far every shard of the running ledger has come: counts, sums, chain heads.
@@ -70,6 +82,10 @@ fn main() -> ExitCode {
     let code = match line.command {
         Some(Command::Serve) => serve::run(config),
         Some(Command::Load(files)) => load::run(&config, &files),
+        Some(Command::Account(account)) => account::run(&config, account),
+        Some(Command::Agreement(agreement)) => agreement::run(&config, agreement),
+        Some(Command::Adjust(adjust)) => adjust::run(&config, adjust),
+        Some(Command::Day(day)) => day::run(&config, day),
         Some(Command::Calendar(asked)) => calendar::run(&config, &asked),
         Some(Command::Positions { json }) => positions::run(&config, json),
         Some(Command::Check { .. }) | None => {

@@ -1,7 +1,12 @@
 //! What the command line can do.
 
+pub mod account;
+pub mod adjust;
+mod administrators;
+pub mod agreement;
 pub mod calendar;
 pub mod check;
+pub mod day;
 pub mod load;
 pub mod positions;
 pub mod serve;

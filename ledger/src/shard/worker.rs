@@ -12,7 +12,7 @@ use ledger_protocol::{LoadReply, NothingPosted, RefusedItem};
 use tokio::sync::{oneshot, watch};
 
 use super::group::{Loaded, Working, wanted_by_account, wanted_by_agreement, wanted_first, wanted_second};
-use super::{FatalFault, Job, Load, Post, ShardParts};
+use super::{Ask, FatalFault, Job, Load, Post, ShardParts};
 use crate::books::{Books, Remembered};
 use crate::claims::Claim;
 use crate::engine::Defect;
@@ -71,6 +71,7 @@ impl Worker {
         let defect = |source| FatalFault::Defect { shard, source };
         let mut answers = Vec::with_capacity(jobs.len());
         let mut loads = Vec::new();
+        let mut pending = Vec::new();
         for job in jobs {
             match job {
                 Job::Post(post) => {
@@ -91,6 +92,14 @@ impl Worker {
                     answers.push((reply, claim, outcome));
                 }
                 Job::Load(load) => loads.push(load_all(&mut working, load).map_err(defect)?),
+                Job::Administer(administer) => pending.push(administer.work(&mut working)),
+                Job::Ask(ask) => match self.rehearsed_elsewhere(&working, &ask) {
+                    Ok(known) => pending.push(ask.work(&working, known.as_ref()).map_err(defect)?),
+                    Err(fault) => {
+                        tracing::error!(shard = %self.shard, %fault, cause = ?fault, "another shard could not be read");
+                        ask.nothing_posted(NothingPosted::Store);
+                    }
+                },
                 Job::Stop => {}
             }
         }
@@ -110,6 +119,9 @@ impl Worker {
             // it is durable: let go of the key first, so that whoever is answered can ask about it at once
             drop(claim);
             reply.answer(outcome);
+        }
+        for answer in pending {
+            answer.answer(fate == Fate::Durable);
         }
         for (reply, loaded) in loads {
             if fate != Fate::Durable {
@@ -146,7 +158,7 @@ impl Worker {
                     self.parts.meters.other("expired");
                     Job::Post(post).nothing_posted(NothingPosted::Expired);
                 }
-                Job::Post(_) | Job::Load(_) => left.push(job),
+                Job::Post(_) | Job::Load(_) | Job::Administer(_) | Job::Ask(_) => left.push(job),
                 Job::Stop => {}
             }
         }
@@ -167,14 +179,18 @@ impl Worker {
                         wanted_by_agreement(agreement, &mut first);
                     }
                 }
+                Job::Administer(administer) => administer.wanted(&mut first),
+                Job::Ask(ask) => ask.wanted_first(working.now().date(), &mut first),
                 Job::Stop => {}
             }
         }
         self.fetch(first, working)?;
         let mut second = Wanted::default();
         for job in jobs {
-            if let Job::Post(post) = job {
-                wanted_second(&post.instruction, working.view(), &mut second);
+            match job {
+                Job::Post(post) => wanted_second(&post.instruction, working.view(), &mut second),
+                Job::Ask(ask) => ask.wanted_second(working.view(), &mut second),
+                Job::Load(_) | Job::Administer(_) | Job::Stop => {}
             }
         }
         self.fetch(second, working)
@@ -202,6 +218,11 @@ impl Worker {
             }
         }
         Ok(None)
+    }
+
+    fn rehearsed_elsewhere(&self, working: &Working, ask: &Ask) -> Result<Option<Remembered>, StoreFault> {
+        ask.rehearsed()
+            .map_or(Ok(None), |instruction| self.elsewhere(working, instruction))
     }
 
     fn commit(&mut self, working: Working) -> Result<Fate, FatalFault> {
