@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use ledger_model::{BusinessDate, ChinaTime, Instruction, ShardId};
+use ledger_model::{BusinessDate, ChinaTime, Instruction, ShardId, TransferKey};
 use ledger_protocol::{LoadReply, NothingPosted, RefusedItem};
 use tokio::sync::{oneshot, watch};
 
+use super::administering::Pending;
 use super::group::{Loaded, Working, wanted_by_account, wanted_by_agreement, wanted_first, wanted_second};
 use super::{Ask, FatalFault, Job, Load, Post, ShardParts};
 use crate::books::{Books, Remembered};
 use crate::claims::Claim;
 use crate::engine::Defect;
+use crate::hash::FastMap;
 use crate::outcome::Outcome;
 use crate::state::ShardState;
 use crate::store::{Consequence, Group, StoreFault};
@@ -38,6 +40,13 @@ enum Fate {
     Nothing,
     /// It is there or not; the store's next `begin` settles it.
     Unknown,
+}
+
+/// What other shards hold under the keys of a group.
+enum Elsewhere {
+    Known(FastMap<TransferKey, Remembered>),
+    /// Some of it could not be read.
+    OneByOne,
 }
 
 /// Halts the ledger unless told that all went well, before any claim of the group is let go: a query must not take a
@@ -69,6 +78,7 @@ impl Worker {
         };
         let shard = self.shard;
         let defect = |source| FatalFault::Defect { shard, source };
+        let mut elsewhere = self.elsewhere(&working, &jobs);
         let mut answers = Vec::with_capacity(jobs.len());
         let mut loads = Vec::new();
         let mut pending = Vec::new();
@@ -82,7 +92,11 @@ impl Worker {
                         claim,
                         ..
                     } = *post;
-                    let outcome = match self.elsewhere(&working, &instruction) {
+                    let known = match &mut elsewhere {
+                        Elsewhere::Known(known) => Ok(known.remove(instruction.key())),
+                        Elsewhere::OneByOne => self.elsewhere_of(instruction.key()),
+                    };
+                    let outcome = match known {
                         Ok(known) => working.post(&instruction, evidence, known.as_ref()).map_err(defect)?,
                         Err(fault) => {
                             tracing::error!(shard = %self.shard, %fault, cause = ?fault, "another shard could not be read");
@@ -93,13 +107,7 @@ impl Worker {
                 }
                 Job::Load(load) => loads.push(load_all(&mut working, load).map_err(defect)?),
                 Job::Administer(administer) => pending.push(administer.work(&mut working)),
-                Job::Ask(ask) => match self.rehearsed_elsewhere(&working, &ask) {
-                    Ok(known) => pending.push(ask.work(&working, known.as_ref()).map_err(defect)?),
-                    Err(fault) => {
-                        tracing::error!(shard = %self.shard, %fault, cause = ?fault, "another shard could not be read");
-                        ask.nothing_posted(NothingPosted::Store);
-                    }
-                },
+                Job::Ask(ask) => pending.extend(self.asked(&working, ask).map_err(defect)?),
                 Job::Stop => {}
             }
         }
@@ -206,12 +214,28 @@ impl Worker {
         Ok(())
     }
 
-    /// What another shard holds under the key, where this one holds nothing. The claim keeps it from changing.
-    fn elsewhere(&self, working: &Working, instruction: &Instruction) -> Result<Option<Remembered>, StoreFault> {
-        let key = instruction.key();
-        if working.view().transfer(key).is_some() {
-            return Ok(None);
+    /// What other shards hold under the keys of a group, where this one holds nothing. Its claims keep that from
+    /// changing.
+    fn elsewhere(&self, working: &Working, jobs: &[Job]) -> Elsewhere {
+        let mut known = FastMap::default();
+        let mut keys: Vec<TransferKey> = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            if let Job::Post(post) = job {
+                let key = post.instruction.key();
+                keys.extend(working.view().transfer(key).is_none().then_some(*key));
+            }
         }
+        for neighbour in &self.parts.neighbours {
+            match neighbour.transfers(&keys) {
+                Ok(found) => known.extend(found.into_iter().map(|row| (row.transfer.key, row))),
+                Err(_told_when_it_is_asked_again) => return Elsewhere::OneByOne,
+            }
+        }
+        Elsewhere::Known(known)
+    }
+
+    /// The same for one key; for a group of which some cannot be read, so that the others are worked.
+    fn elsewhere_of(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
         for neighbour in &self.parts.neighbours {
             if let Some(remembered) = neighbour.transfer(key)? {
                 return Ok(Some(remembered));
@@ -220,9 +244,17 @@ impl Worker {
         Ok(None)
     }
 
-    fn rehearsed_elsewhere(&self, working: &Working, ask: &Ask) -> Result<Option<Remembered>, StoreFault> {
-        ask.rehearsed()
-            .map_or(Ok(None), |instruction| self.elsewhere(working, instruction))
+    /// `None` where it is answered already: another shard could not be read.
+    fn asked(&self, working: &Working, ask: Ask) -> Result<Option<Pending>, Defect> {
+        let known = ask.rehearsed().map(|instruction| self.elsewhere_of(instruction.key()));
+        match known.transpose() {
+            Ok(known) => ask.work(working, known.flatten().as_ref()).map(Some),
+            Err(fault) => {
+                tracing::error!(shard = %self.shard, %fault, cause = ?fault, "another shard could not be read");
+                ask.nothing_posted(NothingPosted::Store);
+                Ok(None)
+            }
+        }
     }
 
     fn commit(&mut self, working: Working) -> Result<Fate, FatalFault> {
