@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use ledger_model::{Account, Agreement, Instruction, ShardCount, ShardId, TransferKey};
-use ledger_protocol::{Evidence, LoadReply, NothingPosted, ShardPosition};
+use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardCount, ShardId, TransferKey};
+use ledger_protocol::{Evidence, KeptEvidence, LoadReply, NothingPosted, ShardPosition, Standing};
 use tokio::sync::oneshot;
 
 use crate::books::Arrival;
@@ -21,8 +21,9 @@ use crate::evidence::{self, SealedEvidence};
 use crate::feed::Feed;
 use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
-use crate::shard::{Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun};
-use crate::store::{Reader, Store};
+use crate::reading::evidence::{Place, find};
+use crate::shard::{AskStanding, Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun};
+use crate::store::{Reader, Store, StoreFault};
 
 /// What a ledger is made of.
 pub struct LedgerParts {
@@ -98,15 +99,24 @@ impl Ledger {
             fatal,
         } = parts;
         let readers: Vec<Arc<dyn Reader>> = stores.iter().map(|store| store.reader()).collect();
+        let keepers: Vec<Option<String>> = stores
+            .iter()
+            .map(|store| store.keys_kept_by().map(str::to_owned))
+            .collect();
         let halted = Arc::new(AtomicBool::new(false));
         let mut shards = Vec::with_capacity(stores.len());
         let mut runs = Vec::with_capacity(stores.len());
         for (place, store) in stores.into_iter().enumerate() {
-            let others = readers.iter().enumerate().filter(|(other, _)| *other != place);
+            let keeper = store.keys_kept_by().map(str::to_owned);
+            let others = readers
+                .iter()
+                .zip(&keepers)
+                .enumerate()
+                .filter(|(other, (_, other_keeper))| *other != place && (keeper.is_none() || **other_keeper != keeper));
             let (shard, run) = Shard::assemble(ShardParts {
                 shards: count,
                 store,
-                neighbours: others.map(|(_, reader)| Arc::clone(reader)).collect(),
+                neighbours: others.map(|(_, (reader, _))| Arc::clone(reader)).collect(),
                 limits,
                 clock: Arc::clone(&clock),
                 meters: Arc::clone(&meters),
@@ -150,25 +160,21 @@ impl Ledger {
         };
         match self.claims.claim(*post.instruction.key()) {
             Ok(claim) => self.route(post, claim),
-            Err(released) => {
-                tokio::spawn(Arc::clone(self).post_after(post, released));
+            Err(turn) => {
+                tokio::spawn(Arc::clone(self).post_after(post, turn));
             }
         }
     }
 
-    /// Waits for the post that has the key, then tries again.
-    async fn post_after(self: Arc<Self>, post: Unclaimed, mut released: oneshot::Receiver<()>) {
-        let claim = loop {
-            if tokio::time::timeout_at(post.deadline.into(), released).await.is_err() {
+    /// Waits for its turn with the key.
+    async fn post_after(self: Arc<Self>, post: Unclaimed, turn: oneshot::Receiver<Claim>) {
+        match tokio::time::timeout_at(post.deadline.into(), turn).await {
+            Ok(Ok(claim)) => self.route(post, claim),
+            Ok(Err(_)) | Err(_) => {
                 self.meters.other("in_process");
-                return post.reply.answer(Outcome::InProcess);
+                post.reply.answer(Outcome::InProcess);
             }
-            match self.claims.claim(*post.instruction.key()) {
-                Ok(claim) => break claim,
-                Err(next) => released = next,
-            }
-        };
-        self.route(post, claim);
+        }
     }
 
     fn route(&self, post: Unclaimed, claim: Claim) {
@@ -262,6 +268,27 @@ impl Ledger {
             answers
         });
         queued.await.map(Loading).map_err(|_| NothingPosted::Store)
+    }
+
+    /// How an account stands in its home shard, as of the shard's last commit.
+    pub async fn standing(self: &Arc<Self>, account: AccountToken) -> Result<Standing, NothingPosted> {
+        let (reply, answer) = oneshot::channel();
+        let ledger = Arc::clone(self);
+        let asked = AskStanding { account, reply };
+        // waits for room in the shard's queue
+        let queued =
+            tokio::task::spawn_blocking(move || ledger.shard(ledger.count.of_account(account)).ask_standing(asked));
+        queued.await.map_err(|_| NothingPosted::Store)?;
+        answer.await.unwrap_or(Err(NothingPosted::Store))
+    }
+
+    /// What is kept about a decided transfer. Reads every shard, so call it off the executor.
+    pub fn evidence(&self, key: &TransferKey, following: u32) -> Result<Option<KeptEvidence>, StoreFault> {
+        let places = self.shards.iter().zip(&self.readers.0).map(|(shard, reader)| Place {
+            state: shard.state(),
+            reader: Arc::clone(reader),
+        });
+        find(&places.collect::<Vec<_>>(), key, following)
     }
 
     pub fn positions(&self) -> Vec<ShardPosition> {

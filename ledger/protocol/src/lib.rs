@@ -10,6 +10,7 @@ mod administration_client;
 mod client;
 mod convert;
 mod load;
+mod reading;
 mod reply;
 #[allow(
     clippy::all,
@@ -32,4 +33,4 @@ pub use administration_client::AdministrationClient;
 pub use client::{LedgerClient, LedgerFault};
 pub use convert::Malformed;
 pub use load::{LoadBatch, LoadReply, RefusedItem};
-pub use reply::{CurrencySum, Evidence, NothingPosted, PostReply, QueryReply, ShardPosition};
+pub use reply::{CurrencySum, Evidence, KeptEvidence, NothingPosted, PostReply, QueryReply, ShardPosition, Standing};

@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
-use ledger_model::{Account, Agreement, Instruction, ShardCount, ShardId};
-use ledger_protocol::{LoadReply, NothingPosted};
+use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardCount, ShardId};
+use ledger_protocol::{LoadReply, NothingPosted, Standing};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{oneshot, watch};
 
@@ -56,12 +56,20 @@ pub struct Load {
     pub reply: oneshot::Sender<Result<LoadReply, NothingPosted>>,
 }
 
+/// How an account of this shard stands. A shard that has ended drops it.
+#[derive(Debug)]
+pub struct AskStanding {
+    pub account: AccountToken,
+    pub reply: oneshot::Sender<Result<Standing, NothingPosted>>,
+}
+
 #[derive(Debug)]
 enum Job {
     Post(Box<Post>),
     Load(Load),
     Administer(Box<Administer>),
     Ask(Ask),
+    Standing(AskStanding),
     Stop,
 }
 
@@ -102,7 +110,7 @@ pub struct ShardLimits {
 pub struct ShardParts {
     pub shards: ShardCount,
     pub store: Box<dyn Store>,
-    /// Of every other shard.
+    /// Of every other shard, but for those whose keys are kept with this one's.
     pub neighbours: Vec<Arc<dyn Reader>>,
     pub limits: ShardLimits,
     pub clock: Clock,
@@ -172,6 +180,14 @@ impl Shard {
         }
     }
 
+    /// Waits for room in the queue, as a load does.
+    pub fn ask_standing(&self, asked: AskStanding) {
+        self.depth.inc();
+        if self.queue.send(Job::Standing(asked)).is_err() {
+            self.depth.dec();
+        }
+    }
+
     /// As of the last commit, with what Kafka acknowledged since.
     pub fn state(&self) -> ShardState {
         let mut state = self.committed.borrow().clone();
@@ -204,6 +220,9 @@ impl Job {
             }
             Self::Administer(administer) => administer.nothing_posted(reason),
             Self::Ask(ask) => ask.nothing_posted(reason),
+            Self::Standing(asked) => {
+                let _asker_has_gone = asked.reply.send(Err(reason));
+            }
             Self::Post(_) | Self::Stop => self.answer(Outcome::NothingPosted(reason)),
         }
     }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use ledger_model::{BusinessDate, ChinaTime, Instruction, ShardId, TransferKey};
-use ledger_protocol::{LoadReply, NothingPosted, RefusedItem};
+use ledger_model::{AccountToken, BusinessDate, ChinaTime, Instruction, ShardId, TransferKey};
+use ledger_protocol::{LoadReply, NothingPosted, RefusedItem, Standing};
 use tokio::sync::{oneshot, watch};
 
 use super::administering::Pending;
 use super::group::{Loaded, Working, wanted_by_account, wanted_by_agreement, wanted_first, wanted_second};
-use super::{Ask, FatalFault, Job, Load, Post, ShardParts};
+use super::{Ask, AskStanding, FatalFault, Job, Load, Post, ShardParts};
 use crate::books::{Books, Remembered};
 use crate::claims::Claim;
 use crate::engine::Defect;
@@ -64,6 +64,7 @@ impl Drop for HaltUnlessDone<'_> {
 impl Worker {
     /// Works a group; everything in it is answered, now or when what is in doubt is settled.
     pub(super) fn work(&mut self, jobs: Vec<Job>, now: Instant) -> Result<(), FatalFault> {
+        let jobs = self.tell_standings(jobs);
         let jobs = self.without_expired(jobs, now);
         let mut working = match self.begin(&jobs) {
             Ok(working) => working,
@@ -108,7 +109,7 @@ impl Worker {
                 Job::Load(load) => loads.push(load_all(&mut working, load).map_err(defect)?),
                 Job::Administer(administer) => pending.push(administer.work(&mut working)),
                 Job::Ask(ask) => pending.extend(self.asked(&working, ask).map_err(defect)?),
-                Job::Stop => {}
+                Job::Standing(_) | Job::Stop => {}
             }
         }
         let fate = self.commit(working)?;
@@ -142,9 +143,45 @@ impl Worker {
         Ok(())
     }
 
+    /// Answers those who ask how an account stands, as of the last commit; gives back the other work.
+    fn tell_standings(&mut self, jobs: Vec<Job>) -> Vec<Job> {
+        let (asked, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| matches!(job, Job::Standing(_)));
+        for job in asked {
+            if let Job::Standing(AskStanding { account, reply }) = job {
+                let standing = self.standing(account);
+                self.parts.store.abandon();
+                let told = standing.map_err(|fault| {
+                    tracing::error!(shard = %self.shard, %fault, cause = ?fault, "an account could not be read");
+                    NothingPosted::Store
+                });
+                let _asker_has_gone = reply.send(told);
+            }
+        }
+        others
+    }
+
+    fn standing(&mut self, account: AccountToken) -> Result<Standing, StoreFault> {
+        let state = self.parts.store.begin()?;
+        self.in_doubt.clear();
+        let wanted = Wanted {
+            accounts: vec![account],
+            ..Wanted::default()
+        };
+        let held = self.parts.store.fetch(&wanted)?.accounts.pop();
+        Ok(Standing {
+            shard: self.shard.number(),
+            sequence: state.sequence,
+            balance: held.map(|held| held.account.balance),
+        })
+    }
+
     /// Takes the shard for a group, and brings in every row it may touch.
     fn begin(&mut self, jobs: &[Job]) -> Result<Working, StoreFault> {
         let state = self.parts.store.begin()?;
+        // what was in doubt, or another process committed, is there for queries and shipping too
+        if state.sequence > self.committed.borrow().sequence {
+            self.committed.send_replace(state.clone());
+        }
         self.in_doubt.clear();
         let mut working = Working::over(self.parts.shards, state, (self.parts.clock)());
         self.fetch_all(jobs, &mut working)?;
@@ -167,7 +204,7 @@ impl Worker {
                     Job::Post(post).nothing_posted(NothingPosted::Expired);
                 }
                 Job::Post(_) | Job::Load(_) | Job::Administer(_) | Job::Ask(_) => left.push(job),
-                Job::Stop => {}
+                Job::Standing(_) | Job::Stop => {}
             }
         }
         left
@@ -189,7 +226,7 @@ impl Worker {
                 }
                 Job::Administer(administer) => administer.wanted(&mut first),
                 Job::Ask(ask) => ask.wanted_first(working.now().date(), &mut first),
-                Job::Stop => {}
+                Job::Standing(_) | Job::Stop => {}
             }
         }
         self.fetch(first, working)?;
@@ -198,7 +235,7 @@ impl Worker {
             match job {
                 Job::Post(post) => wanted_second(&post.instruction, working.view(), &mut second),
                 Job::Ask(ask) => ask.wanted_second(working.view(), &mut second),
-                Job::Load(_) | Job::Administer(_) | Job::Stop => {}
+                Job::Load(_) | Job::Administer(_) | Job::Standing(_) | Job::Stop => {}
             }
         }
         self.fetch(second, working)
@@ -225,6 +262,10 @@ impl Worker {
                 keys.extend(working.view().transfer(key).is_none().then_some(*key));
             }
         }
+        known.extend(
+            keys.iter()
+                .filter_map(|key| Some((*key, self.parts.store.elsewhere(key)?))),
+        );
         for neighbour in &self.parts.neighbours {
             match neighbour.transfers(&keys) {
                 Ok(found) => known.extend(found.into_iter().map(|row| (row.transfer.key, row))),
@@ -236,6 +277,9 @@ impl Worker {
 
     /// The same for one key; for a group of which some cannot be read, so that the others are worked.
     fn elsewhere_of(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
+        if let Some(remembered) = self.parts.store.elsewhere(key) {
+            return Ok(Some(remembered));
+        }
         for neighbour in &self.parts.neighbours {
             if let Some(remembered) = neighbour.transfer(key)? {
                 return Ok(Some(remembered));
@@ -297,6 +341,16 @@ impl Worker {
             self.committed.send_replace(self.parts.store.state().clone());
         }
         Ok(fate)
+    }
+
+    /// While there is nothing to work: settles what is in doubt, and writes down how far Kafka has come.
+    pub(super) fn idle(&mut self) -> Result<(), FatalFault> {
+        if !self.in_doubt.is_empty() {
+            // where the store cannot be reached, the next time
+            let _settled_or_not = self.begin(&[]);
+            self.parts.store.abandon();
+        }
+        self.note_shipped()
     }
 
     /// Writes down how far Kafka has come, where that has changed and no posting has taken it along.
