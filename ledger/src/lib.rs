@@ -2,11 +2,13 @@
 //!
 //! Reading order: [`engine`] decides (pure), [`books`] and [`view`] are what it reads, [`store`] is where that is kept,
 //! [`shard`] is the one thread that writes a store, [`router`] finds the shard and keeps a key to one post at a time,
-//! [`service`] is the gRPC face, [`shipping`] takes the journal to Kafka. What it must never do: know messages or
+//! [`service`] is the gRPC face, [`shipping`] takes the journal to Kafka,
+//! [`reading`] works sums and statements out of it again. What it must never do: know messages or
 //! signatures.
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod administration;
 pub mod books;
 pub mod calendar;
 pub mod claims;
@@ -22,6 +24,7 @@ pub mod meters;
 #[cfg(feature = "mutations")]
 pub mod mutation;
 pub mod outcome;
+pub mod reading;
 pub mod router;
 pub mod service;
 pub mod shard;

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use ledger_model::{Account, Agreement, Instruction, ShardCount, ShardId, TransferKey};
-use ledger_protocol::{Evidence, LoadReply, NothingPosted, ShardPosition};
+use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardCount, ShardId, TransferKey};
+use ledger_protocol::{Evidence, KeptEvidence, LoadReply, NothingPosted, ShardPosition, Standing};
 use tokio::sync::oneshot;
 
+use crate::books::Arrival;
 use crate::claims::{Claim, Claims};
 use crate::clock::Clock;
 use crate::engine::{account_named, agreement_named};
@@ -20,8 +21,9 @@ use crate::evidence::{self, SealedEvidence};
 use crate::feed::Feed;
 use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
-use crate::shard::{Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun};
-use crate::store::{Reader, Store};
+use crate::reading::evidence::{Place, find};
+use crate::shard::{AskStanding, Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun};
+use crate::store::{Reader, Store, StoreFault};
 
 /// What a ledger is made of.
 pub struct LedgerParts {
@@ -97,15 +99,24 @@ impl Ledger {
             fatal,
         } = parts;
         let readers: Vec<Arc<dyn Reader>> = stores.iter().map(|store| store.reader()).collect();
+        let keepers: Vec<Option<String>> = stores
+            .iter()
+            .map(|store| store.keys_kept_by().map(str::to_owned))
+            .collect();
         let halted = Arc::new(AtomicBool::new(false));
         let mut shards = Vec::with_capacity(stores.len());
         let mut runs = Vec::with_capacity(stores.len());
         for (place, store) in stores.into_iter().enumerate() {
-            let others = readers.iter().enumerate().filter(|(other, _)| *other != place);
+            let keeper = store.keys_kept_by().map(str::to_owned);
+            let others = readers
+                .iter()
+                .zip(&keepers)
+                .enumerate()
+                .filter(|(other, (_, other_keeper))| *other != place && (keeper.is_none() || **other_keeper != keeper));
             let (shard, run) = Shard::assemble(ShardParts {
                 shards: count,
                 store,
-                neighbours: others.map(|(_, reader)| Arc::clone(reader)).collect(),
+                neighbours: others.map(|(_, (reader, _))| Arc::clone(reader)).collect(),
                 limits,
                 clock: Arc::clone(&clock),
                 meters: Arc::clone(&meters),
@@ -259,6 +270,27 @@ impl Ledger {
         queued.await.map(Loading).map_err(|_| NothingPosted::Store)
     }
 
+    /// How an account stands in its home shard, as of the shard's last commit.
+    pub async fn standing(self: &Arc<Self>, account: AccountToken) -> Result<Standing, NothingPosted> {
+        let (reply, answer) = oneshot::channel();
+        let ledger = Arc::clone(self);
+        let asked = AskStanding { account, reply };
+        // waits for room in the shard's queue
+        let queued =
+            tokio::task::spawn_blocking(move || ledger.shard(ledger.count.of_account(account)).ask_standing(asked));
+        queued.await.map_err(|_| NothingPosted::Store)?;
+        answer.await.unwrap_or(Err(NothingPosted::Store))
+    }
+
+    /// What is kept about a decided transfer. Reads every shard, so call it off the executor.
+    pub fn evidence(&self, key: &TransferKey, following: u32) -> Result<Option<KeptEvidence>, StoreFault> {
+        let places = self.shards.iter().zip(&self.readers.0).map(|(shard, reader)| Place {
+            state: shard.state(),
+            reader: Arc::clone(reader),
+        });
+        find(&places.collect::<Vec<_>>(), key, following)
+    }
+
     pub fn positions(&self) -> Vec<ShardPosition> {
         self.shards.iter().map(|shard| shard.state().position()).collect()
     }
@@ -305,12 +337,29 @@ impl Ledger {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn home(&self, instruction: &Instruction) -> ShardId {
+    /// Reads other shards for a reversal, so call it off the executor.
+    pub(crate) fn home(&self, instruction: &Instruction) -> ShardId {
+        if let Instruction::Reversal(reversal) = instruction {
+            return self
+                .home_of(&reversal.original)
+                .unwrap_or_else(|| self.count.of_stray(instruction.key()));
+        }
         let by_account = account_named(instruction).map(|token| self.count.of_account(token));
         let by_agreement = || agreement_named(instruction).and_then(|number| self.count.of_agreement(&number));
         by_account
             .or_else(by_agreement)
             .unwrap_or_else(|| self.count.of_stray(instruction.key()))
+    }
+}
+
+impl Ledger {
+    /// The shard whose customer a transfer moved the money of. `None` where it is not found; its refusal says so.
+    fn home_of(&self, key: &TransferKey) -> Option<ShardId> {
+        let held = self.count.all().zip(&self.readers.0).find(|(_, reader)| {
+            let found = reader.transfer(key).ok().flatten();
+            found.is_some_and(|found| found.arrival != Arrival::Hopped)
+        });
+        held.map(|(shard, _)| shard)
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::Stream;
-use ledger_model::{Account, Agreement, Instruction, ShardId, TransferKey};
+use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardId, TransferKey};
 use ledger_protocol::{Evidence, LoadReply, Malformed, NothingPosted, RefusedItem, wire};
 use operations::exchange::reply_batches;
 use operations::peer::PeerIdentity;
@@ -21,9 +21,12 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::access::{Access, Rights};
+use crate::administration::service::{AdministrationService, Days};
+use crate::clock::wall_clock;
 use crate::feed::Feed;
 use crate::outcome::{Answer, Outcome, ReplyTo, pack};
 use crate::router::{Ledger, Loading};
+use crate::store::StoreFault;
 
 /// Work of one stream that is not answered yet, at the most.
 const UNANSWERED_MAX: usize = 4096;
@@ -63,14 +66,23 @@ enum Asked {
 impl Service {
     /// For the user this process runs as.
     pub fn routes(ledger: Arc<Ledger>, stop: Stop) -> Routes {
-        Self::routes_for(Arc::new(Access::of_owner()), ledger, stop)
+        let days = Days {
+            calendar: Arc::default(),
+            clock: wall_clock(),
+        };
+        Self::routes_for(Arc::new(Access::of_owner()), days, ledger, stop)
     }
 
-    pub fn routes_for(access: Arc<Access>, ledger: Arc<Ledger>, stop: Stop) -> Routes {
+    pub fn routes_for(access: Arc<Access>, days: Days, ledger: Arc<Ledger>, stop: Stop) -> Routes {
+        let administration = wire::administration_server::AdministrationServer::new(AdministrationService {
+            ledger: Arc::clone(&ledger),
+            days,
+        });
+        let administration = InterceptedService::new(administration, judge(Arc::clone(&access)));
         let server = wire::ledger_server::LedgerServer::new(Self { ledger, stop })
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
-        Routes::new(InterceptedService::new(server, judge(access)))
+        Routes::new(InterceptedService::new(server, judge(access))).add_service(administration)
     }
 }
 
@@ -89,7 +101,7 @@ fn judge(access: Arc<Access>) -> impl Fn(Request<()>) -> Result<Request<()>, Sta
 }
 
 /// Who administers, as records call it.
-fn administrator<T>(request: &Request<T>) -> Result<String, Status> {
+pub(crate) fn administrator<T>(request: &Request<T>) -> Result<String, Status> {
     let rights = request.extensions().get::<Rights>();
     let administrator = rights.and_then(|rights| rights.administrator.clone());
     administrator.ok_or_else(|| {
@@ -107,14 +119,13 @@ impl wire::ledger_server::Ledger for Service {
 
     async fn work(&self, request: Request<Streaming<wire::WorkBatch>>) -> Result<Response<Self::WorkStream>, Status> {
         let rights = request.extensions().get::<Rights>();
-        if !rights.is_some_and(|rights| rights.orders) {
-            return Err(Status::permission_denied("the caller has not the right to post orders"));
-        }
+        let orders = rights.is_some_and(|rights| rights.orders);
         let (answers, replies) = reply_batches(UNANSWERED_MAX, REPLY_BATCH_MAX, pack);
         tokio::spawn(read_work(
             Arc::clone(&self.ledger),
             self.stop.clone(),
             request.into_inner(),
+            orders,
             answers,
         ));
         Ok(Response::new(Box::pin(replies)))
@@ -141,6 +152,30 @@ impl wire::ledger_server::Ledger for Service {
         Ok(Response::new(wire::PositionsReply { shards }))
     }
 
+    async fn standing(&self, request: Request<wire::StandingRequest>) -> Result<Response<wire::StandingReply>, Status> {
+        let account = AccountToken::from_slice(&request.into_inner().account);
+        let account = account.ok_or_else(|| Status::invalid_argument("an account's token is 32 bytes"))?;
+        let standing = self.ledger.standing(account).await;
+        let standing = standing.map_err(|_| Status::unavailable("the account could not be read"))?;
+        Ok(Response::new(standing.into()))
+    }
+
+    async fn evidence(&self, request: Request<wire::EvidenceRequest>) -> Result<Response<wire::EvidenceReply>, Status> {
+        let wire::EvidenceRequest { key, following } = request.into_inner();
+        let key: Option<TransferKey> = key.and_then(|key| key.try_into().ok());
+        let key = key.ok_or_else(|| Status::invalid_argument("a key is issuer, category and id"))?;
+        let ledger = Arc::clone(&self.ledger);
+        let found = tokio::task::spawn_blocking(move || ledger.evidence(&key, following)).await;
+        let found = found.unwrap_or(Err(StoreFault::Inconsistent("reading evidence panicked")));
+        let kept = found.map_err(|fault| {
+            tracing::error!(%fault, cause = ?fault, "evidence could not be read");
+            Status::unavailable("the evidence could not be read")
+        })?;
+        Ok(Response::new(wire::EvidenceReply {
+            kept: kept.map(Into::into),
+        }))
+    }
+
     async fn journal(&self, request: Request<wire::JournalRequest>) -> Result<Response<Self::JournalStream>, Status> {
         let wire::JournalRequest { shard, from } = request.into_inner();
         let shard: Option<ShardId> = u8::try_from(shard)
@@ -156,11 +191,13 @@ impl wire::ledger_server::Ledger for Service {
     }
 }
 
-/// Reads until the stream ends or the stop is requested. The replies end by themselves after the last answer.
+/// Reads until the stream ends or the stop is requested. The replies end by themselves after the last answer. `orders`:
+/// the peer may post; anybody who is served may query.
 async fn read_work(
     ledger: Arc<Ledger>,
     stop: Stop,
     mut batches: Streaming<wire::WorkBatch>,
+    orders: bool,
     answers: mpsc::Sender<Answer>,
 ) {
     loop {
@@ -191,10 +228,10 @@ async fn read_work(
                 break;
             }
             if is_short(&piece) {
-                take_piece(&ledger, received, piece);
+                take_piece(&ledger, received, orders, piece);
             } else {
                 let ledger = Arc::clone(&ledger);
-                tokio::task::spawn_blocking(move || take_piece(&ledger, received, piece));
+                tokio::task::spawn_blocking(move || take_piece(&ledger, received, orders, piece));
             }
         }
     }
@@ -219,17 +256,32 @@ fn is_short(piece: &[(ReplyTo, wire::Work)]) -> bool {
     bytes <= SHORT_PIECE_BYTES_MAX
 }
 
-fn take_piece(ledger: &Arc<Ledger>, received: Instant, piece: Vec<(ReplyTo, wire::Work)>) {
+fn take_piece(ledger: &Arc<Ledger>, received: Instant, orders: bool, piece: Vec<(ReplyTo, wire::Work)>) {
     for (reply, work) in piece {
         let deadline = received + Duration::from_millis(work.budget_ms.into());
         match asked(work.what) {
-            Ok(Asked::Post(instruction, evidence)) => ledger.post(instruction, &evidence, deadline, reply),
+            Ok(Asked::Post(instruction, evidence)) if orders && is_of_message(&instruction) => {
+                ledger.post(instruction, &evidence, deadline, reply);
+            }
+            Ok(Asked::Post(instruction, _)) => {
+                let kind = instruction.kind().name();
+                tracing::warn!(kind, orders, "an order of somebody who may not order it here");
+                reply.answer(Outcome::NothingPosted(NothingPosted::MalformedWork));
+            }
             Ok(Asked::Query(key)) => reply.answer(ledger.query(&key)),
             Err(malformed) => {
                 tracing::warn!(field = malformed.field, "work is not as the contract says");
                 reply.answer(Outcome::NothingPosted(NothingPosted::MalformedWork));
             }
         }
+    }
+}
+
+/// Adjustments come by administration, with who ordered them.
+const fn is_of_message(instruction: &Instruction) -> bool {
+    match instruction {
+        Instruction::Payment(_) | Instruction::Refund(_) | Instruction::Payout(_) => true,
+        Instruction::Reversal(_) | Instruction::Supplement(_) => false,
     }
 }
 

@@ -5,9 +5,12 @@
 //! an amount is checked once, at the edge.
 #![forbid(unsafe_code)]
 
+mod administration;
+mod administration_client;
 mod client;
 mod convert;
 mod load;
+mod reading;
 mod reply;
 #[allow(
     clippy::all,
@@ -18,11 +21,16 @@ mod reply;
     reason = "generated code"
 )]
 pub mod wire {
-    //! Generated from `proto/ledger.proto`.
+    //! Generated from `proto`.
     tonic::include_proto!("ledger.v1");
 }
 
+pub use administration::{
+    AccountState, Adjusted, Adjustment, AdjustmentMode, AdministerOrder, Administered, AgreementState, CloseDayOrder,
+    ClosedShard, Closing, DayStatus, JournalPlace, Rehearsed, Used,
+};
+pub use administration_client::AdministrationClient;
 pub use client::{LedgerClient, LedgerFault};
 pub use convert::Malformed;
 pub use load::{LoadBatch, LoadReply, RefusedItem};
-pub use reply::{CurrencySum, Evidence, NothingPosted, PostReply, QueryReply, ShardPosition};
+pub use reply::{CurrencySum, Evidence, KeptEvidence, NothingPosted, PostReply, QueryReply, ShardPosition, Standing};

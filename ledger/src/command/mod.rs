@@ -1,10 +1,21 @@
 //! What the command line can do.
 
+pub mod account;
+pub mod adjust;
+mod administrators;
+pub mod agreement;
+pub mod backup;
 pub mod calendar;
 pub mod check;
+pub mod day;
+pub mod evidence;
+pub mod from;
 pub mod load;
 pub mod positions;
+pub mod restore;
 pub mod serve;
+pub mod statement;
+pub mod trial_balance;
 
 use std::error::Error;
 

@@ -10,6 +10,7 @@
 //! fails, a broken invariant or a panic ends the process through [`Fatal`], with nothing answered: what may have posted
 //! is never called failed.
 
+mod administering;
 pub mod group;
 mod thread;
 mod worker;
@@ -19,8 +20,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
-use ledger_model::{Account, Agreement, Instruction, ShardCount, ShardId};
-use ledger_protocol::{LoadReply, NothingPosted};
+use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardCount, ShardId};
+use ledger_protocol::{LoadReply, NothingPosted, Standing};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{oneshot, watch};
 
@@ -34,6 +35,7 @@ use crate::outcome::{Outcome, ReplyTo};
 use crate::state::ShardState;
 use crate::store::{Reader, Store, StoreFault};
 
+pub use self::administering::{Administer, Ask, adjusted};
 pub use self::thread::{ShardRun, Stepped};
 
 /// A post that is on its way. Its claim is let go when what it came to is durable.
@@ -54,10 +56,20 @@ pub struct Load {
     pub reply: oneshot::Sender<Result<LoadReply, NothingPosted>>,
 }
 
+/// How an account of this shard stands. A shard that has ended drops it.
+#[derive(Debug)]
+pub struct AskStanding {
+    pub account: AccountToken,
+    pub reply: oneshot::Sender<Result<Standing, NothingPosted>>,
+}
+
 #[derive(Debug)]
 enum Job {
     Post(Box<Post>),
     Load(Load),
+    Administer(Box<Administer>),
+    Ask(Ask),
+    Standing(AskStanding),
     Stop,
 }
 
@@ -98,7 +110,7 @@ pub struct ShardLimits {
 pub struct ShardParts {
     pub shards: ShardCount,
     pub store: Box<dyn Store>,
-    /// Of every other shard.
+    /// Of every other shard, but for those whose keys are kept with this one's.
     pub neighbours: Vec<Arc<dyn Reader>>,
     pub limits: ShardLimits,
     pub clock: Clock,
@@ -168,6 +180,14 @@ impl Shard {
         }
     }
 
+    /// Waits for room in the queue, as a load does.
+    pub fn ask_standing(&self, asked: AskStanding) {
+        self.depth.inc();
+        if self.queue.send(Job::Standing(asked)).is_err() {
+            self.depth.dec();
+        }
+    }
+
     /// As of the last commit, with what Kafka acknowledged since.
     pub fn state(&self) -> ShardState {
         let mut state = self.committed.borrow().clone();
@@ -197,6 +217,11 @@ impl Job {
         match self {
             Self::Load(load) => {
                 let _loader_has_gone = load.reply.send(Err(reason));
+            }
+            Self::Administer(administer) => administer.nothing_posted(reason),
+            Self::Ask(ask) => ask.nothing_posted(reason),
+            Self::Standing(asked) => {
+                let _asker_has_gone = asked.reply.send(Err(reason));
             }
             Self::Post(_) | Self::Stop => self.answer(Outcome::NothingPosted(reason)),
         }

@@ -7,17 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use ledger_model::{BusinessDate, ChinaTime, Instruction, ShardId, TransferKey};
-use ledger_protocol::{LoadReply, NothingPosted, RefusedItem};
+use ledger_model::{AccountToken, BusinessDate, ChinaTime, Instruction, ShardId, TransferKey};
+use ledger_protocol::{LoadReply, NothingPosted, RefusedItem, Standing};
 use tokio::sync::{oneshot, watch};
 
+use super::administering::Pending;
 use super::group::{Loaded, Working, wanted_by_account, wanted_by_agreement, wanted_first, wanted_second};
-use super::{FatalFault, Job, Load, Post, ShardParts};
+use super::{Ask, AskStanding, FatalFault, Job, Load, Post, ShardParts};
 use crate::books::{Books, Remembered};
 use crate::claims::Claim;
 use crate::engine::Defect;
 use crate::hash::FastMap;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, ReplyTo};
 use crate::state::ShardState;
 use crate::store::{Consequence, Group, StoreFault};
 use crate::view::Wanted;
@@ -95,6 +96,7 @@ impl Worker {
     }
 
     fn work_group(&mut self, jobs: Vec<Job>, now: Instant) -> Result<(), FatalFault> {
+        let jobs = self.tell_standings(jobs);
         let jobs = self.without_expired(jobs, now);
         if jobs.is_empty() {
             return Ok(());
@@ -115,6 +117,7 @@ impl Worker {
         let mut elsewhere = self.elsewhere(&working, &jobs);
         let mut answers = Vec::with_capacity(jobs.len());
         let mut loads = Vec::new();
+        let mut pending = Vec::new();
         for job in jobs {
             match job {
                 Job::Post(post) => {
@@ -139,10 +142,28 @@ impl Worker {
                     answers.push((reply, claim, outcome));
                 }
                 Job::Load(load) => loads.push(load_all(&mut working, load).map_err(defect)?),
-                Job::Stop => {}
+                Job::Administer(administer) => pending.push(administer.work(&mut working)),
+                Job::Ask(ask) => pending.extend(self.asked(&working, ask).map_err(defect)?),
+                Job::Standing(_) | Job::Stop => {}
             }
         }
         let fate = self.commit(working)?;
+        self.answer_posts(answers, fate);
+        for answer in pending {
+            answer.answer(fate == Fate::Durable);
+        }
+        for (reply, loaded) in loads {
+            if fate != Fate::Durable {
+                let _loader_has_gone = reply.send(Err(NothingPosted::Store));
+                continue;
+            }
+            self.parts.meters.loaded(loaded.accounts + loaded.agreements);
+            let _loader_has_gone = reply.send(Ok(loaded));
+        }
+        Ok(())
+    }
+
+    fn answer_posts(&mut self, answers: Vec<(ReplyTo, Claim, Outcome)>, fate: Fate) {
         for (reply, claim, outcome) in answers {
             let outcome = match (fate, outcome) {
                 (Fate::Nothing, Outcome::Decided { repeat: false, .. }) => Outcome::NothingPosted(NothingPosted::Store),
@@ -163,15 +184,38 @@ impl Worker {
             drop(claim);
             reply.answer(outcome);
         }
-        for (reply, loaded) in loads {
-            if fate != Fate::Durable {
-                let _loader_has_gone = reply.send(Err(NothingPosted::Store));
-                continue;
+    }
+
+    /// Answers those who ask how an account stands, as of the last commit; gives back the other work.
+    fn tell_standings(&mut self, jobs: Vec<Job>) -> Vec<Job> {
+        let (asked, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| matches!(job, Job::Standing(_)));
+        for job in asked {
+            if let Job::Standing(AskStanding { account, reply }) = job {
+                let standing = self.standing(account);
+                self.parts.store.abandon();
+                let told = standing.map_err(|fault| {
+                    tracing::error!(shard = %self.shard, %fault, cause = ?fault, "an account could not be read");
+                    NothingPosted::Store
+                });
+                let _asker_has_gone = reply.send(told);
             }
-            self.parts.meters.loaded(loaded.accounts + loaded.agreements);
-            let _loader_has_gone = reply.send(Ok(loaded));
         }
-        Ok(())
+        others
+    }
+
+    fn standing(&mut self, account: AccountToken) -> Result<Standing, StoreFault> {
+        let state = self.parts.store.begin()?;
+        self.in_doubt.clear();
+        let wanted = Wanted {
+            accounts: vec![account],
+            ..Wanted::default()
+        };
+        let held = self.parts.store.fetch(&wanted)?.accounts.pop();
+        Ok(Standing {
+            shard: self.shard.number(),
+            sequence: state.sequence,
+            balance: held.map(|held| held.account.balance),
+        })
     }
 
     /// Takes the shard for a group, and brings in every row it may touch.
@@ -204,8 +248,8 @@ impl Worker {
                     self.parts.meters.other("expired");
                     Job::Post(post).nothing_posted(NothingPosted::Expired);
                 }
-                Job::Post(_) | Job::Load(_) => left.push(job),
-                Job::Stop => {}
+                Job::Post(_) | Job::Load(_) | Job::Administer(_) | Job::Ask(_) => left.push(job),
+                Job::Standing(_) | Job::Stop => {}
             }
         }
         left
@@ -225,14 +269,18 @@ impl Worker {
                         wanted_by_agreement(agreement, &mut first);
                     }
                 }
-                Job::Stop => {}
+                Job::Administer(administer) => administer.wanted(&mut first),
+                Job::Ask(ask) => ask.wanted_first(working.now().date(), &mut first),
+                Job::Standing(_) | Job::Stop => {}
             }
         }
         self.fetch(first, working)?;
         let mut second = Wanted::default();
         for job in jobs {
-            if let Job::Post(post) = job {
-                wanted_second(&post.instruction, working.view(), &mut second);
+            match job {
+                Job::Post(post) => wanted_second(&post.instruction, working.view(), &mut second),
+                Job::Ask(ask) => ask.wanted_second(working.view(), &mut second),
+                Job::Load(_) | Job::Administer(_) | Job::Standing(_) | Job::Stop => {}
             }
         }
         self.fetch(second, working)
@@ -263,6 +311,10 @@ impl Worker {
                 keys.extend(working.view().transfer(key).is_none().then_some(*key));
             }
         }
+        known.extend(
+            keys.iter()
+                .filter_map(|key| Some((*key, self.parts.store.elsewhere(key)?))),
+        );
         for neighbour in &self.parts.neighbours {
             match neighbour.transfers(&keys) {
                 Ok(found) => known.extend(found.into_iter().map(|row| (row.transfer.key, row))),
@@ -274,12 +326,28 @@ impl Worker {
 
     /// The same for one key; for a group of which some cannot be read, so that the others are worked.
     fn elsewhere_of(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
+        if let Some(remembered) = self.parts.store.elsewhere(key) {
+            return Ok(Some(remembered));
+        }
         for neighbour in &self.parts.neighbours {
             if let Some(remembered) = neighbour.transfer(key)? {
                 return Ok(Some(remembered));
             }
         }
         Ok(None)
+    }
+
+    /// `None` where it is answered already: another shard could not be read.
+    fn asked(&self, working: &Working, ask: Ask) -> Result<Option<Pending>, Defect> {
+        let known = ask.rehearsed().map(|instruction| self.elsewhere_of(instruction.key()));
+        match known.transpose() {
+            Ok(known) => ask.work(working, known.flatten().as_ref()).map(Some),
+            Err(fault) => {
+                tracing::error!(shard = %self.shard, %fault, cause = ?fault, "another shard could not be read");
+                ask.nothing_posted(NothingPosted::Store);
+                Ok(None)
+            }
+        }
     }
 
     fn commit(&mut self, working: Working) -> Result<Fate, FatalFault> {
@@ -330,9 +398,10 @@ impl Worker {
         Ok(fate)
     }
 
-    /// While there is nothing to work: settles what is in doubt, and writes down how far Kafka has come.
+    /// While there is nothing to work: settles what is in doubt, takes in what other processes have committed, and
+    /// writes down how far Kafka has come.
     pub(super) fn idle(&mut self) -> Result<(), FatalFault> {
-        if !self.in_doubt.is_empty() {
+        if !self.in_doubt.is_empty() || self.parts.store.keys_kept_by().is_some() {
             // where the store cannot be reached, the next time
             let _settled_or_not = self.begin(&[]);
             self.parts.store.abandon();

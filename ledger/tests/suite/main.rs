@@ -6,20 +6,32 @@
     reason = "a test fails by panicking"
 )]
 
+mod backup;
 mod bank;
 mod concurrency;
 mod conformance;
 mod damage;
 mod disk;
 mod embedded;
+mod exhibits;
+mod failover;
 mod faulty_stores;
+mod formats;
+mod further;
 mod groups;
 mod kill;
 mod memory;
+mod postgres;
+mod postgres_access;
+mod process;
 mod properties;
+mod reading;
 mod scenarios;
+#[allow(dead_code, reason = "benches and other tests do more with a server")]
+mod server;
 mod service;
 mod shipping;
+mod sums;
 
 #[path = "../simulation/chance.rs"]
 #[expect(dead_code, reason = "the simulation uses the rest")]
