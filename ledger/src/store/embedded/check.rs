@@ -39,6 +39,11 @@ const fn differs(what: &'static str) -> StoreFault {
 
 /// Every shard under `directory`, which nobody has open.
 pub fn check(directory: &Path) -> Result<Vec<Checked>, StoreFault> {
+    check_with(directory, |_| {})
+}
+
+/// As `check`; tells `progress` the bytes of every frame gone through.
+pub fn check_with(directory: &Path, mut progress: impl FnMut(u64)) -> Result<Vec<Checked>, StoreFault> {
     let shards = shards_of(directory)?;
     let checked = shards.all().map(|shard| {
         let directory = shard_directory(directory, shard);
@@ -46,12 +51,12 @@ pub fn check(directory: &Path) -> Result<Vec<Checked>, StoreFault> {
             return Err(differs("the directory of a shard is missing"));
         }
         let _lock = take(&directory)?;
-        check_shard(&directory, Owner { shard, shards })
+        check_shard(&directory, Owner { shard, shards }, &mut progress)
     });
     checked.collect()
 }
 
-fn check_shard(directory: &Path, owner: Owner) -> Result<Checked, StoreFault> {
+fn check_shard(directory: &Path, owner: Owner, progress: &mut impl FnMut(u64)) -> Result<Checked, StoreFault> {
     let recovered = recover(directory, owner)?;
     let mut fold = Fold {
         recovered: &recovered,
@@ -84,6 +89,7 @@ fn check_shard(directory: &Path, owner: Owner) -> Result<Checked, StoreFault> {
             }
             let bytes = read_frame(&file, offset, header, &mut buffer)?;
             fold.follow(header, bytes, at)?;
+            progress(header.frame_bytes());
             offset = after(offset, header)?;
         }
     }

@@ -152,6 +152,7 @@ impl Fold<'_> {
             Administration::AgreementTerms { number, terms } => {
                 self.agreements.get_mut(&number).ok_or(UNKNOWN)?.terms = terms;
             }
+            Administration::CloseThrough { date } => self.state.closed_through = Some(date),
         }
         Ok(())
     }
