@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod backup;
 mod bank;
 mod concurrency;
 mod conformance;
@@ -13,6 +14,7 @@ mod damage;
 mod disk;
 mod embedded;
 mod failover;
+mod exhibits;
 mod faulty_stores;
 mod formats;
 mod further;
