@@ -35,10 +35,9 @@ mod taking;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use futures::future::OptionFuture;
 use ledger_model::{ShardCount, ShardId, TransferKey};
-use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row};
 
 use self::commit::{Draft, Sent};
 use self::digest::Digest;
@@ -159,6 +158,32 @@ impl PostgresStore {
     }
 }
 
+impl PostgresStore {
+    /// Rows of the table and transfers, in one round trip.
+    fn ask(&self, keys: &[Vec<u8>], transfers: &[(Digest, &TransferKey)]) -> Result<(Vec<Row>, Vec<Row>), StoreFault> {
+        let digests: Vec<Digest> = transfers.iter().map(|(digest, _)| *digest).collect();
+        let Open { client, writing } = self.session().map_err(CallFault::unreachable)?;
+        let rows = async {
+            if keys.is_empty() {
+                return Ok(Vec::new());
+            }
+            client.query(&writing.held, &[&keys]).await
+        };
+        let known = async {
+            if digests.is_empty() {
+                return Ok(Vec::new());
+            }
+            client.query(&writing.transfers, &[&digests]).await
+        };
+        let deadline = self.link.deadline();
+        let answered = self.link.bounded(deadline, async { futures::try_join!(rows, known) });
+        answered.map_err(|fault| {
+            self.is_broken.set(true);
+            fault.unreachable()
+        })
+    }
+}
+
 impl Store for PostgresStore {
     fn begin(&mut self) -> Result<ShardState, StoreFault> {
         self.abandon();
@@ -191,23 +216,7 @@ impl Store for PostgresStore {
         let keys = held.unknown(held::keys(self.shard, wanted));
         let mut digests: Vec<_> = wanted.transfers.iter().map(|key| (Digest::of(key), key)).collect();
         digests.sort_unstable();
-        let open = self.session().map_err(CallFault::unreachable)?;
-        let Open { client, writing } = open;
-        let asked_transfers: Vec<Digest> = digests.iter().map(|(digest, _)| *digest).collect();
-        let rows = (!keys.is_empty()).then(|| async { client.query(&writing.held, &[&keys]).await });
-        let known =
-            (!digests.is_empty()).then(|| async { client.query(&writing.transfers, &[&asked_transfers]).await });
-        let answered = self.link.bounded(self.link.deadline(), async {
-            let (rows, known) = futures::join!(OptionFuture::from(rows), OptionFuture::from(known));
-            Ok((
-                rows.transpose()?.unwrap_or_default(),
-                known.transpose()?.unwrap_or_default(),
-            ))
-        });
-        let (rows, known) = answered.map_err(|fault| {
-            self.is_broken.set(true);
-            fault.unreachable()
-        })?;
+        let (rows, known) = self.ask(&keys, &digests)?;
         let mut found = Vec::with_capacity(rows.len());
         for row in &rows {
             found.push(Change {

@@ -50,7 +50,7 @@ impl PostgresStore {
         let shard = self.number();
         let open = self.session()?;
         let taken = self.link.bounded(deadline, async {
-            let (_, row) = futures::try_join!(open.client.batch_execute("BEGIN"), async {
+            let ((), row) = futures::try_join!(open.client.batch_execute("BEGIN"), async {
                 open.client.query_one(&open.writing.take, &[&shard]).await
             },)?;
             Ok(row)
