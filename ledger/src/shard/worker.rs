@@ -63,9 +63,31 @@ impl Drop for HaltUnlessDone<'_> {
 
 impl Worker {
     /// Works a group; everything in it is answered, now or when what is in doubt is settled.
+    ///
+    /// A load is committed by itself: an order may name an agreement that is loaded just before it, and what that names in
+    /// turn cannot be fetched before it is there.
     pub(super) fn work(&mut self, jobs: Vec<Job>, now: Instant) -> Result<(), FatalFault> {
         let jobs = self.tell_standings(jobs);
+        if jobs.len() < 2 || !jobs.iter().any(|job| matches!(job, Job::Load(_))) {
+            return self.work_group(jobs, now);
+        }
+        let mut group = Vec::new();
+        for job in jobs {
+            if matches!(job, Job::Load(_)) {
+                self.work_group(std::mem::take(&mut group), now)?;
+                self.work_group(vec![job], now)?;
+            } else {
+                group.push(job);
+            }
+        }
+        self.work_group(group, now)
+    }
+
+    fn work_group(&mut self, jobs: Vec<Job>, now: Instant) -> Result<(), FatalFault> {
         let jobs = self.without_expired(jobs, now);
+        if jobs.is_empty() {
+            return Ok(());
+        }
         let mut working = match self.begin(&jobs) {
             Ok(working) => working,
             Err(fault) => {

@@ -12,8 +12,8 @@ mod rules;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger_model::{
-    Account, AccountToken, Agreement, AgreementNumber, BatchId, BusinessDate, Currency, Instruction, Money, ShardCount,
-    ShardId, Transfer, TransferKey,
+    Account, AccountLimits, AccountToken, Agreement, AgreementNumber, BusinessDate, Currency, Instruction,
+    LedgerAccount, Money, ShardCount, ShardId, Transfer, TransferKey, UsageSubject,
 };
 
 pub(crate) use self::answers::Circumstances;
@@ -104,6 +104,7 @@ struct Decided {
     /// The request that posted it.
     order: usize,
     refunded: i64,
+    reversed: bool,
     told_as_new: bool,
 }
 
@@ -115,8 +116,9 @@ struct ShardBooks {
     posted: u64,
     refused: u64,
     totals: BTreeMap<Currency, Sums>,
-    clearing: BTreeMap<(BatchId, Currency), Sums>,
-    used: BTreeMap<(AgreementNumber, BusinessDate), (u32, i64)>,
+    /// Of the ledger's own accounts.
+    internal: BTreeMap<(LedgerAccount, Currency), Sums>,
+    used: BTreeMap<(UsageSubject, BusinessDate), (u32, i64)>,
     /// Records when rows were last compared.
     compared: u64,
 }
@@ -126,6 +128,7 @@ pub(crate) struct Oracle {
     shards: ShardCount,
     books: Vec<ShardBooks>,
     accounts: BTreeMap<AccountToken, Held>,
+    limits: BTreeMap<AccountToken, AccountLimits>,
     agreements: BTreeMap<AgreementNumber, Agreement>,
     decided: BTreeMap<TransferKey, Decided>,
     serials: BTreeSet<String>,
@@ -140,6 +143,7 @@ impl Oracle {
             shards,
             books: shards.all().map(|_| ShardBooks::default()).collect(),
             accounts: BTreeMap::new(),
+            limits: BTreeMap::new(),
             agreements: BTreeMap::new(),
             decided: BTreeMap::new(),
             serials: BTreeSet::new(),
