@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -21,6 +21,7 @@ use crate::feed::Feed;
 use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
 use crate::shard::{Fatal, Load, Post, Shard, ShardLimits, ShardParts};
+use crate::shipping::Board;
 use crate::store::{Reader, Store};
 
 /// What a ledger is made of.
@@ -43,6 +44,7 @@ pub struct Ledger {
     halted: Arc<AtomicBool>,
     meters: Arc<Meters>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    shipping: OnceLock<Arc<Board>>,
 }
 
 struct Readers(Vec<Arc<dyn Reader>>);
@@ -95,6 +97,7 @@ impl Ledger {
             halted,
             meters,
             threads,
+            shipping: OnceLock::new(),
         }))
     }
 
@@ -240,7 +243,17 @@ impl Ledger {
     }
 
     pub fn positions(&self) -> Vec<ShardPosition> {
-        self.shards.iter().map(|shard| shard.state().position()).collect()
+        let board = self.shipping.get();
+        let of_shard = |(id, shard): (ShardId, &Shard)| ShardPosition {
+            shipping: board.and_then(|board| board.report(id)),
+            ..shard.state().position()
+        };
+        self.count.all().zip(&self.shards).map(of_shard).collect()
+    }
+
+    /// What `positions` shows of shipping from now on; the first one stays.
+    pub fn show_shipping(&self, board: Arc<Board>) {
+        let _first_stays = self.shipping.set(board);
     }
 
     pub fn count(&self) -> ShardCount {

@@ -345,6 +345,7 @@ impl From<&ShardPosition> for wire::ShardPosition {
                     credit_minor: sum.credit_minor,
                 })
                 .collect(),
+            shipping: position.shipping.as_ref().map(Into::into),
         }
     }
 }
@@ -373,6 +374,7 @@ impl TryFrom<wire::ShardPosition> for ShardPosition {
             transfers_posted: position.transfers_posted,
             transfers_refused: position.transfers_refused,
             sums: sums.collect::<Result<_, _>>()?,
+            shipping: position.shipping.map(TryInto::try_into).transpose()?,
         })
     }
 }

@@ -9,6 +9,7 @@ mod client;
 mod convert;
 mod load;
 mod reply;
+mod shipping;
 #[allow(
     clippy::all,
     clippy::pedantic,
@@ -26,3 +27,4 @@ pub use client::{LedgerClient, LedgerFault};
 pub use convert::Malformed;
 pub use load::{LoadBatch, LoadReply, RefusedItem};
 pub use reply::{CurrencySum, Evidence, NothingPosted, PostReply, QueryReply, ShardPosition};
+pub use shipping::{ShipReport, ShipState};

@@ -116,6 +116,11 @@ pub trait Reader: Send + Sync {
     /// Number of the last committed record.
     fn committed(&self) -> Result<u64, StoreFault>;
 
+    /// Whether other processes may commit to the shard as well, so that `committed` has to be asked to learn of it.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault>;
 
     /// Encoded journal records from number `from` on: as many as are committed and come to about `bytes_max`, at least
