@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::TcpStream;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -188,7 +189,7 @@ fn read(ports: &Ports, partition: i32, stretch: Stretch) -> Result<Vec<Vec<u8>>,
         Stretch::Last => vec![near, low],
     };
     for from in from.into_iter().filter(|from| *from < high) {
-        let records = read_from(&consumer, partition, from)?;
+        let records = read_between(&consumer, partition, from..high)?;
         if !records.is_empty() {
             return Ok(records);
         }
@@ -196,13 +197,15 @@ fn read(ports: &Ports, partition: i32, stretch: Stretch) -> Result<Vec<Vec<u8>>,
     Ok(Vec::new())
 }
 
-fn read_from(consumer: &BaseConsumer, partition: i32, from: i64) -> Result<Vec<Vec<u8>>, KafkaError> {
+fn read_between(consumer: &BaseConsumer, partition: i32, offsets: Range<i64>) -> Result<Vec<Vec<u8>>, KafkaError> {
     let mut wanted = TopicPartitionList::new();
-    wanted.add_partition_offset(TOPIC, partition, Offset::Offset(from))?;
+    wanted.add_partition_offset(TOPIC, partition, Offset::Offset(offsets.start))?;
     consumer.assign(&wanted)?;
     let mut records = Vec::new();
     loop {
         match consumer.poll(REQUEST_LIMIT) {
+            // written since: with more coming all the time the end is never reached
+            Some(Ok(message)) if message.offset() >= offsets.end => return Ok(records),
             Some(Ok(message)) => records.push(message.payload().unwrap_or_default().to_vec()),
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(records),
             Some(Err(error)) => return Err(error),

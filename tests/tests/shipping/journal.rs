@@ -66,9 +66,7 @@ impl Journal {
     pub(crate) fn copied(&self) -> Arc<Self> {
         let copy = Self::new();
         for (of_shard, original) in copy.0.iter().zip(&self.0) {
-            for encoded in original.read(1, usize::MAX) {
-                of_shard.append(&encoded);
-            }
+            of_shard.append(&original.read(1, usize::MAX));
         }
         copy
     }
@@ -133,25 +131,27 @@ impl OfShard {
 
     fn grow(&self, count: u64, token: u8) {
         let committed_at = ledger::clock::wall_clock()();
-        for _ in 0..count {
-            let chain = self.written.lock().unwrap().chain;
-            self.append(&record(chain, committed_at, token).encode());
-        }
-        let length = self.length();
-        self.committed.send_modify(|state| state.sequence = length);
+        let mut chain = self.written.lock().unwrap().chain;
+        let records = (0..count).map(|_| {
+            let encoded = record(chain, committed_at, token).encode();
+            chain.sequence += 1;
+            chain.head = ChainHash::of(&encoded);
+            encoded
+        });
+        let records: Vec<_> = records.collect();
+        self.append(&records);
     }
 
-    fn append(&self, encoded: &[u8]) {
-        (&self.file).write_all(encoded).unwrap();
+    fn append(&self, records: &[Vec<u8>]) {
+        (&self.file).write_all(&records.concat()).unwrap();
         let mut written = self.written.lock().unwrap();
-        let end = written.ends.last().copied().unwrap_or(0) + u64::try_from(encoded.len()).unwrap();
-        written.ends.push(end);
-        let sequence = written.chain.sequence + 1;
-        written.chain = ChainPosition {
-            shard: self.shard,
-            sequence,
-            head: ChainHash::of(encoded),
-        };
+        for encoded in records {
+            let end = written.ends.last().copied().unwrap_or(0) + u64::try_from(encoded.len()).unwrap();
+            written.ends.push(end);
+            written.chain.sequence += 1;
+            written.chain.head = ChainHash::of(encoded);
+        }
+        let sequence = written.chain.sequence;
         drop(written);
         self.committed.send_modify(|state| state.sequence = sequence);
     }

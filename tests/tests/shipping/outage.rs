@@ -1,21 +1,21 @@
 //! The broker is away for long, and comes back.
 
-use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ledger_protocol::ShipState;
 
 use crate::journal::{Journal, SHARDS, Store};
-use crate::site::Site;
+use crate::site::{Site, wait_for};
 
 /// In each shard, while the broker is away.
 const BACKLOG: u64 = 150_000;
-/// In all, at which the ledger goes on while Kafka catches up.
-const PRODUCED_PER_S: u64 = 10_000;
-const MEMORY_GROWS_MAX_KIB: u64 = 64 << 10;
+/// Records that come while so many are caught up with: one to four.
+const PRODUCED: u64 = 1_000;
+const CAUGHT_UP: u64 = 4_000;
+const MEMORY_GROWS_MAX_KIB: u64 = 32 << 10;
 
-/// A backlog far longer than memory may grow is caught up with while records go on coming at the rate of a busy day.
+/// A backlog far longer than memory may grow is caught up with while more comes. How much faster than it can come is
+/// printed, and not checked: that is a matter of the machine.
 pub(crate) fn broker_away(site: &mut Site) {
     let journal = Journal::new();
     journal.grow(1_000, 1);
@@ -26,46 +26,32 @@ pub(crate) fn broker_away(site: &mut Site) {
     ships.wait_state(ShipState::Unreachable);
     ships.wait_all("the alarm is on", |report| report.alarm);
     let before = memory_kib();
-
-    let grows = Arc::clone(&journal);
-    site.broker.bring_back();
-    let (stop, stopped) = std::sync::mpsc::channel::<()>();
-    let load = thread::spawn(move || {
-        let mut produced = 0_u64;
-        let each = PRODUCED_PER_S / 100 / u64::from(SHARDS.count());
-        while stopped.recv_timeout(Duration::from_millis(10)).is_err() {
-            grows.grow(each, 1);
-            produced += each * u64::from(SHARDS.count());
-        }
-        produced
-    });
-    crate::site::wait_for("it is tried again", || {
-        SHARDS.all().any(|shard| journal.shipped(shard) > 1_000)
-    });
-    let began = Instant::now();
-    let caught_up = || {
-        let lag = |shard| journal.length(shard).saturating_sub(journal.shipped(shard));
-        SHARDS.all().map(lag).sum::<u64>() < PRODUCED_PER_S / 2
-    };
-    let mut most = before;
-    crate::site::wait_for("Kafka catches up", || {
-        most = most.max(memory_kib());
-        caught_up()
-    });
-    let (took, shipped): (_, u64) = (began.elapsed(), SHARDS.all().map(|shard| journal.shipped(shard)).sum());
-    drop(stop);
-    let produced = load.join().unwrap();
-    eprintln!(
-        "catch-up: {shipped} records ({} MiB of journal) in {} ms, {produced} produced beside it; memory grew by {} KiB",
-        journal.bytes() >> 20,
-        took.as_millis(),
-        most - before,
-    );
+    let backlog_kib = journal.bytes() >> 10;
     assert!(
-        most - before < MEMORY_GROWS_MAX_KIB,
-        "memory grew by {} KiB",
-        most - before
+        backlog_kib > MEMORY_GROWS_MAX_KIB,
+        "{backlog_kib} KiB would fit into memory"
     );
+
+    site.broker.bring_back();
+    let shipped = || SHARDS.all().map(|shard| journal.shipped(shard)).sum::<u64>();
+    let length = || SHARDS.all().map(|shard| journal.length(shard)).sum::<u64>();
+    let at_first = shipped();
+    wait_for("it is tried again", || shipped() > at_first);
+    let began = Instant::now();
+    let (mut next, mut most) = (at_first + CAUGHT_UP, before);
+    wait_for("Kafka catches up", || {
+        while shipped() >= next {
+            journal.grow(PRODUCED / u64::from(SHARDS.count()), 1);
+            next += CAUGHT_UP;
+        }
+        most = most.max(memory_kib());
+        length() - shipped() < CAUGHT_UP
+    });
+    let (took, caught_up) = (began.elapsed(), shipped() - at_first);
+    let per_s = u128::from(caught_up) * 1_000 / took.as_millis().max(1);
+    let grown = most - before;
+    eprintln!("caught up with {caught_up} records at {per_s}/s, of {backlog_kib} KiB; memory grew by {grown} KiB");
+    assert!(grown < MEMORY_GROWS_MAX_KIB, "memory grew by {grown} KiB");
     ships.wait_shipped();
     ships.wait_all("the alarm is over", |report| !report.alarm);
     ships.finish();
