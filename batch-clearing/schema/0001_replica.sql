@@ -54,7 +54,7 @@ CREATE TABLE entry (
     shard         smallint NOT NULL,
     sequence      bigint   NOT NULL,
     line          smallint NOT NULL,
-    -- customer, network_clearing, opening_balances
+    -- customer, network_clearing, opening_balances, suspense, fee, stand_in_advance
     account_kind  text     NOT NULL,
     account       bytea,
     batch_id      text,

@@ -93,12 +93,17 @@ impl Chunk {
         self.rows.push(&record, &one.encoded, self.after.head);
         let transfers_of_day = self.days.entry(table_rows::business_date(&record)).or_default();
         match &record.event {
-            Event::TransferDecided { transfer, entries, .. } => {
+            Event::TransferDecided { transfer, entries, .. } | Event::TransferHopped { transfer, entries, .. } => {
                 *transfers_of_day += 1;
                 self.batches.insert(transfer.batch);
                 self.nets.take(bank, transfer, entries)?;
             }
-            Event::AccountOpened { .. } | Event::AgreementRecorded { .. } => {}
+            // a settlement moves nothing at the network
+            Event::AccountOpened { .. }
+            | Event::AgreementRecorded { .. }
+            | Event::HopSettled { .. }
+            | Event::Administered { .. } => {}
+            Event::HopClosed { transfer, entries, .. } => self.nets.take_back(bank, transfer, entries)?,
         }
         self.records += 1;
         Ok(())

@@ -70,11 +70,16 @@ impl ShardFigures {
         self.chain = self.chain.follow(record, encoded)?;
         self.records += 1;
         match &record.event {
-            Event::TransferDecided { transfer, .. } => match transfer.decision {
+            Event::TransferDecided { transfer, .. } | Event::TransferHopped { transfer, .. } => match transfer.decision
+            {
                 Decision::Posted => self.posted += 1,
                 Decision::Refused(_) => self.refused += 1,
             },
-            Event::AccountOpened { .. } | Event::AgreementRecorded { .. } => {}
+            Event::AccountOpened { .. }
+            | Event::AgreementRecorded { .. }
+            | Event::HopSettled { .. }
+            | Event::HopClosed { .. }
+            | Event::Administered { .. } => {}
         }
         for entry in record.event.entries() {
             let sums = self.sums.entry(entry.amount.currency()).or_default();

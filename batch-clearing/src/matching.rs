@@ -109,7 +109,7 @@ impl DifferenceClass {
             (own.batch != line.batch, Self::BatchDiffers),
             (own.amount != line.amount, Self::AmountDiffers),
             (own.status != line.status, Self::StatusDiffers),
-            (bank_side(own.kind) != line.direction, Self::DirectionDiffers),
+            (bank_side(own.kind) != Some(line.direction), Self::DirectionDiffers),
             (own.institution != line.institution, Self::InstitutionDiffers),
             (serial_stated, Self::SerialDiffers),
         ];
@@ -130,7 +130,11 @@ impl OwnTransfer {
 
     /// What it does to this bank's net.
     pub fn effect(&self) -> Result<Money, MoneyFault> {
-        effect(self.amount, bank_side(self.kind), self.status)
+        match bank_side(self.kind) {
+            Some(side) => effect(self.amount, side, self.status),
+            // the bank's own adjustments are in no statement of the network
+            None => Ok(Money::zero(self.amount.currency())),
+        }
     }
 }
 

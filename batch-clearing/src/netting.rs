@@ -63,37 +63,63 @@ impl NetSums {
     }
 }
 
-/// Which way the money of a transfer goes for the payment institution.
-pub const fn institution_side(kind: TransferKind) -> Side {
+/// Which way the money of a transfer goes for the payment institution. `None` of adjustments, which go either way.
+pub const fn institution_side(kind: TransferKind) -> Option<Side> {
     match kind {
-        TransferKind::Payment => Side::Credit,
-        TransferKind::Refund | TransferKind::Payout => Side::Debit,
+        TransferKind::Payment => Some(Side::Credit),
+        TransferKind::Refund | TransferKind::Payout => Some(Side::Debit),
+        TransferKind::Reversal | TransferKind::Supplement => None,
     }
 }
 
 /// Which way it goes for this bank.
-pub const fn bank_side(kind: TransferKind) -> Side {
+pub const fn bank_side(kind: TransferKind) -> Option<Side> {
     match institution_side(kind) {
-        Side::Debit => Side::Credit,
-        Side::Credit => Side::Debit,
+        Some(side) => Some(side.other()),
+        None => None,
     }
 }
 
 impl Nets {
     /// Takes one decided transfer with its entries. A refused one has no entries and moves nothing.
     pub fn take(&mut self, bank: InstitutionId, transfer: &Transfer, entries: &[Entry]) -> Result<(), NetFault> {
-        match transfer.decision {
-            Decision::Refused(_) => {}
-            Decision::Posted => {
-                let (batch, institution, amount) = (transfer.batch, transfer.institution, transfer.amount);
-                let key = NetKey {
-                    batch,
-                    institution,
-                    currency: amount.currency(),
-                };
-                self.add(key, NetSums::one(institution_side(transfer.kind), amount.minor()))?;
+        match (transfer.decision, institution_side(transfer.kind)) {
+            (Decision::Refused(_), _) => {}
+            (Decision::Posted, Some(side)) => {
+                self.add_institution(transfer, NetSums::one(side, transfer.amount.minor()))?
+            }
+            (Decision::Posted, None) => self.mirror(transfer, entries)?,
+        }
+        self.take_entries(bank, entries)
+    }
+
+    /// Takes entries that take a transfer back, wholly or not at all.
+    pub fn take_back(&mut self, bank: InstitutionId, transfer: &Transfer, entries: &[Entry]) -> Result<(), NetFault> {
+        self.mirror(transfer, entries)?;
+        self.take_entries(bank, entries)
+    }
+
+    /// The institution's side of entries at the network, where the kind of the transfer does not say it.
+    fn mirror(&mut self, transfer: &Transfer, entries: &[Entry]) -> Result<(), NetFault> {
+        for entry in entries {
+            if matches!(entry.account, LedgerAccount::NetworkClearing(_)) {
+                // what is credited to the network's account, the institution is owed
+                self.add_institution(transfer, NetSums::one(entry.side, entry.amount.minor()))?;
             }
         }
+        Ok(())
+    }
+
+    fn add_institution(&mut self, transfer: &Transfer, sums: NetSums) -> Result<(), NetFault> {
+        let key = NetKey {
+            batch: transfer.batch,
+            institution: transfer.institution,
+            currency: transfer.amount.currency(),
+        };
+        self.add(key, sums)
+    }
+
+    fn take_entries(&mut self, bank: InstitutionId, entries: &[Entry]) -> Result<(), NetFault> {
         for entry in entries {
             match entry.account {
                 LedgerAccount::NetworkClearing(batch) => {
@@ -103,13 +129,13 @@ impl Nets {
                         currency: entry.amount.currency(),
                     };
                     // what is credited to the network's account, the bank owes
-                    let side = match entry.side {
-                        Side::Credit => Side::Debit,
-                        Side::Debit => Side::Credit,
-                    };
-                    self.add(key, NetSums::one(side, entry.amount.minor()))?;
+                    self.add(key, NetSums::one(entry.side.other(), entry.amount.minor()))?;
                 }
-                LedgerAccount::Customer(_) | LedgerAccount::OpeningBalances => {}
+                LedgerAccount::Customer(_)
+                | LedgerAccount::OpeningBalances
+                | LedgerAccount::Suspense
+                | LedgerAccount::Fee
+                | LedgerAccount::StandInAdvance => {}
             }
         }
         Ok(())
@@ -211,7 +237,7 @@ mod tests {
         ) {
             let mut nets = Nets::default();
             for (kind, number, minor) in postings {
-                let (transfer, entries) = sample::transfer(TransferKind::ALL[kind], number, minor);
+                let (transfer, entries) = sample::transfer(TransferKind::OF_MESSAGES[kind], number, minor);
                 nets.take(sample::bank(), &transfer, &entries).unwrap();
             }
             prop_assert!(nets.balance().unwrap().values().all(|sum| sum.minor() == 0));

@@ -65,7 +65,7 @@ impl ReconcileReport {
 }
 
 const OWN: &str = "SELECT category, transfer_id, batch_id, institution, minor, currency, kind, refusal IS NULL, serial \
-     FROM transfer WHERE business_date = to_date($1, 'YYYYMMDD')";
+     FROM transfer WHERE business_date = to_date($1, 'YYYYMMDD') AND kind IN ('payment', 'refund', 'payout')";
 
 /// `progress` hears of each file as it is read, from a thread of its own.
 pub async fn run(

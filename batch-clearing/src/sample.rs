@@ -45,6 +45,8 @@ pub(crate) fn transfer(kind: TransferKind, number: u64, minor: i64) -> (Transfer
         TransferKind::Payment => "0110",
         TransferKind::Refund => "0121",
         TransferKind::Payout => "0120",
+        TransferKind::Reversal => "9001",
+        TransferKind::Supplement => "9002",
     };
     let account = AccountToken::new([7; 32]);
     let transfer = Transfer {
@@ -63,7 +65,9 @@ pub(crate) fn transfer(kind: TransferKind, number: u64, minor: i64) -> (Transfer
     };
     let (customer, clearing) = match kind {
         TransferKind::Payment => (Side::Debit, Side::Credit),
-        TransferKind::Refund | TransferKind::Payout => (Side::Credit, Side::Debit),
+        TransferKind::Refund | TransferKind::Payout | TransferKind::Reversal | TransferKind::Supplement => {
+            (Side::Credit, Side::Debit)
+        }
     };
     let amount = transfer.amount;
     let entries = vec![

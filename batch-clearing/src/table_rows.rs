@@ -60,8 +60,13 @@ struct Place {
 
 pub(crate) fn business_date(record: &JournalRecord) -> BusinessDate {
     match &record.event {
-        Event::TransferDecided { transfer, .. } => transfer.batch.date(),
-        Event::AccountOpened { .. } | Event::AgreementRecorded { .. } => record.committed_at.date(),
+        Event::TransferDecided { transfer, .. }
+        | Event::TransferHopped { transfer, .. }
+        | Event::HopSettled { transfer, .. }
+        | Event::HopClosed { transfer, .. } => transfer.batch.date(),
+        Event::AccountOpened { .. } | Event::AgreementRecorded { .. } | Event::Administered { .. } => {
+            record.committed_at.date()
+        }
     }
 }
 
@@ -93,7 +98,11 @@ impl TableRows {
         match &record.event {
             Event::AccountOpened { account, .. } => self.push_account(place, account),
             Event::AgreementRecorded { agreement } => self.push_agreement(place, agreement),
-            Event::TransferDecided { transfer, evidence, .. } => self.push_transfer(place, transfer, *evidence),
+            Event::TransferDecided { transfer, evidence, .. } | Event::TransferHopped { transfer, evidence, .. } => {
+                self.push_transfer(place, transfer, *evidence);
+            }
+            // no transfers of their own: only their entries are kept, and the record as it came
+            Event::HopSettled { .. } | Event::HopClosed { .. } | Event::Administered { .. } => {}
         }
         for (line, entry) in (0_i16..).zip(record.event.entries()) {
             self.push_entry(place, line, entry);
@@ -157,6 +166,9 @@ impl TableRows {
             LedgerAccount::Customer(token) => row.text("customer").bytes(&token.bytes()).null(),
             LedgerAccount::NetworkClearing(batch) => row.text("network_clearing").null().text(batch.as_str()),
             LedgerAccount::OpeningBalances => row.text("opening_balances").null().null(),
+            LedgerAccount::Suspense => row.text("suspense").null().null(),
+            LedgerAccount::Fee => row.text("fee").null().null(),
+            LedgerAccount::StandInAdvance => row.text("stand_in_advance").null().null(),
         };
         let side = match entry.side {
             Side::Debit => "D",

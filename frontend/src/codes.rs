@@ -145,7 +145,7 @@ impl CodeTable {
             refund: file.business.refund,
             payout: file.business.payout,
         };
-        for kind in TransferKind::ALL {
+        for kind in TransferKind::OF_MESSAGES {
             table.business(kind).check_complete(kind.name())?;
         }
         table.entries().try_for_each(Entry::check)?;
@@ -193,7 +193,8 @@ impl CodeTable {
         match kind {
             TransferKind::Payment => &self.payment,
             TransferKind::Refund => &self.refund,
-            TransferKind::Payout => &self.payout,
+            // no message asks for an adjustment
+            TransferKind::Payout | TransferKind::Reversal | TransferKind::Supplement => &self.payout,
         }
     }
 
@@ -255,7 +256,7 @@ mod tests {
         let table = CodeTable::built_in();
         let lines = Refusal::ALL.map(|refusal| {
             let code = |kind| table.decision(kind, Decision::Refused(refusal)).code.as_str();
-            let [payment, refund, payout] = TransferKind::ALL.map(code);
+            let [payment, refund, payout] = TransferKind::OF_MESSAGES.map(code);
             format!("{:24} {payment} {refund} {payout}", refusal.name())
         });
         expect![[r"
@@ -265,6 +266,8 @@ mod tests {
             original_not_found       PB522099 RB622021 RB622021
             original_not_successful  PB522099 RB622023 RB622023
             original_differs         PB522099 RB622099 RB622099
+            already_reversed         PB522099 RB622023 RB622023
+            original_refunded        PB522099 RB622099 RB622099
             refund_too_late          PB522099 RB622099 RB622099
             no_such_account          PB522099 RB622099 RB622099
             name_differs             PB522099 RB622099 RB622099
@@ -274,6 +277,9 @@ mod tests {
             over_single_amount       PB521023 RB622099 RB622099
             over_daily_count         PB521021 RB622099 RB622099
             over_daily_amount        PB521024 RB622099 RB622099
+            over_account_single_amount PB521023 RB622099 RB622099
+            over_account_daily_count PB521021 RB622099 RB622099
+            over_account_daily_amount PB521024 RB622099 RB622099
             refund_exceeds_rest      PB522099 RB622022 RB622022
             balance_short            PB520011 RB622099 RB622099
             balance_out_of_range     PB522099 RB622099 RB622099

@@ -2,11 +2,14 @@
 //!
 //! Reading order: [`engine`] decides (pure), [`books`] and [`view`] are what it reads, [`store`] is where that is kept,
 //! [`shard`] is the one thread that writes a store, [`router`] finds the shard and keeps a key to one post at a time,
-//! [`service`] is the gRPC face, [`shipping`] takes the journal to Kafka. What it must never do: know messages or
+//! [`service`] is the gRPC face, [`shipping`] takes the journal to Kafka,
+//! [`reading`] works sums and statements out of it again. What it must never do: know messages or
 //! signatures.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod books;
+pub mod calendar;
 pub mod claims;
 pub mod clock;
 pub mod command;
@@ -15,8 +18,10 @@ pub mod engine;
 pub mod evidence;
 pub mod feed;
 pub mod hash;
+pub mod hopping;
 pub mod meters;
 pub mod outcome;
+pub mod reading;
 pub mod router;
 pub mod service;
 pub mod shard;

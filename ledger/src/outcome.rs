@@ -77,6 +77,7 @@ fn nothing_posted(reason: NothingPosted) -> wire::NothingPosted {
         NothingPosted::Expired => (Cause::Expired, "the deadline passed before the ledger began"),
         NothingPosted::Busy | NothingPosted::NotSent => (Cause::Busy, "the ledger is too busy"),
         NothingPosted::Store => (Cause::Store, "the store could not be read"),
+        NothingPosted::HomeDown => (Cause::HomeDown, "the account's home cannot be reached"),
         NothingPosted::MalformedWork => (Cause::MalformedWork, "the work is not as the contract says"),
     };
     wire::NothingPosted {

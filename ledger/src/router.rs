@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use ledger_model::{Account, Agreement, Instruction, ShardCount, ShardId, TransferKey};
-use ledger_protocol::{Evidence, LoadReply, NothingPosted, ShardPosition};
+use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardCount, ShardId, TransferKey};
+use ledger_protocol::{Evidence, KeptEvidence, LoadReply, NothingPosted, ShardPosition, Standing};
 use tokio::sync::oneshot;
 
 use crate::claims::{Claim, Claims};
@@ -20,9 +20,10 @@ use crate::evidence::{self, SealedEvidence};
 use crate::feed::Feed;
 use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
-use crate::shard::{Fatal, Load, Post, Shard, ShardLimits, ShardParts};
+use crate::reading::evidence::{Place, find};
+use crate::shard::{AskStanding, Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun};
 use crate::shipping::Board;
-use crate::store::{Reader, Store};
+use crate::store::{Reader, Store, StoreFault};
 
 /// What a ledger is made of.
 pub struct LedgerParts {
@@ -49,6 +50,26 @@ pub struct Ledger {
 
 struct Readers(Vec<Arc<dyn Reader>>);
 
+/// A batch of accounts and agreements that waits for its commits, one answer for each shard it touches.
+#[derive(Debug)]
+pub struct Loading(Vec<oneshot::Receiver<Result<LoadReply, NothingPosted>>>);
+
+impl Loading {
+    /// Durable when it returns.
+    pub async fn loaded(self) -> Result<LoadReply, NothingPosted> {
+        let mut all = LoadReply::default();
+        for answer in self.0 {
+            let reply = answer.await.unwrap_or(Err(NothingPosted::Store))?;
+            all.accounts += reply.accounts;
+            all.agreements += reply.agreements;
+            all.unchanged += reply.unchanged;
+            all.refused.extend(reply.refused);
+        }
+        all.refused.sort_by_key(|refused| refused.place);
+        Ok(all)
+    }
+}
+
 /// A post before it has its key's claim.
 #[derive(Debug)]
 struct Unclaimed {
@@ -61,6 +82,15 @@ struct Unclaimed {
 impl Ledger {
     /// Starts the shards.
     pub fn start(parts: LedgerParts) -> std::io::Result<Arc<Self>> {
+        let (ledger, runs) = Self::assemble(parts);
+        for run in runs {
+            ledger.threads().push(run.spawn()?);
+        }
+        Ok(ledger)
+    }
+
+    /// The ledger, and what has to be run for each shard in order.
+    pub fn assemble(parts: LedgerParts) -> (Arc<Self>, Vec<ShardRun>) {
         let LedgerParts {
             stores,
             shards: count,
@@ -70,38 +100,47 @@ impl Ledger {
             fatal,
         } = parts;
         let readers: Vec<Arc<dyn Reader>> = stores.iter().map(|store| store.reader()).collect();
+        let keepers: Vec<Option<String>> = stores
+            .iter()
+            .map(|store| store.keys_kept_by().map(str::to_owned))
+            .collect();
         let halted = Arc::new(AtomicBool::new(false));
         let mut shards = Vec::with_capacity(stores.len());
-        let mut threads = Vec::with_capacity(stores.len());
+        let mut runs = Vec::with_capacity(stores.len());
         for (place, store) in stores.into_iter().enumerate() {
-            let others = readers.iter().enumerate().filter(|(other, _)| *other != place);
-            let (shard, thread) = Shard::start(ShardParts {
+            let keeper = store.keys_kept_by().map(str::to_owned);
+            let others = readers
+                .iter()
+                .zip(&keepers)
+                .enumerate()
+                .filter(|(other, (_, other_keeper))| *other != place && (keeper.is_none() || **other_keeper != keeper));
+            let (shard, run) = Shard::assemble(ShardParts {
                 shards: count,
                 store,
-                neighbours: others.map(|(_, reader)| Arc::clone(reader)).collect(),
+                neighbours: others.map(|(_, (reader, _))| Arc::clone(reader)).collect(),
                 limits,
                 clock: Arc::clone(&clock),
                 meters: Arc::clone(&meters),
                 fatal: Arc::clone(&fatal),
                 halted: Arc::clone(&halted),
-            })?;
+            });
             shards.push(shard);
-            threads.push(thread);
+            runs.push(run);
         }
-        let threads = Mutex::new(threads);
-        Ok(Arc::new(Self {
+        let ledger = Self {
             count,
             shards,
             readers: Readers(readers),
             claims: Claims::new(),
             halted,
             meters,
-            threads,
+            threads: Mutex::default(),
             shipping: OnceLock::new(),
-        }))
+        };
+        (Arc::new(ledger), runs)
     }
 
-    /// Posts an instruction; the answer goes to `reply` when it is durable. Compresses evidence, so call it off the
+    /// Posts an instruction; the answer goes to `reply` when it is durable. Digests evidence, so call it off the
     /// executor, inside a tokio runtime.
     pub fn post(self: &Arc<Self>, instruction: Instruction, evidence: &Evidence, deadline: Instant, reply: ReplyTo) {
         if self.is_halted() {
@@ -123,25 +162,21 @@ impl Ledger {
         };
         match self.claims.claim(*post.instruction.key()) {
             Ok(claim) => self.route(post, claim),
-            Err(released) => {
-                tokio::spawn(Arc::clone(self).post_after(post, released));
+            Err(turn) => {
+                tokio::spawn(Arc::clone(self).post_after(post, turn));
             }
         }
     }
 
-    /// Waits for the post that has the key, then tries again.
-    async fn post_after(self: Arc<Self>, post: Unclaimed, mut released: oneshot::Receiver<()>) {
-        let claim = loop {
-            if tokio::time::timeout_at(post.deadline.into(), released).await.is_err() {
+    /// Waits for its turn with the key.
+    async fn post_after(self: Arc<Self>, post: Unclaimed, turn: oneshot::Receiver<Claim>) {
+        match tokio::time::timeout_at(post.deadline.into(), turn).await {
+            Ok(Ok(claim)) => self.route(post, claim),
+            Ok(Err(_)) | Err(_) => {
                 self.meters.other("in_process");
-                return post.reply.answer(Outcome::InProcess);
+                post.reply.answer(Outcome::InProcess);
             }
-            match self.claims.claim(*post.instruction.key()) {
-                Ok(claim) => break claim,
-                Err(next) => released = next,
-            }
-        };
-        self.route(post, claim);
+        }
     }
 
     fn route(&self, post: Unclaimed, claim: Claim) {
@@ -201,45 +236,61 @@ impl Ledger {
         accounts: Vec<(u32, Account)>,
         agreements: Vec<(u32, Agreement)>,
     ) -> Result<LoadReply, NothingPosted> {
+        self.queue_load(accounts, agreements).await?.loaded().await
+    }
+
+    /// As [`load`](Self::load), no further than into the queues of the shards: what is queued later is loaded later.
+    pub async fn queue_load(
+        self: &Arc<Self>,
+        accounts: Vec<(u32, Account)>,
+        agreements: Vec<(u32, Agreement)>,
+    ) -> Result<Loading, NothingPosted> {
         let mut homes: BTreeMap<ShardId, (Vec<_>, Vec<_>)> = BTreeMap::new();
         for (place, account) in accounts {
-            homes
-                .entry(self.count.of_account(account.token))
-                .or_default()
-                .0
-                .push((place, account));
+            let home = self.count.of_account(account.token);
+            homes.entry(home).or_default().0.push((place, account));
         }
         for (place, agreement) in agreements {
-            homes
-                .entry(self.count.of_account(agreement.account))
-                .or_default()
-                .1
-                .push((place, agreement));
+            let home = self.count.of_account(agreement.account);
+            homes.entry(home).or_default().1.push((place, agreement));
         }
-        let mut answers = Vec::with_capacity(homes.len());
-        for (home, (accounts, agreements)) in homes {
-            let (reply, answer) = oneshot::channel();
-            let load = Load {
-                accounts,
-                agreements,
-                reply,
-            };
-            let ledger = Arc::clone(self);
-            // waits for room in the shard's queue
-            let queued = tokio::task::spawn_blocking(move || ledger.shard(home).load(load)).await;
-            queued.map_err(|_| NothingPosted::Store)?;
-            answers.push(answer);
-        }
-        let mut all = LoadReply::default();
-        for answer in answers {
-            let reply = answer.await.unwrap_or(Err(NothingPosted::Store))?;
-            all.accounts += reply.accounts;
-            all.agreements += reply.agreements;
-            all.unchanged += reply.unchanged;
-            all.refused.extend(reply.refused);
-        }
-        all.refused.sort_by_key(|refused| refused.place);
-        Ok(all)
+        let ledger = Arc::clone(self);
+        // waits for room in the shards' queues
+        let queued = tokio::task::spawn_blocking(move || {
+            let mut answers = Vec::with_capacity(homes.len());
+            for (home, (accounts, agreements)) in homes {
+                let (reply, answer) = oneshot::channel();
+                ledger.shard(home).load(Load {
+                    accounts,
+                    agreements,
+                    reply,
+                });
+                answers.push(answer);
+            }
+            answers
+        });
+        queued.await.map(Loading).map_err(|_| NothingPosted::Store)
+    }
+
+    /// How an account stands in its home shard, as of the shard's last commit.
+    pub async fn standing(self: &Arc<Self>, account: AccountToken) -> Result<Standing, NothingPosted> {
+        let (reply, answer) = oneshot::channel();
+        let ledger = Arc::clone(self);
+        let asked = AskStanding { account, reply };
+        // waits for room in the shard's queue
+        let queued =
+            tokio::task::spawn_blocking(move || ledger.shard(ledger.count.of_account(account)).ask_standing(asked));
+        queued.await.map_err(|_| NothingPosted::Store)?;
+        answer.await.unwrap_or(Err(NothingPosted::Store))
+    }
+
+    /// What is kept about a decided transfer. Reads every shard, so call it off the executor.
+    pub fn evidence(&self, key: &TransferKey, following: u32) -> Result<Option<KeptEvidence>, StoreFault> {
+        let places = self.shards.iter().zip(&self.readers.0).map(|(shard, reader)| Place {
+            state: shard.state(),
+            reader: Arc::clone(reader),
+        });
+        find(&places.collect::<Vec<_>>(), key, following)
     }
 
     pub fn positions(&self) -> Vec<ShardPosition> {
@@ -289,10 +340,13 @@ impl Ledger {
         for shard in &self.shards {
             shard.stop();
         }
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        for thread in threads.drain(..) {
+        for thread in self.threads().drain(..) {
             let _told_by_the_thread_itself = thread.join();
         }
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn home(&self, instruction: &Instruction) -> ShardId {

@@ -13,9 +13,9 @@
 use std::collections::BTreeMap;
 use std::hash::Hash;
 
-use ledger_model::{AccountToken, Agreement, AgreementNumber, Currency, TransferKey};
+use ledger_model::{AccountLimits, AccountToken, Agreement, AgreementNumber, Currency, TransferKey};
 
-use crate::books::{Books, ClearingKey, HeldAccount, Remembered, Sides, Usage, UsageKey};
+use crate::books::{Books, HeldAccount, HopRow, InternalKey, Remembered, Sides, Usage, UsageKey};
 use crate::engine::Changes;
 use crate::hash::FastMap;
 
@@ -34,29 +34,36 @@ type Slots<K, V> = FastMap<K, Slot<V>>;
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Wanted {
     pub accounts: Vec<AccountToken>,
+    pub limits: Vec<AccountToken>,
     pub agreements: Vec<AgreementNumber>,
     pub transfers: Vec<TransferKey>,
+    pub hops: Vec<TransferKey>,
     pub usages: Vec<UsageKey>,
-    pub clearing: Vec<ClearingKey>,
+    pub internal: Vec<InternalKey>,
 }
 
 /// Rows that were there.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Rows {
     pub accounts: Vec<HeldAccount>,
+    /// `None` where an account had limits once and has none any more.
+    pub limits: Vec<(AccountToken, Option<AccountLimits>)>,
     pub agreements: Vec<Agreement>,
     pub transfers: Vec<Remembered>,
+    pub hops: Vec<HopRow>,
     pub usages: Vec<(UsageKey, Usage)>,
-    pub clearing: Vec<(ClearingKey, Sides)>,
+    pub internal: Vec<(InternalKey, Sides)>,
 }
 
 #[derive(Debug, Default)]
 pub struct View {
     accounts: Slots<AccountToken, HeldAccount>,
+    limits: Slots<AccountToken, Option<AccountLimits>>,
     agreements: Slots<AgreementNumber, Agreement>,
     transfers: Slots<TransferKey, Remembered>,
+    hops: Slots<TransferKey, HopRow>,
     usages: Slots<UsageKey, Usage>,
-    clearing: Slots<ClearingKey, Sides>,
+    internal: Slots<InternalKey, Sides>,
     totals: BTreeMap<Currency, Sides>,
 }
 
@@ -64,12 +71,16 @@ impl Wanted {
     pub fn is_empty(&self) -> bool {
         let Self {
             accounts,
+            limits,
             agreements,
             transfers,
+            hops,
             usages,
-            clearing,
+            internal,
         } = self;
-        accounts.is_empty() && agreements.is_empty() && transfers.is_empty() && usages.is_empty() && clearing.is_empty()
+        let by_account = accounts.is_empty() && limits.is_empty() && agreements.is_empty();
+        let by_transfer = transfers.is_empty() && hops.is_empty();
+        by_account && by_transfer && usages.is_empty() && internal.is_empty()
     }
 
     /// Each key once, in order.
@@ -79,10 +90,12 @@ impl Wanted {
             keys.dedup();
         }
         order(&mut self.accounts);
+        order(&mut self.limits);
         order(&mut self.agreements);
         order(&mut self.transfers);
+        order(&mut self.hops);
         order(&mut self.usages);
-        order(&mut self.clearing);
+        order(&mut self.internal);
     }
 }
 
@@ -98,10 +111,12 @@ impl View {
     /// What of `wanted` has still to be fetched.
     pub fn missing(&self, mut wanted: Wanted) -> Wanted {
         wanted.accounts.retain(|key| !self.accounts.contains_key(key));
+        wanted.limits.retain(|key| !self.limits.contains_key(key));
         wanted.agreements.retain(|key| !self.agreements.contains_key(key));
         wanted.transfers.retain(|key| !self.transfers.contains_key(key));
+        wanted.hops.retain(|key| !self.hops.contains_key(key));
         wanted.usages.retain(|key| !self.usages.contains_key(key));
-        wanted.clearing.retain(|key| !self.clearing.contains_key(key));
+        wanted.internal.retain(|key| !self.internal.contains_key(key));
         wanted.ordered();
         wanted
     }
@@ -119,6 +134,7 @@ impl View {
             wanted.accounts,
             rows.accounts.into_iter().map(|row| (row.account.token, row)),
         );
+        admit(&mut self.limits, wanted.limits, rows.limits.into_iter());
         admit(
             &mut self.agreements,
             wanted.agreements,
@@ -129,45 +145,65 @@ impl View {
             wanted.transfers,
             rows.transfers.into_iter().map(|row| (row.transfer.key, row)),
         );
+        admit(
+            &mut self.hops,
+            wanted.hops,
+            rows.hops.into_iter().map(|row| (row.transfer.key, row)),
+        );
         admit(&mut self.usages, wanted.usages, rows.usages.into_iter());
-        admit(&mut self.clearing, wanted.clearing, rows.clearing.into_iter());
+        admit(&mut self.internal, wanted.internal, rows.internal.into_iter());
     }
 
     /// Lays the changes of one decision over the rows.
     pub fn apply(&mut self, changes: Changes) {
         let Changes {
             accounts,
+            limits,
             agreements,
-            usage,
+            usages,
             refunded,
-            clearing,
+            reversed,
+            internal,
             totals,
         } = changes;
         for row in accounts {
             put(&mut self.accounts, row.account.token, row);
         }
+        if let Some((token, limits)) = limits {
+            put(&mut self.limits, token, limits);
+        }
         for row in agreements {
             put(&mut self.agreements, row.number, row);
         }
-        if let Some((key, usage)) = usage {
+        for (key, usage) in usages {
             put(&mut self.usages, key, usage);
         }
         if let Some((key, refunded_minor)) = refunded {
-            let slot = self.transfers.get_mut(&key).expect(FETCHED);
-            slot.changed = true;
-            slot.value
-                .as_mut()
-                .expect("only a transfer that is there is refunded")
-                .refunded_minor = refunded_minor;
+            self.original(&key).refunded_minor = refunded_minor;
         }
-        for (key, sums) in clearing {
-            put(&mut self.clearing, key, sums);
+        if let Some(key) = reversed {
+            self.original(&key).reversed = true;
+        }
+        for (key, sums) in internal {
+            put(&mut self.internal, key, sums);
         }
         self.totals.extend(totals);
     }
 
+    /// A transfer of which something is taken back.
+    fn original(&mut self, key: &TransferKey) -> &mut Remembered {
+        let slot = self.transfers.get_mut(key).expect(FETCHED);
+        slot.changed = true;
+        let held = slot.value.as_mut();
+        held.expect("only a transfer that is there is taken back")
+    }
+
     pub fn remember(&mut self, transfer: Remembered) {
         put(&mut self.transfers, transfer.transfer.key, transfer);
+    }
+
+    pub fn put_hop(&mut self, row: HopRow) {
+        put(&mut self.hops, row.transfer.key, row);
     }
 
     pub fn all_totals(&self) -> &BTreeMap<Currency, Sides> {
@@ -192,10 +228,12 @@ impl View {
         transfers.sort_unstable_by_key(|row| row.sequence);
         Rows {
             accounts: changed(self.accounts).into_iter().map(|(_, row)| row).collect(),
+            limits: changed(self.limits),
             agreements: changed(self.agreements).into_iter().map(|(_, row)| row).collect(),
             transfers,
+            hops: changed(self.hops).into_iter().map(|(_, row)| row).collect(),
             usages: changed(self.usages),
-            clearing: changed(self.clearing),
+            internal: changed(self.internal),
         }
     }
 }
@@ -219,6 +257,10 @@ impl Books for View {
         fetched(&self.accounts, token)
     }
 
+    fn limits(&self, token: &AccountToken) -> Option<AccountLimits> {
+        fetched(&self.limits, token).copied().flatten()
+    }
+
     fn agreement(&self, number: &AgreementNumber) -> Option<&Agreement> {
         fetched(&self.agreements, number)
     }
@@ -227,12 +269,16 @@ impl Books for View {
         fetched(&self.transfers, key)
     }
 
+    fn hop(&self, key: &TransferKey) -> Option<&HopRow> {
+        fetched(&self.hops, key)
+    }
+
     fn usage(&self, key: &UsageKey) -> Usage {
         fetched(&self.usages, key).copied().unwrap_or_default()
     }
 
-    fn clearing(&self, key: &ClearingKey) -> Sides {
-        fetched(&self.clearing, key).copied().unwrap_or_default()
+    fn internal(&self, key: &InternalKey) -> Sides {
+        fetched(&self.internal, key).copied().unwrap_or_default()
     }
 
     fn totals(&self, currency: Currency) -> Sides {

@@ -30,7 +30,7 @@ fn mixed(shard: u8, numbers: std::ops::Range<u64>) -> Vec<Vec<u8>> {
         if number % 7 == 6 {
             return sample::decided(sample::refused(distinct, 500), Vec::new());
         }
-        let kind = TransferKind::ALL[usize::try_from(number % 3).unwrap()];
+        let kind = TransferKind::OF_MESSAGES[usize::try_from(number % 3).unwrap()];
         let minor = 100 + i64::try_from(number).unwrap() * 13;
         let (transfer, entries) = sample::transfer(kind, distinct, minor);
         sample::decided(transfer, entries)

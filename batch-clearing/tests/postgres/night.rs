@@ -211,7 +211,7 @@ pub(crate) fn transfers() -> (Vec<Vec<Vec<u8>>>, Vec<Line>) {
         .map(|shard| {
             let events = (0..50_u64).map(|number| {
                 let distinct = u64::from(shard) * 1_000 + number;
-                let kind = TransferKind::ALL[usize::try_from(number % 3).unwrap()];
+                let kind = TransferKind::OF_MESSAGES[usize::try_from(number % 3).unwrap()];
                 let minor = 1_000 + i64::try_from(number).unwrap();
                 let (transfer, entries) = sample::transfer(kind, distinct, minor);
                 let refused = number % 10 == 9;

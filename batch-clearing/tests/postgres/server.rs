@@ -114,7 +114,7 @@ impl Database {
 
     /// One more beside it, as empty as it was.
     pub(crate) async fn another(&self) -> Self {
-        static MADE: AtomicU64 = AtomicU64::new(0);
+        static MADE: AtomicU32 = AtomicU32::new(0);
         let (server, own) = self.url.rsplit_once('=').unwrap();
         let name = format!("{own}_{}", MADE.fetch_add(1, Ordering::Relaxed));
         self.execute(&format!("CREATE DATABASE {name}")).await;

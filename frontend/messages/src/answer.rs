@@ -160,7 +160,10 @@ impl SidedSerial {
     pub fn of(kind: TransferKind, serial: BankSerial) -> Self {
         match kind {
             TransferKind::Payment => Self::Debtor(serial),
-            TransferKind::Refund | TransferKind::Payout => Self::Creditor(serial),
+            // no message asks for an adjustment
+            TransferKind::Refund | TransferKind::Payout | TransferKind::Reversal | TransferKind::Supplement => {
+                Self::Creditor(serial)
+            }
         }
     }
 

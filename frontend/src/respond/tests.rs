@@ -22,7 +22,7 @@ fn origin(direction: Option<&str>) -> Origin {
 fn direction_of(kind: TransferKind) -> &'static str {
     match kind {
         TransferKind::Payment => "22",
-        TransferKind::Refund | TransferKind::Payout => "23",
+        TransferKind::Refund | TransferKind::Payout | TransferKind::Reversal | TransferKind::Supplement => "23",
     }
 }
 
@@ -118,7 +118,7 @@ fn check(lines: impl IntoIterator<Item = String>, expected: &ExpectFile) {
 
 #[test]
 fn refusals_in_order_of_precedence() {
-    let lines = TransferKind::ALL.into_iter().flat_map(|kind| {
+    let lines = TransferKind::OF_MESSAGES.into_iter().flat_map(|kind| {
         Refusal::ALL.map(|refusal| {
             let outcome = Outcome::Refused(transfer(kind, Decision::Refused(refusal)));
             format!("{} {}", kind.name(), transfer_line(&settle(kind, outcome)))
@@ -129,7 +129,7 @@ fn refusals_in_order_of_precedence() {
 
 #[test]
 fn outcomes_of_transfers() {
-    let lines = TransferKind::ALL.into_iter().flat_map(|kind| {
+    let lines = TransferKind::OF_MESSAGES.into_iter().flat_map(|kind| {
         let refused = Decision::Refused(Refusal::AccountFrozen);
         let outcomes = [
             Outcome::Posted(transfer(kind, Decision::Posted)),

@@ -30,10 +30,11 @@ fn posts(asked: &Instruction) -> PostReply {
     decided(asked, Decision::Posted)
 }
 
-const NOTHING_POSTED: [NothingPosted; 5] = [
+const NOTHING_POSTED: [NothingPosted; 6] = [
     NothingPosted::Expired,
     NothingPosted::Busy,
     NothingPosted::Store,
+    NothingPosted::HomeDown,
     NothingPosted::MalformedWork,
     NothingPosted::NotSent,
 ];

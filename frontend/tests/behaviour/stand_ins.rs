@@ -219,6 +219,8 @@ pub(crate) fn transfer(instruction: &Instruction, decision: Decision) -> Transfe
             Payee::Account { token, .. } => (None, Some(token), None),
             Payee::Agreement(agreement) => (Some(agreement), None, None),
         },
+        Instruction::Reversal(reversal) => (None, None, Some(reversal.original)),
+        Instruction::Supplement(supplement) => (None, Some(supplement.account), None),
     };
     Transfer {
         key: *instruction.key(),

@@ -1,6 +1,8 @@
 //! What a record says.
 
-use ledger_model::{Account, Agreement, ChinaTime, Entry, ShardId, Transfer};
+use ledger_model::{
+    Account, Administration, Agreement, ChinaTime, Decision, Entry, Hop, HopState, Operator, Reason, ShardId, Transfer,
+};
 use sha2::{Digest, Sha256};
 
 use crate::ChainHash;
@@ -54,13 +56,44 @@ pub enum Event {
         entries: Vec<Entry>,
         evidence: EvidenceDigest,
     },
+    /// Taken in for its home, which could not be reached, and answered as posted. The other side of its entries rests
+    /// in suspense or is advanced. Version 2, as all that follow.
+    TransferHopped {
+        transfer: Transfer,
+        entries: Vec<Entry>,
+        evidence: EvidenceDigest,
+        hop: Hop,
+    },
+    /// At home: what a hopped transfer came to there. `transfer` is what was answered, with the account it belongs to;
+    /// `entries` take the money out of suspense, or pay the advance back; none where it is refused.
+    HopSettled {
+        transfer: Transfer,
+        decision: Decision,
+        entries: Vec<Entry>,
+    },
+    /// Where it was taken in: what became of it. `entries` take the posting back where it is compensated, and are none
+    /// otherwise.
+    HopClosed {
+        transfer: Transfer,
+        state: HopState,
+        entries: Vec<Entry>,
+    },
+    Administered {
+        act: Administration,
+        operator: Operator,
+        reason: Reason,
+    },
 }
 
 impl Event {
     pub fn entries(&self) -> &[Entry] {
         match self {
-            Self::AccountOpened { entries, .. } | Self::TransferDecided { entries, .. } => entries,
-            Self::AgreementRecorded { .. } => &[],
+            Self::AccountOpened { entries, .. }
+            | Self::TransferDecided { entries, .. }
+            | Self::TransferHopped { entries, .. }
+            | Self::HopSettled { entries, .. }
+            | Self::HopClosed { entries, .. } => entries,
+            Self::AgreementRecorded { .. } | Self::Administered { .. } => &[],
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     AccountToken, AgreementNumber, Amount, BankSerial, BatchId, ChinaTime, DetailsDigest, InstitutionId, NameToken,
-    TransferKey, TransferKind,
+    Reversal, Supplement, TransferKey, TransferKind,
 };
 
 /// Debit a customer under an agreement (message 201).
@@ -58,6 +58,22 @@ pub enum Instruction {
     Payment(Payment),
     Refund(Refund),
     Payout(Payout),
+    /// Ordered by the bank itself, as is the next.
+    Reversal(Reversal),
+    Supplement(Supplement),
+}
+
+/// The field of that name, whatever the kind.
+macro_rules! of_any_kind {
+    ($instruction:ident . $field:ident) => {
+        match $instruction {
+            Instruction::Payment(payment) => payment.$field,
+            Instruction::Refund(refund) => refund.$field,
+            Instruction::Payout(payout) => payout.$field,
+            Instruction::Reversal(reversal) => reversal.$field,
+            Instruction::Supplement(supplement) => supplement.$field,
+        }
+    };
 }
 
 impl Instruction {
@@ -66,46 +82,47 @@ impl Instruction {
             Self::Payment(payment) => &payment.key,
             Self::Refund(refund) => &refund.key,
             Self::Payout(payout) => &payout.key,
+            Self::Reversal(reversal) => &reversal.key,
+            Self::Supplement(supplement) => &supplement.key,
         }
     }
 
-    pub fn kind(&self) -> TransferKind {
+    pub const fn kind(&self) -> TransferKind {
         match self {
             Self::Payment(_) => TransferKind::Payment,
             Self::Refund(_) => TransferKind::Refund,
             Self::Payout(_) => TransferKind::Payout,
+            Self::Reversal(_) => TransferKind::Reversal,
+            Self::Supplement(_) => TransferKind::Supplement,
         }
     }
 
-    pub fn amount(&self) -> Amount {
+    /// The transfer it takes back, wholly or in part.
+    pub const fn original(&self) -> Option<TransferKey> {
         match self {
-            Self::Payment(payment) => payment.amount,
-            Self::Refund(refund) => refund.amount,
-            Self::Payout(payout) => payout.amount,
+            Self::Refund(refund) => Some(refund.original),
+            Self::Reversal(reversal) => Some(reversal.original),
+            Self::Payment(_) | Self::Payout(_) | Self::Supplement(_) => None,
         }
     }
 
-    pub fn batch(&self) -> BatchId {
-        match self {
-            Self::Payment(payment) => payment.batch,
-            Self::Refund(refund) => refund.batch,
-            Self::Payout(payout) => payout.batch,
-        }
+    pub const fn amount(&self) -> Amount {
+        of_any_kind!(self.amount)
     }
 
-    pub fn institution(&self) -> InstitutionId {
-        match self {
-            Self::Payment(payment) => payment.institution,
-            Self::Refund(refund) => refund.institution,
-            Self::Payout(payout) => payout.institution,
-        }
+    pub const fn batch(&self) -> BatchId {
+        of_any_kind!(self.batch)
     }
 
-    pub fn details(&self) -> DetailsDigest {
-        match self {
-            Self::Payment(payment) => payment.details,
-            Self::Refund(refund) => refund.details,
-            Self::Payout(payout) => payout.details,
-        }
+    pub const fn institution(&self) -> InstitutionId {
+        of_any_kind!(self.institution)
+    }
+
+    pub const fn ordered_at(&self) -> ChinaTime {
+        of_any_kind!(self.ordered_at)
+    }
+
+    pub const fn details(&self) -> DetailsDigest {
+        of_any_kind!(self.details)
     }
 }

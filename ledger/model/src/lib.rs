@@ -5,7 +5,10 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod adjustment;
+mod administration;
 mod entry;
+mod hop;
 mod instruction;
 mod invariant;
 mod money;
@@ -16,9 +19,13 @@ mod shard;
 mod time;
 mod token;
 mod transfer;
+mod usage;
 
 pub use account::{Account, AccountStatus, Agreement, AgreementStatus, AgreementTerms};
+pub use adjustment::{Reversal, Supplement, SupplementAgainst};
+pub use administration::{AccountLimits, Administration, Operator, Reason, RemarkFault};
 pub use entry::{Entry, LedgerAccount, Side};
+pub use hop::{Hop, HopState};
 pub use instruction::{Instruction, Payee, Payment, Payout, Refund};
 pub use invariant::Invariant;
 pub use money::{Amount, Currency, Money, MoneyFault};
@@ -29,3 +36,4 @@ pub use shard::{ShardCount, ShardId};
 pub use time::{BusinessDate, ChinaTime};
 pub use token::{AccountToken, DetailsDigest, NameToken};
 pub use transfer::{Transfer, TransferKey, TransferKind};
+pub use usage::UsageSubject;

@@ -12,6 +12,10 @@ pub enum Refusal {
     OriginalNotSuccessful,
     /// Amount, serial, agreement or institution named for the original are not those in the books.
     OriginalDiffers,
+    /// What was taken back wholly is neither refunded nor reversed again.
+    AlreadyReversed,
+    /// A payment of which something was refunded is not reversed before its refunds are.
+    OriginalRefunded,
     RefundTooLate,
     NoSuchAccount,
     NameDiffers,
@@ -23,6 +27,10 @@ pub enum Refusal {
     OverSingleAmount,
     OverDailyCount,
     OverDailyAmount,
+    /// Over the limits of the account, whatever the agreement allows.
+    OverAccountSingleAmount,
+    OverAccountDailyCount,
+    OverAccountDailyAmount,
     RefundExceedsRest,
     BalanceShort,
     /// The books cannot hold the sum.
@@ -31,13 +39,15 @@ pub enum Refusal {
 
 impl Refusal {
     /// In order of precedence.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 23] = [
         Self::NoSuchAgreement,
         Self::AgreementRescinded,
         Self::AgreementExpired,
         Self::OriginalNotFound,
         Self::OriginalNotSuccessful,
         Self::OriginalDiffers,
+        Self::AlreadyReversed,
+        Self::OriginalRefunded,
         Self::RefundTooLate,
         Self::NoSuchAccount,
         Self::NameDiffers,
@@ -47,6 +57,9 @@ impl Refusal {
         Self::OverSingleAmount,
         Self::OverDailyCount,
         Self::OverDailyAmount,
+        Self::OverAccountSingleAmount,
+        Self::OverAccountDailyCount,
+        Self::OverAccountDailyAmount,
         Self::RefundExceedsRest,
         Self::BalanceShort,
         Self::BalanceOutOfRange,
@@ -61,6 +74,8 @@ impl Refusal {
             Self::OriginalNotFound => "original_not_found",
             Self::OriginalNotSuccessful => "original_not_successful",
             Self::OriginalDiffers => "original_differs",
+            Self::AlreadyReversed => "already_reversed",
+            Self::OriginalRefunded => "original_refunded",
             Self::RefundTooLate => "refund_too_late",
             Self::NoSuchAccount => "no_such_account",
             Self::NameDiffers => "name_differs",
@@ -70,6 +85,9 @@ impl Refusal {
             Self::OverSingleAmount => "over_single_amount",
             Self::OverDailyCount => "over_daily_count",
             Self::OverDailyAmount => "over_daily_amount",
+            Self::OverAccountSingleAmount => "over_account_single_amount",
+            Self::OverAccountDailyCount => "over_account_daily_count",
+            Self::OverAccountDailyAmount => "over_account_daily_amount",
             Self::RefundExceedsRest => "refund_exceeds_rest",
             Self::BalanceShort => "balance_short",
             Self::BalanceOutOfRange => "balance_out_of_range",
@@ -134,11 +152,15 @@ pub enum ContentField {
     Agreement,
     Account,
     Original,
+    /// Which way a supplement goes.
+    Side,
+    /// Where its other side is posted.
+    Against,
     Details,
 }
 
 impl ContentField {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Kind,
         Self::Amount,
         Self::Batch,
@@ -146,6 +168,8 @@ impl ContentField {
         Self::Agreement,
         Self::Account,
         Self::Original,
+        Self::Side,
+        Self::Against,
         Self::Details,
     ];
 
@@ -158,6 +182,8 @@ impl ContentField {
             Self::Agreement => "agreement",
             Self::Account => "account",
             Self::Original => "original",
+            Self::Side => "side",
+            Self::Against => "against",
             Self::Details => "details",
         }
     }

@@ -5,12 +5,15 @@
 //! variants one byte of tag. Unpacking trusts nothing: no input panics, and nothing is allocated by a length that was
 //! only claimed. Formats are versioned by whoever writes them down (journal, store), not here.
 
+mod variants;
+
 use std::str::FromStr;
 
 use crate::{
-    Account, AccountStatus, AccountToken, Agreement, AgreementNumber, AgreementStatus, AgreementTerms, Amount,
-    BankSerial, BatchId, BusinessDate, ChinaTime, Currency, Decision, DetailsDigest, Entry, InstitutionId,
-    LedgerAccount, Money, NameToken, Refusal, Side, Transfer, TransferCategory, TransferId, TransferKey, TransferKind,
+    Account, AccountLimits, AccountStatus, AccountToken, Agreement, AgreementNumber, AgreementStatus, AgreementTerms,
+    Amount, BankSerial, BatchId, BusinessDate, ChinaTime, Currency, Decision, DetailsDigest, Entry, Hop, InstitutionId,
+    Money, NameToken, Operator, Reason, Refusal, ShardCount, ShardId, Side, SupplementAgainst, Transfer,
+    TransferCategory, TransferId, TransferKey, TransferKind,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +54,15 @@ impl<'a> Unpacker<'a> {
         let (taken, rest) = self.rest.split_at_checked(count).ok_or(UnpackFault::CutShort)?;
         self.rest = rest;
         Ok(taken)
+    }
+
+    pub const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// Something is left, and begins with this byte.
+    pub fn next_is(&self, byte: u8) -> bool {
+        self.rest.first() == Some(&byte)
     }
 
     /// All that is left.
@@ -151,6 +163,8 @@ macro_rules! name_with_length {
 name_with_length! {
     BankSerial, "bank serial";
     AgreementNumber, "agreement number";
+    Operator, "operator";
+    Reason, "reason";
 }
 
 /// Variants without content, each with the tag it has on disk for ever.
@@ -177,12 +191,15 @@ tagged! {
     Side, "side": Debit = 1, Credit = 2;
     AccountStatus, "account status": Open = 1, Frozen = 2, DebitBlocked = 3, Closed = 4;
     AgreementStatus, "agreement status": Normal = 1, Rescinded = 2;
-    TransferKind, "transfer kind": Payment = 1, Refund = 2, Payout = 3;
+    TransferKind, "transfer kind": Payment = 1, Refund = 2, Payout = 3, Reversal = 4, Supplement = 5;
+    SupplementAgainst, "counter-account": NetworkClearing = 1, Suspense = 2, Fee = 3;
     Refusal, "refusal":
         NoSuchAgreement = 1, AgreementRescinded = 2, AgreementExpired = 3, OriginalNotFound = 4,
         OriginalNotSuccessful = 5, OriginalDiffers = 6, RefundTooLate = 7, NoSuchAccount = 8, NameDiffers = 9,
         AccountClosed = 10, AccountFrozen = 11, CurrencyDiffers = 12, OverSingleAmount = 13, OverDailyCount = 14,
-        OverDailyAmount = 15, RefundExceedsRest = 16, BalanceShort = 17, BalanceOutOfRange = 18;
+        OverDailyAmount = 15, RefundExceedsRest = 16, BalanceShort = 17, BalanceOutOfRange = 18,
+        OverAccountSingleAmount = 19, OverAccountDailyCount = 20, OverAccountDailyAmount = 21, AlreadyReversed = 22,
+        OriginalRefunded = 23;
 }
 
 impl<T: Packed> Packed for Option<T> {
@@ -239,7 +256,7 @@ impl Packed for Decision {
     }
 
     fn unpack(input: &mut Unpacker<'_>) -> Result<Self, UnpackFault> {
-        if input.rest.first() == Some(&0) {
+        if input.next_is(0) {
             input.bytes(1)?;
             return Ok(Self::Posted);
         }
@@ -311,38 +328,23 @@ macro_rules! fields {
 fields! {
     TransferKey { issuer, category, id }
     Account { token, name, status, balance }
+    AccountLimits { single_max, daily_max, daily_count_max }
     AgreementTerms { single_max, daily_max, daily_count_max, expires }
     Agreement { number, account, institution, status, terms }
     Transfer {
         key, kind, amount, batch, institution, agreement, account, original, details, decision, serial, decided_at
     }
     Entry { account, side, amount }
+    Hop { home, attempt, epoch }
 }
 
-impl Packed for LedgerAccount {
+impl Packed for ShardId {
     fn pack(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Customer(token) => {
-                out.push(1);
-                token.pack(out);
-            }
-            Self::NetworkClearing(batch) => {
-                out.push(2);
-                batch.pack(out);
-            }
-            Self::OpeningBalances => out.push(3),
-        }
+        out.push(self.number());
     }
 
     fn unpack(input: &mut Unpacker<'_>) -> Result<Self, UnpackFault> {
-        match input.take::<u8>()? {
-            1 => input.take().map(Self::Customer),
-            2 => input.take().map(Self::NetworkClearing),
-            3 => Ok(Self::OpeningBalances),
-            tag => Err(UnpackFault::UnknownTag {
-                what: "ledger account",
-                tag,
-            }),
-        }
+        let every = ShardCount::new(ShardCount::MAX).expect("the most shards there can be is a count of shards");
+        every.shard(input.take()?).ok_or(UnpackFault::Form { what: "shard" })
     }
 }

@@ -26,10 +26,10 @@ fn what_is_not_a_value_is_refused() {
     );
     check::<Side>(&[3], UnpackFault::UnknownTag { what: "side", tag: 3 });
     check::<Decision>(
-        &[19],
+        &[24],
         UnpackFault::UnknownTag {
             what: "refusal",
-            tag: 19,
+            tag: 24,
         },
     );
     check::<Option<Side>>(

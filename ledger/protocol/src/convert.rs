@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use ledger_model::{
     AccountToken, Amount, ContentField, Decision, DetailsDigest, Instruction, Money, NameToken, Payee, Payment, Payout,
-    Refund, Refusal, Transfer, TransferKey, TransferKind,
+    Refund, Refusal, Reversal, Side, Supplement, SupplementAgainst, Transfer, TransferKey, TransferKind,
 };
 
 use crate::reply::{CurrencySum, Evidence, NothingPosted, ShardPosition};
@@ -141,14 +141,10 @@ impl From<wire::Evidence> for Evidence {
 
 impl From<(&Instruction, Evidence)> for wire::Post {
     fn from((instruction, evidence): (&Instruction, Evidence)) -> Self {
-        let (ordered_at, kind) = match instruction {
-            Instruction::Payment(payment) => {
-                let agreement = payment.agreement.to_string();
-                (
-                    payment.ordered_at,
-                    wire::post::Kind::Payment(wire::Payment { agreement }),
-                )
-            }
+        let kind = match instruction {
+            Instruction::Payment(payment) => wire::post::Kind::Payment(wire::Payment {
+                agreement: payment.agreement.to_string(),
+            }),
             Instruction::Refund(refund) => {
                 let kind = wire::Refund {
                     agreement: refund.agreement.to_string(),
@@ -156,16 +152,24 @@ impl From<(&Instruction, Evidence)> for wire::Post {
                     original_amount: Some(refund.original_amount.into()),
                     original_serial: written(refund.original_serial),
                 };
-                (refund.ordered_at, wire::post::Kind::Refund(kind))
+                wire::post::Kind::Refund(kind)
             }
-            Instruction::Payout(payout) => (payout.ordered_at, wire::post::Kind::Payout((&payout.payee).into())),
+            Instruction::Payout(payout) => wire::post::Kind::Payout((&payout.payee).into()),
+            Instruction::Reversal(reversal) => wire::post::Kind::Reversal(wire::Reversal {
+                original: Some((&reversal.original).into()),
+            }),
+            Instruction::Supplement(supplement) => wire::post::Kind::Supplement(wire::Supplement {
+                account: supplement.account.bytes().to_vec(),
+                side: supplement.side.name().to_owned(),
+                against: supplement.against.name().to_owned(),
+            }),
         };
         Self {
             key: Some(instruction.key().into()),
             amount: Some(instruction.amount().into()),
             batch: instruction.batch().to_string(),
             institution: instruction.institution().to_string(),
-            ordered_at: ordered_at.to_string(),
+            ordered_at: instruction.ordered_at().to_string(),
             details: instruction.details().bytes().to_vec(),
             evidence: Some(evidence.into()),
             kind: Some(kind),
@@ -212,6 +216,26 @@ impl TryFrom<wire::Post> for (Instruction, Evidence) {
                 batch,
                 institution,
                 payee: payout.try_into()?,
+                ordered_at,
+                details,
+            }),
+            wire::post::Kind::Reversal(reversal) => Instruction::Reversal(Reversal {
+                key: key_given,
+                amount,
+                batch,
+                institution,
+                original: key("original", reversal.original)?,
+                ordered_at,
+                details,
+            }),
+            wire::post::Kind::Supplement(supplement) => Instruction::Supplement(Supplement {
+                key: key_given,
+                amount,
+                batch,
+                institution,
+                account: token("account", &supplement.account)?,
+                side: Side::from_name(&supplement.side).ok_or(Malformed { field: "side" })?,
+                against: SupplementAgainst::from_name(&supplement.against).ok_or(Malformed { field: "against" })?,
                 ordered_at,
                 details,
             }),
@@ -323,6 +347,7 @@ pub(crate) fn cause(cause: wire::nothing_posted::Cause) -> Option<NothingPosted>
         wire::nothing_posted::Cause::Expired => Some(NothingPosted::Expired),
         wire::nothing_posted::Cause::Busy => Some(NothingPosted::Busy),
         wire::nothing_posted::Cause::Store => Some(NothingPosted::Store),
+        wire::nothing_posted::Cause::HomeDown => Some(NothingPosted::HomeDown),
         wire::nothing_posted::Cause::MalformedWork => Some(NothingPosted::MalformedWork),
         wire::nothing_posted::Cause::Unspecified => None,
     }

@@ -8,6 +8,7 @@
 mod client;
 mod convert;
 mod load;
+mod reading;
 mod reply;
 mod shipping;
 #[allow(
@@ -26,5 +27,5 @@ pub mod wire {
 pub use client::{LedgerClient, LedgerFault};
 pub use convert::Malformed;
 pub use load::{LoadBatch, LoadReply, RefusedItem};
-pub use reply::{CurrencySum, Evidence, NothingPosted, PostReply, QueryReply, ShardPosition};
+pub use reply::{CurrencySum, Evidence, KeptEvidence, NothingPosted, PostReply, QueryReply, ShardPosition, Standing};
 pub use shipping::{ShipReport, ShipState};

@@ -4,7 +4,7 @@
 use ledger_model::{
     Account, AccountStatus, AccountToken, Agreement, AgreementStatus, AgreementTerms, Amount, ChinaTime, ContentField,
     Currency, Decision, DetailsDigest, Instruction, Money, NameToken, Payee, Payment, Payout, Refund, Refusal,
-    Transfer, TransferKey, TransferKind,
+    Reversal, Side, Supplement, SupplementAgainst, Transfer, TransferKey, TransferKind,
 };
 use ledger_protocol::{Evidence, Malformed, ShardPosition, ShipReport, ShipState, wire};
 use proptest::prelude::*;
@@ -64,10 +64,15 @@ fn any_instruction() -> impl Strategy<Value = Instruction> {
         prop::option::of("[0-9A-Za-z]{1,32}"),
         any_payee(),
         prop::sample::select(TransferKind::ALL.to_vec()),
+        (
+            any::<[u8; 32]>(),
+            prop::sample::select(vec![Side::Debit, Side::Credit]),
+            prop::sample::select(SupplementAgainst::ALL.to_vec()),
+        ),
     );
     (named, said).prop_map(|(named, said)| {
         let (key, amount, batch, institution, ordered_at, details) = named;
-        let (agreement, original, original_amount, original_serial, payee, kind) = said;
+        let (agreement, original, original_amount, original_serial, payee, kind, (account, side, against)) = said;
         let (batch, institution) = (batch.parse().unwrap(), institution.parse().unwrap());
         let (agreement, details) = (agreement.parse().unwrap(), DetailsDigest::new(details));
         match kind {
@@ -98,6 +103,26 @@ fn any_instruction() -> impl Strategy<Value = Instruction> {
                 batch,
                 institution,
                 payee,
+                ordered_at,
+                details,
+            }),
+            TransferKind::Reversal => Instruction::Reversal(Reversal {
+                key,
+                amount,
+                batch,
+                institution,
+                original,
+                ordered_at,
+                details,
+            }),
+            TransferKind::Supplement => Instruction::Supplement(Supplement {
+                key,
+                amount,
+                batch,
+                institution,
+                account: AccountToken::new(account),
+                side,
+                against,
                 ordered_at,
                 details,
             }),
@@ -284,6 +309,19 @@ fn work_that_is_not_as_the_contract_says_is_told_by_its_field() {
         name: Vec::new(),
     };
     check(|post| post.kind = Some(wire::post::Kind::Payout(both())), "payout");
+    check(
+        |post| post.kind = Some(wire::post::Kind::Reversal(wire::Reversal::default())),
+        "original",
+    );
+    let supplement = |side: &str, against: &str| {
+        Some(wire::post::Kind::Supplement(wire::Supplement {
+            account: vec![0; 32],
+            side: side.into(),
+            against: against.into(),
+        }))
+    };
+    check(|post| post.kind = supplement("left", "fee"), "side");
+    check(|post| post.kind = supplement("debit", "opening_balances"), "against");
     let nameless = || wire::Payout {
         account: vec![0; 32],
         ..wire::Payout::default()

@@ -1,9 +1,16 @@
 //! What the command line can do.
 
+pub mod backup;
+pub mod calendar;
 pub mod check;
+pub mod evidence;
+pub mod from;
 pub mod load;
 pub mod positions;
+pub mod restore;
 pub mod serve;
+pub mod statement;
+pub mod trial_balance;
 
 use std::error::Error;
 

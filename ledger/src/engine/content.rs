@@ -30,11 +30,7 @@ fn first_difference(transfer: &Transfer, said: &Said, instruction: &Instruction)
     let now = Said::by(instruction);
     // an account counts as content only where the message named it: an agreement may stand for it otherwise
     let same_account = account_named(instruction).is_none_or(|token| transfer.account == Some(token));
-    let original = match instruction {
-        Instruction::Refund(refund) => Some(refund.original),
-        Instruction::Payment(_) | Instruction::Payout(_) => None,
-    };
-    let same_original = transfer.original == original
+    let same_original = transfer.original == instruction.original()
         && said.original_amount == now.original_amount
         && said.original_serial == now.original_serial;
     let same = [
@@ -51,6 +47,14 @@ fn first_difference(transfer: &Transfer, said: &Said, instruction: &Instruction)
         ),
         (ContentField::Account, same_account && said.name == now.name),
         (ContentField::Original, same_original),
+        (
+            ContentField::Side,
+            said.supplement.map(|posting| posting.side) == now.supplement.map(|posting| posting.side),
+        ),
+        (
+            ContentField::Against,
+            said.supplement.map(|posting| posting.against) == now.supplement.map(|posting| posting.against),
+        ),
         (
             ContentField::Details,
             transfer.details == instruction.details() && said.ordered_at == now.ordered_at,

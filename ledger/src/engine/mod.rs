@@ -7,18 +7,28 @@
 //! Not here: whether the key was used before (see [`recognise`]) is asked first, by the caller, since the answer may lie
 //! in another shard.
 
+mod administration;
 mod content;
+mod hop;
+mod limits;
 mod opening;
 mod payment;
 mod payout;
 mod posting;
 mod refund;
+mod reversal;
+mod supplement;
 
-use ledger_model::{AccountToken, Agreement, AgreementNumber, Decision, Entry, Instruction, Invariant, TransferKey};
+use ledger_model::{
+    AccountLimits, AccountToken, Agreement, AgreementNumber, Decision, Entry, Instruction, Invariant, LedgerAccount,
+    TransferKey,
+};
 
-use crate::books::{Books, ClearingKey, HeldAccount, Sides, Usage, UsageKey};
+use crate::books::{Arrival, Books, HeldAccount, InternalKey, Remembered, Sides, Usage, UsageKey};
 
+pub use administration::{Administered, administer};
 pub use content::{Recognised, recognise};
+pub use hop::{Accepted, Closed, HopOrder, Settlement, accept_hop, close_hop, settle_hop, state_after};
 pub use opening::{Opened, Recorded, open_account, record_agreement};
 pub use refund::REFUND_AGE_DAYS_MAX;
 
@@ -45,20 +55,37 @@ pub struct Verdict {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     pub accounts: Vec<HeldAccount>,
+    /// `None` where an account has none any more.
+    pub limits: Option<(AccountToken, Option<AccountLimits>)>,
     pub agreements: Vec<Agreement>,
-    pub usage: Option<(UsageKey, Usage)>,
+    pub usages: Vec<(UsageKey, Usage)>,
     /// A payment and the sum refunded of it, minor units.
     pub refunded: Option<(TransferKey, i64)>,
-    pub clearing: Vec<(ClearingKey, Sides)>,
+    /// What is taken back wholly.
+    pub reversed: Option<TransferKey>,
+    pub internal: Vec<(InternalKey, Sides)>,
     pub totals: Vec<(ledger_model::Currency, Sides)>,
 }
 
 /// Decides an instruction whose key is new.
 pub fn decide(books: &impl Books, instruction: &Instruction) -> Result<Verdict, Defect> {
     match instruction {
-        Instruction::Payment(payment) => payment::decide(books, payment),
+        Instruction::Payment(payment) => payment::decide(books, payment, LedgerAccount::NetworkClearing(payment.batch)),
         Instruction::Refund(refund) => refund::decide(books, refund),
-        Instruction::Payout(payout) => payout::decide(books, payout),
+        Instruction::Payout(payout) => payout::decide(books, payout, LedgerAccount::NetworkClearing(payout.batch)),
+        Instruction::Reversal(reversal) => reversal::decide(books, reversal),
+        Instruction::Supplement(supplement) => supplement::decide(books, supplement),
+    }
+}
+
+/// Whether the money of a transfer moved in the books of its customer, which are these.
+fn is_successful(original: &Remembered) -> bool {
+    match (original.transfer.decision, original.arrival) {
+        (Decision::Posted, Arrival::Direct | Arrival::Settled(Decision::Posted)) => true,
+        // what was taken in for another shard is not this one's, and may yet be refused there
+        (Decision::Posted, Arrival::Hopped | Arrival::Settled(Decision::Refused(_))) | (Decision::Refused(_), _) => {
+            false
+        }
     }
 }
 
@@ -71,6 +98,7 @@ pub fn agreement_named(instruction: &Instruction) -> Option<AgreementNumber> {
             ledger_model::Payee::Agreement(number) => Some(number),
             ledger_model::Payee::Account { .. } => None,
         },
+        Instruction::Reversal(_) | Instruction::Supplement(_) => None,
     }
 }
 
@@ -81,7 +109,8 @@ pub fn account_named(instruction: &Instruction) -> Option<AccountToken> {
             ledger_model::Payee::Account { token, .. } => Some(token),
             ledger_model::Payee::Agreement(_) => None,
         },
-        Instruction::Payment(_) | Instruction::Refund(_) => None,
+        Instruction::Supplement(supplement) => Some(supplement.account),
+        Instruction::Payment(_) | Instruction::Refund(_) | Instruction::Reversal(_) => None,
     }
 }
 

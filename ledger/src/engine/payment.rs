@@ -1,65 +1,67 @@
 //! Payments: debit a customer under an agreement.
 
 use ledger_model::{
-    AccountStatus, Agreement, AgreementStatus, BatchId, ChinaTime, InstitutionId, Payment, Refusal, Side,
+    Account, AccountStatus, Agreement, AgreementStatus, BatchId, ChinaTime, InstitutionId, LedgerAccount, Payment,
+    Refusal, Side, UsageSubject,
 };
 
-use super::posting::{against_clearing, posted};
+use super::limits::{Crossed, of_terms, one_more};
+use super::posting::{against, posted};
 use super::{Changes, Defect, Verdict};
-use crate::books::{Books, Usage, UsageKey};
+use crate::books::{Books, UsageKey};
 
-pub(super) fn decide(books: &impl Books, payment: &Payment) -> Result<Verdict, Defect> {
+/// `other` is credited: the network's clearing account, or the advance where another shard stood in.
+pub(super) fn decide(books: &impl Books, payment: &Payment, other: LedgerAccount) -> Result<Verdict, Defect> {
     let amount = payment.amount;
     let agreement = books.agreement(&payment.agreement);
     let agreement = match usable(agreement, payment.institution, payment.batch, payment.ordered_at) {
         Ok(agreement) => agreement,
         Err(refusal) => return Ok(Verdict::refused(refusal, agreement.map(|agreement| agreement.account))),
     };
-    let refused = |refusal| Ok(Verdict::refused(refusal, Some(agreement.account)));
-    let Some(held) = books.account(&agreement.account) else {
+    let token = agreement.account;
+    let refused = |refusal| Ok(Verdict::refused(refusal, Some(token)));
+    let Some(held) = books.account(&token) else {
         return refused(Refusal::NoSuchAccount);
     };
-    match held.account.status {
-        AccountStatus::Open => {}
-        AccountStatus::Closed => return refused(Refusal::AccountClosed),
-        AccountStatus::Frozen | AccountStatus::DebitBlocked => return refused(Refusal::AccountFrozen),
+    if let Err(refusal) = takes_debits(&held.account) {
+        return refused(refusal);
     }
-    let terms = &agreement.terms;
-    let currencies = [
-        held.account.balance.currency(),
-        terms.single_max.currency(),
-        terms.daily_max.currency(),
-    ];
-    if currencies.iter().any(|currency| *currency != amount.currency()) {
+    let limits = books.limits(&token);
+    let bounds = [Some(of_terms(&agreement.terms)), limits];
+    let mut currencies = bounds.iter().flatten();
+    if held.account.balance.currency() != amount.currency()
+        || currencies.any(|bound| {
+            bound.single_max.currency() != amount.currency() || bound.daily_max.currency() != amount.currency()
+        })
+    {
         return refused(Refusal::CurrencyDiffers);
     }
-    if amount.minor() > terms.single_max.minor() {
-        return refused(Refusal::OverSingleAmount);
+    let date = payment.ordered_at.date();
+    let mut usages = Vec::with_capacity(2);
+    let subject = UsageSubject::Agreement(agreement.number);
+    let key = UsageKey { subject, date };
+    match one_more(books.usage(&key), amount, &of_terms(&agreement.terms)) {
+        Ok(usage) => usages.push((key, usage)),
+        Err(crossed) => return refused(over_agreement(crossed)),
     }
-    let key = UsageKey {
-        agreement: agreement.number,
-        date: payment.ordered_at.date(),
-    };
-    let used = books.usage(&key);
-    let count = match used.count.checked_add(1) {
-        Some(count) if count <= terms.daily_count_max => count,
-        _ => return refused(Refusal::OverDailyCount),
-    };
-    let sum_minor = match used.sum_minor.checked_add(amount.minor()) {
-        Some(sum) if sum <= terms.daily_max.minor() => sum,
-        _ => return refused(Refusal::OverDailyAmount),
-    };
+    if let Some(limits) = limits {
+        let subject = UsageSubject::Account(token);
+        let key = UsageKey { subject, date };
+        match one_more(books.usage(&key), amount, &limits) {
+            Ok(usage) => usages.push((key, usage)),
+            Err(crossed) => return refused(over_account(crossed)),
+        }
+    }
     if held.account.balance.minor() < amount.minor() {
         return refused(Refusal::BalanceShort);
     }
-    let entries = against_clearing(held.account.token, Side::Debit, amount, payment.batch);
-    let usage = Some((key, Usage { count, sum_minor }));
+    let entries = against(token, Side::Debit, amount, other);
     posted(
         books,
         &held.account,
         entries,
         Changes {
-            usage,
+            usages,
             ..Changes::default()
         },
     )
@@ -83,4 +85,28 @@ pub(super) fn usable(
         return Err(Refusal::AgreementExpired);
     }
     Ok(agreement)
+}
+
+pub(super) const fn takes_debits(account: &Account) -> Result<(), Refusal> {
+    match account.status {
+        AccountStatus::Open => Ok(()),
+        AccountStatus::Closed => Err(Refusal::AccountClosed),
+        AccountStatus::Frozen | AccountStatus::DebitBlocked => Err(Refusal::AccountFrozen),
+    }
+}
+
+const fn over_agreement(crossed: Crossed) -> Refusal {
+    match crossed {
+        Crossed::Single => Refusal::OverSingleAmount,
+        Crossed::DailyCount => Refusal::OverDailyCount,
+        Crossed::DailyAmount => Refusal::OverDailyAmount,
+    }
+}
+
+const fn over_account(crossed: Crossed) -> Refusal {
+    match crossed {
+        Crossed::Single => Refusal::OverAccountSingleAmount,
+        Crossed::DailyCount => Refusal::OverAccountDailyCount,
+        Crossed::DailyAmount => Refusal::OverAccountDailyAmount,
+    }
 }

@@ -1,13 +1,14 @@
 //! Payouts: credit a bank account.
 
-use ledger_model::{Account, AccountStatus, Payee, Payout, Refusal, Side};
+use ledger_model::{Account, AccountStatus, LedgerAccount, Payee, Payout, Refusal, Side};
 
 use super::payment::usable;
-use super::posting::{against_clearing, posted};
+use super::posting::{against, posted};
 use super::{Changes, Defect, Verdict};
 use crate::books::Books;
 
-pub(super) fn decide(books: &impl Books, payout: &Payout) -> Result<Verdict, Defect> {
+/// `other` is debited: the network's clearing account, or suspense where another shard took the payout in.
+pub(super) fn decide(books: &impl Books, payout: &Payout, other: LedgerAccount) -> Result<Verdict, Defect> {
     let token = match payout.payee {
         Payee::Account { token, .. } => token,
         Payee::Agreement(number) => {
@@ -33,7 +34,7 @@ pub(super) fn decide(books: &impl Books, payout: &Payout) -> Result<Verdict, Def
     if held.account.balance.currency() != payout.amount.currency() {
         return refused(Refusal::CurrencyDiffers);
     }
-    let entries = against_clearing(token, Side::Credit, payout.amount, payout.batch);
+    let entries = against(token, Side::Credit, payout.amount, other);
     posted(books, &held.account, entries, Changes::default())
 }
 

@@ -6,14 +6,10 @@
 use ledger_model::{Account, AccountToken, Amount, BatchId, Decision, Entry, Invariant, LedgerAccount, Refusal, Side};
 
 use super::{Changes, Defect, Verdict};
-use crate::books::{Books, ClearingKey, HeldAccount, Sides};
+use crate::books::{Books, HeldAccount, InternalAccount};
 
-/// A customer's account against the network's clearing account of the batch.
-pub(super) fn against_clearing(token: AccountToken, side: Side, amount: Amount, batch: BatchId) -> Vec<Entry> {
-    let other = match side {
-        Side::Debit => Side::Credit,
-        Side::Credit => Side::Debit,
-    };
+/// A customer's account on this side, another of the ledger's accounts on the other.
+pub(super) fn against(token: AccountToken, side: Side, amount: Amount, other: LedgerAccount) -> Vec<Entry> {
     vec![
         Entry {
             account: LedgerAccount::Customer(token),
@@ -21,11 +17,16 @@ pub(super) fn against_clearing(token: AccountToken, side: Side, amount: Amount, 
             amount,
         },
         Entry {
-            account: LedgerAccount::NetworkClearing(batch),
-            side: other,
+            account: other,
+            side: side.other(),
             amount,
         },
     ]
+}
+
+/// A customer's account against the network's clearing account of the batch.
+pub(super) fn against_clearing(token: AccountToken, side: Side, amount: Amount, batch: BatchId) -> Vec<Entry> {
+    against(token, side, amount, LedgerAccount::NetworkClearing(batch))
 }
 
 /// The verdict that posts `entries`, with `changes` of other rows besides. Refused where the books cannot hold a sum.
@@ -47,7 +48,7 @@ pub(super) fn posted(
     }
 }
 
-/// Adds to `changes` what `entries` change. An account or batch appears in at most one entry.
+/// Adds to `changes` what `entries` change. An account appears in at most one entry.
 pub(super) fn post(
     books: &impl Books,
     entries: &[Entry],
@@ -55,9 +56,9 @@ pub(super) fn post(
 ) -> Result<Result<Changes, Refusal>, Defect> {
     check_balanced(entries)?;
     for entry in entries {
-        let money = entry.amount.money();
-        let fits = match entry.account {
-            LedgerAccount::Customer(token) => {
+        let currency = entry.amount.currency();
+        let fits = match InternalAccount::of(entry.account) {
+            Err(token) => {
                 let held = match changes.accounts.iter().position(|held| held.account.token == token) {
                     Some(place) => Some(changes.accounts.swap_remove(place)),
                     None => books.account(&token).cloned(),
@@ -68,19 +69,12 @@ pub(super) fn post(
                 })?;
                 moved(held, entry)?.map(|held| changes.accounts.push(held))
             }
-            LedgerAccount::NetworkClearing(batch) => {
-                let key = ClearingKey {
-                    batch,
-                    currency: money.currency(),
-                };
-                books
-                    .clearing(&key)
-                    .plus(entry)
-                    .map(|sums| changes.clearing.push((key, sums)))
+            Ok(account) => {
+                let key = account.in_currency(currency);
+                let sums = books.internal(&key).plus(entry);
+                sums.map(|sums| changes.internal.push((key, sums)))
             }
-            LedgerAccount::OpeningBalances => Some(()),
         };
-        let currency = money.currency();
         let totals = match changes.totals.iter().position(|(known, _)| *known == currency) {
             Some(place) => changes.totals.swap_remove(place).1,
             None => books.totals(currency),
@@ -138,23 +132,6 @@ fn check_balanced(entries: &[Entry]) -> Result<(), Defect> {
         return Err(broken("debits and credits of a posting differ"));
     }
     Ok(())
-}
-
-impl Sides {
-    /// `None` when the sum cannot be held.
-    pub fn plus(self, entry: &Entry) -> Option<Self> {
-        let minor = entry.amount.minor();
-        match entry.side {
-            Side::Debit => Some(Self {
-                debit_minor: self.debit_minor.checked_add(minor)?,
-                ..self
-            }),
-            Side::Credit => Some(Self {
-                credit_minor: self.credit_minor.checked_add(minor)?,
-                ..self
-            }),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 //!
 //! The agreement need not be in force any more: the customer gets the money back whatever became of it.
 
-use ledger_model::{Decision, Refund, Refusal, Side, TransferKind};
+use ledger_model::{Refund, Refusal, Side, TransferKind};
 
 use super::payout::takes_credits;
 use super::posting::{against_clearing, posted};
-use super::{Changes, Defect, Verdict};
+use super::{Changes, Defect, Verdict, is_successful};
 use crate::books::{Books, Remembered};
 
 /// Days from the order of the payment to the order of its refund, at the most.
@@ -19,12 +19,14 @@ pub(super) fn decide(books: &impl Books, refund: &Refund) -> Result<Verdict, Def
     };
     let account = original.transfer.account;
     let refused = |refusal| Ok(Verdict::refused(refusal, account));
-    match original.transfer.decision {
-        Decision::Posted => {}
-        Decision::Refused(_) => return refused(Refusal::OriginalNotSuccessful),
+    if !is_successful(original) {
+        return refused(Refusal::OriginalNotSuccessful);
     }
     if !is_as_said(original, refund) {
         return refused(Refusal::OriginalDiffers);
+    }
+    if original.reversed {
+        return refused(Refusal::AlreadyReversed);
     }
     let age_days = refund.ordered_at.date().days_since(original.said.ordered_at.date());
     if age_days > REFUND_AGE_DAYS_MAX {

@@ -1,4 +1,4 @@
-//! A shard: one thread that alone writes one store.
+//! A shard: one thread ([`thread`]) that alone has one store written ([`worker`]).
 //!
 //! ```text
 //!   queue (bounded) ──▶ take what is there ──▶ decide in order ──▶ one durable commit ──▶ answers
@@ -12,19 +12,19 @@
 
 pub mod group;
 mod thread;
+mod worker;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
 use std::time::Instant;
 
-use ledger_model::{Account, Agreement, Instruction, ShardCount, ShardId};
-use ledger_protocol::{LoadReply, NothingPosted};
+use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardCount, ShardId};
+use ledger_protocol::{LoadReply, NothingPosted, Standing};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{oneshot, watch};
 
-use self::thread::ShardThread;
+use self::worker::Worker;
 use crate::claims::Claim;
 use crate::clock::Clock;
 use crate::engine::Defect;
@@ -33,6 +33,8 @@ use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
 use crate::state::ShardState;
 use crate::store::{Reader, Store, StoreFault};
+
+pub use self::thread::{ShardRun, Stepped};
 
 /// A post that is on its way. Its claim is let go when what it came to is durable.
 #[derive(Debug)]
@@ -52,10 +54,18 @@ pub struct Load {
     pub reply: oneshot::Sender<Result<LoadReply, NothingPosted>>,
 }
 
+/// How an account of this shard stands. A shard that has ended drops it.
+#[derive(Debug)]
+pub struct AskStanding {
+    pub account: AccountToken,
+    pub reply: oneshot::Sender<Result<Standing, NothingPosted>>,
+}
+
 #[derive(Debug)]
 enum Job {
     Post(Box<Post>),
     Load(Load),
+    Standing(AskStanding),
     Stop,
 }
 
@@ -96,7 +106,7 @@ pub struct ShardLimits {
 pub struct ShardParts {
     pub shards: ShardCount,
     pub store: Box<dyn Store>,
-    /// Of every other shard.
+    /// Of every other shard, but for those whose keys are kept with this one's.
     pub neighbours: Vec<Arc<dyn Reader>>,
     pub limits: ShardLimits,
     pub clock: Clock,
@@ -116,34 +126,32 @@ pub struct Shard {
 }
 
 impl Shard {
-    pub fn start(parts: ShardParts) -> std::io::Result<(Self, JoinHandle<()>)> {
+    /// A shard and its inside, which nobody runs yet.
+    pub fn assemble(parts: ShardParts) -> (Self, ShardRun) {
         let state = parts.store.state().clone();
         let shard = state.shard;
         let (queue, jobs) = sync_channel(parts.limits.queue_max);
         let shipped = Arc::new(AtomicU64::new(state.shipped));
         let (publish, committed) = watch::channel(state);
         let depth = parts.meters.queue_depth(shard);
-        let thread = ShardThread {
-            parts,
-            shard,
+        let run = ShardRun {
+            worker: Worker {
+                parts,
+                shard,
+                committed: publish,
+                shipped: Arc::clone(&shipped),
+                in_doubt: Vec::new(),
+            },
             queue: jobs,
             depth: depth.clone(),
-            committed: publish,
-            shipped: Arc::clone(&shipped),
-            in_doubt: Vec::new(),
         };
-        let handle = std::thread::Builder::new()
-            .name(format!("shard-{shard}"))
-            .spawn(move || thread.run())?;
-        Ok((
-            Self {
-                queue,
-                depth,
-                committed,
-                shipped,
-            },
-            handle,
-        ))
+        let outside = Self {
+            queue,
+            depth,
+            committed,
+            shipped,
+        };
+        (outside, run)
     }
 
     /// Every post is answered, here if not by the shard's thread.
@@ -164,6 +172,14 @@ impl Shard {
     pub fn load(&self, load: Load) {
         self.depth.inc();
         if self.queue.send(Job::Load(load)).is_err() {
+            self.depth.dec();
+        }
+    }
+
+    /// Waits for room in the queue, as a load does.
+    pub fn ask_standing(&self, asked: AskStanding) {
+        self.depth.inc();
+        if self.queue.send(Job::Standing(asked)).is_err() {
             self.depth.dec();
         }
     }
@@ -197,6 +213,9 @@ impl Job {
         match self {
             Self::Load(load) => {
                 let _loader_has_gone = load.reply.send(Err(reason));
+            }
+            Self::Standing(asked) => {
+                let _asker_has_gone = asked.reply.send(Err(reason));
             }
             Self::Post(_) | Self::Stop => self.answer(Outcome::NothingPosted(reason)),
         }

@@ -1,39 +1,36 @@
-//! The thread of a shard: take, fetch, decide, commit, answer.
+//! The thread of a shard: takes what is queued and has it worked, a group at a time.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ledger_model::{BusinessDate, ChinaTime, Instruction, ShardId};
-use ledger_protocol::{LoadReply, NothingPosted, RefusedItem};
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::sync::{oneshot, watch};
 
-use super::group::{Loaded, Working, wanted_first, wanted_second};
-use super::{FatalFault, Job, Load, Post, ShardParts};
-use crate::books::{Books, Remembered};
-use crate::claims::Claim;
-use crate::engine::Defect;
-use crate::outcome::Outcome;
-use crate::state::ShardState;
-use crate::store::{Consequence, Group, StoreFault};
-use crate::view::Wanted;
+use super::worker::Worker;
+use super::{FatalFault, Job};
+use crate::store::Store;
 
 /// How often an idle shard writes down how far Kafka has come.
 const IDLE: Duration = Duration::from_secs(1);
 
-pub(super) struct ShardThread {
-    pub(super) parts: ShardParts,
-    pub(super) shard: ShardId,
+/// The inside of a shard: its queue and what works it, on a thread of its own or stepped by whoever has it.
+pub struct ShardRun {
+    pub(super) worker: Worker,
     pub(super) queue: Receiver<Job>,
     pub(super) depth: Gauge,
-    pub(super) committed: watch::Sender<ShardState>,
-    pub(super) shipped: Arc<AtomicU64>,
-    /// Of groups of which it is not known whether they are there.
-    pub(super) in_doubt: Vec<Claim>,
+}
+
+/// What a step came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stepped {
+    Worked,
+    /// Nothing was queued.
+    Idle,
+    /// It was told to stop, or nobody can queue anything any more.
+    Stopped,
 }
 
 enum Next {
@@ -41,44 +38,47 @@ enum Next {
     Stop,
 }
 
-/// What became of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Durable,
-    /// Certainly nothing of it is there or will be.
-    Nothing,
-    /// It is there or not; the store's next `begin` settles it.
-    Unknown,
-}
+impl ShardRun {
+    /// Runs until it is stopped, on a thread of its own.
+    pub(crate) fn spawn(self) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new()
+            .name(format!("shard-{}", self.worker.shard))
+            .spawn(move || self.run())
+    }
 
-/// Halts the ledger unless told that all went well, before any claim of the group is let go: a query must not take a
-/// group that may be there for one that is not.
-struct HaltUnlessDone<'a>(Option<&'a AtomicBool>);
-
-impl Drop for HaltUnlessDone<'_> {
-    fn drop(&mut self) {
-        if let Some(halted) = self.0 {
-            halted.store(true, Ordering::Release);
+    /// Works what is queued now, a group of it at the most; waits for nothing. Work whose deadline is not after `now` is
+    /// not worked. After a fault it must not be stepped again: its process has ended.
+    pub fn step(&mut self, now: Instant) -> Result<Stepped, FatalFault> {
+        match self.queue.try_recv() {
+            Ok(first) => match self.work_from(first, now)? {
+                Next::Go => Ok(Stepped::Worked),
+                Next::Stop => Ok(Stepped::Stopped),
+            },
+            Err(TryRecvError::Empty) => self.worker.idle().map(|()| Stepped::Idle),
+            Err(TryRecvError::Disconnected) => Ok(Stepped::Stopped),
         }
     }
-}
 
-impl ShardThread {
-    pub(super) fn run(mut self) {
+    pub fn store(&self) -> &dyn Store {
+        self.worker.parts.store.as_ref()
+    }
+
+    fn run(mut self) {
         let worked = std::panic::catch_unwind(AssertUnwindSafe(|| self.work()));
+        let parts = &self.worker.parts;
         let fault = match worked {
             Ok(Ok(())) => return,
             Ok(Err(fault)) => fault,
             Err(panic) => FatalFault::Panic {
-                shard: self.shard,
+                shard: self.worker.shard,
                 text: panic_text(panic.as_ref()).to_owned(),
             },
         };
-        self.parts.halted.store(true, Ordering::Release);
+        parts.halted.store(true, Ordering::Release);
         if let FatalFault::Defect { source, .. } = &fault {
-            self.parts.meters.defect(source.invariant);
+            parts.meters.defect(source.invariant);
         }
-        (self.parts.fatal)(&fault);
+        (parts.fatal)(&fault);
     }
 
     fn work(&mut self) -> Result<(), FatalFault> {
@@ -86,304 +86,45 @@ impl ShardThread {
             let first = match self.queue.recv_timeout(IDLE) {
                 Ok(job) => job,
                 Err(RecvTimeoutError::Timeout) => {
-                    self.note_shipped()?;
+                    self.worker.idle()?;
                     continue;
                 }
-                Err(RecvTimeoutError::Disconnected) => return self.note_shipped(),
+                Err(RecvTimeoutError::Disconnected) => return self.worker.note_shipped(),
             };
-            let (jobs, next) = self.take(first);
-            self.work_group(jobs)?;
-            if matches!(next, Next::Stop) {
-                return self.note_shipped();
+            if matches!(self.work_from(first, Instant::now())?, Next::Stop) {
+                return self.worker.note_shipped();
             }
         }
     }
 
+    fn work_from(&mut self, first: Job, now: Instant) -> Result<Next, FatalFault> {
+        let (jobs, next) = self.take(first);
+        self.worker.work(jobs, now)?;
+        Ok(next)
+    }
+
     /// What is queued now, up to the size of a group.
     fn take(&self, first: Job) -> (Vec<Job>, Next) {
+        let parts = &self.worker.parts;
         let mut jobs = Vec::new();
         let mut size = 0;
         let mut job = Some(first);
         while let Some(taken) = job {
             size += match &taken {
                 Job::Stop => return (jobs, Next::Stop),
-                Job::Post(_) => 1,
+                Job::Post(_) | Job::Standing(_) => 1,
                 Job::Load(load) => load.accounts.len() + load.agreements.len(),
             };
             self.depth.dec();
             jobs.push(taken);
-            job = if size < self.parts.limits.commit_batch_max {
+            job = if size < parts.limits.commit_batch_max {
                 self.queue.try_recv().ok()
             } else {
                 None
             };
         }
-        self.parts.meters.group(u32::try_from(size).unwrap_or(u32::MAX));
+        parts.meters.group(u32::try_from(size).unwrap_or(u32::MAX));
         (jobs, Next::Go)
-    }
-
-    fn work_group(&mut self, jobs: Vec<Job>) -> Result<(), FatalFault> {
-        let jobs = self.without_expired(jobs);
-        let mut working = match self.begin(&jobs) {
-            Ok(working) => working,
-            Err(fault) => {
-                tracing::error!(shard = %self.shard, %fault, cause = ?fault, "rows could not be read; nothing was posted");
-                self.parts.store.abandon();
-                for job in jobs {
-                    job.nothing_posted(NothingPosted::Store);
-                }
-                return Ok(());
-            }
-        };
-        let shard = self.shard;
-        let defect = |source| FatalFault::Defect { shard, source };
-        let mut answers = Vec::with_capacity(jobs.len());
-        let mut loads = Vec::new();
-        for job in jobs {
-            match job {
-                Job::Post(post) => {
-                    let Post {
-                        instruction,
-                        evidence,
-                        reply,
-                        claim,
-                        ..
-                    } = *post;
-                    let outcome = match self.elsewhere(&working, &instruction) {
-                        Ok(known) => working.post(&instruction, evidence, known.as_ref()).map_err(defect)?,
-                        Err(fault) => {
-                            tracing::error!(shard = %self.shard, %fault, cause = ?fault, "another shard could not be read");
-                            Outcome::NothingPosted(NothingPosted::Store)
-                        }
-                    };
-                    answers.push((reply, claim, outcome));
-                }
-                Job::Load(load) => loads.push(load_all(&mut working, load).map_err(defect)?),
-                Job::Stop => {}
-            }
-        }
-        let fate = self.commit(working)?;
-        for (reply, claim, outcome) in answers {
-            let outcome = match (fate, outcome) {
-                (Fate::Nothing, Outcome::Decided { repeat: false, .. }) => Outcome::NothingPosted(NothingPosted::Store),
-                (Fate::Unknown, Outcome::Decided { repeat: false, .. }) => {
-                    // until it is settled nobody may take the key for a new one
-                    self.in_doubt.push(claim);
-                    reply.answer(Outcome::InProcess);
-                    continue;
-                }
-                (_, outcome) => outcome,
-            };
-            self.count(&outcome);
-            // it is durable: let go of the key first, so that whoever is answered can ask about it at once
-            drop(claim);
-            reply.answer(outcome);
-        }
-        for (reply, loaded) in loads {
-            if fate != Fate::Durable {
-                let _loader_has_gone = reply.send(Err(NothingPosted::Store));
-                continue;
-            }
-            self.parts.meters.loaded(loaded.accounts + loaded.agreements);
-            let _loader_has_gone = reply.send(Ok(loaded));
-        }
-        Ok(())
-    }
-
-    /// Takes the shard for a group, and brings in every row it may touch.
-    fn begin(&mut self, jobs: &[Job]) -> Result<Working, StoreFault> {
-        let state = self.parts.store.begin()?;
-        self.in_doubt.clear();
-        let mut working = Working::over(self.parts.shards, state, (self.parts.clock)());
-        self.fetch_all(jobs, &mut working)?;
-        Ok(working)
-    }
-
-    fn without_expired(&self, jobs: Vec<Job>) -> Vec<Job> {
-        let now = Instant::now();
-        let kept_seconds = i64::from(self.parts.limits.kept_days) * 24 * 3600;
-        let first_day = (self.parts.clock)().plus_seconds(-kept_seconds).map(ChinaTime::date);
-        let mut left = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            match job {
-                Job::Post(post) if first_day.is_some_and(|first| earliest_day(&post.instruction) < first) => {
-                    tracing::warn!(shard = %self.shard, id = %post.instruction.key().id, "an order of a day that is not kept any more");
-                    self.parts.meters.other("malformed");
-                    Job::Post(post).nothing_posted(NothingPosted::MalformedWork);
-                }
-                Job::Post(post) if post.deadline <= now => {
-                    self.parts.meters.other("expired");
-                    Job::Post(post).nothing_posted(NothingPosted::Expired);
-                }
-                Job::Post(_) | Job::Load(_) => left.push(job),
-                Job::Stop => {}
-            }
-        }
-        left
-    }
-
-    /// Brings in every row the group may touch, in two steps: rows that are named, then rows that those name.
-    fn fetch_all(&self, jobs: &[Job], working: &mut Working) -> Result<(), StoreFault> {
-        let mut first = Wanted::default();
-        for job in jobs {
-            match job {
-                Job::Post(post) => wanted_first(&post.instruction, &mut first),
-                Job::Load(load) => {
-                    first
-                        .accounts
-                        .extend(load.accounts.iter().map(|(_, account)| account.token));
-                    first
-                        .accounts
-                        .extend(load.agreements.iter().map(|(_, agreement)| agreement.account));
-                    first
-                        .agreements
-                        .extend(load.agreements.iter().map(|(_, agreement)| agreement.number));
-                }
-                Job::Stop => {}
-            }
-        }
-        self.fetch(first, working)?;
-        let mut second = Wanted::default();
-        for job in jobs {
-            if let Job::Post(post) = job {
-                wanted_second(&post.instruction, working.view(), &mut second);
-            }
-        }
-        self.fetch(second, working)
-    }
-
-    fn fetch(&self, wanted: Wanted, working: &mut Working) -> Result<(), StoreFault> {
-        let missing = working.view().missing(wanted);
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let rows = self.parts.store.fetch(&missing)?;
-        working.view_mut().admit(missing, rows);
-        Ok(())
-    }
-
-    /// What another shard holds under the key, where this one holds nothing. The claim keeps it from changing.
-    fn elsewhere(&self, working: &Working, instruction: &Instruction) -> Result<Option<Remembered>, StoreFault> {
-        let key = instruction.key();
-        if working.view().transfer(key).is_some() {
-            return Ok(None);
-        }
-        for neighbour in &self.parts.neighbours {
-            if let Some(remembered) = neighbour.transfer(key)? {
-                return Ok(Some(remembered));
-            }
-        }
-        Ok(None)
-    }
-
-    fn commit(&mut self, working: Working) -> Result<Fate, FatalFault> {
-        if working.is_unchanged() {
-            self.parts.store.abandon();
-            return Ok(Fate::Durable);
-        }
-        let shard = self.shard;
-        let group = working.into_group(self.shipped.load(Ordering::Acquire));
-        let group = group.map_err(|source| FatalFault::Defect { shard, source })?;
-        let records = u64::try_from(group.records.len()).unwrap_or(u64::MAX);
-        let began = Instant::now();
-        let fate = self.store(group)?;
-        if fate == Fate::Durable {
-            self.parts.meters.committed(records, began.elapsed());
-        }
-        Ok(fate)
-    }
-
-    fn store(&mut self, group: Group) -> Result<Fate, FatalFault> {
-        let shard = self.shard;
-        let mut halting = HaltUnlessDone(Some(&self.parts.halted));
-        let stored = self.parts.store.commit(group);
-        let fate = match stored {
-            Ok(()) => Fate::Durable,
-            Err(fault) => match fault.consequence() {
-                Consequence::Nothing => {
-                    tracing::error!(%shard, %fault, cause = ?fault, "a group could not be written; nothing of it was posted");
-                    Fate::Nothing
-                }
-                Consequence::Unknown => {
-                    tracing::error!(%shard, %fault, cause = ?fault, "whether a group was written is not known yet");
-                    Fate::Unknown
-                }
-                Consequence::Fatal => return Err(FatalFault::Commit { shard, source: fault }),
-            },
-        };
-        halting.0 = None;
-        if fate == Fate::Durable {
-            self.committed.send_replace(self.parts.store.state().clone());
-        }
-        Ok(fate)
-    }
-
-    /// Writes down how far Kafka has come, where that has changed and no posting has taken it along.
-    fn note_shipped(&mut self) -> Result<(), FatalFault> {
-        let shipped = self.shipped.load(Ordering::Acquire);
-        if shipped <= self.parts.store.state().shipped {
-            return Ok(());
-        }
-        let shard = self.shard;
-        let Ok(working) = self.begin(&[]) else {
-            // the next group tells
-            return Ok(());
-        };
-        let group = working
-            .into_group(shipped)
-            .map_err(|source| FatalFault::Defect { shard, source })?;
-        // where it cannot be written, the next group takes it along
-        self.store(group).map(|_fate| ())
-    }
-
-    fn count(&self, outcome: &Outcome) {
-        let meters = &self.parts.meters;
-        match outcome {
-            Outcome::Decided {
-                transfer,
-                repeat: false,
-            } => meters.decided(transfer.decision),
-            Outcome::Decided { repeat: true, .. } => meters.other("repeat"),
-            Outcome::Conflict(_) => meters.other("conflict"),
-            Outcome::NothingPosted(_) => meters.other("nothing_posted"),
-            Outcome::NotFound | Outcome::InProcess => {}
-        }
-    }
-}
-
-type Loading = (oneshot::Sender<Result<LoadReply, NothingPosted>>, LoadReply);
-
-fn load_all(working: &mut Working, load: Load) -> Result<Loading, Defect> {
-    let mut reply = LoadReply::default();
-    for (place, account) in &load.accounts {
-        match working.open_account(account)? {
-            Loaded::New => reply.accounts += 1,
-            Loaded::Unchanged => reply.unchanged += 1,
-            Loaded::Refused(reason) => reply.refused.push(RefusedItem {
-                place: *place,
-                reason: reason.to_owned(),
-            }),
-        }
-    }
-    for (place, agreement) in &load.agreements {
-        match working.record_agreement(agreement) {
-            Loaded::New => reply.agreements += 1,
-            Loaded::Unchanged => reply.unchanged += 1,
-            Loaded::Refused(reason) => reply.refused.push(RefusedItem {
-                place: *place,
-                reason: reason.to_owned(),
-            }),
-        }
-    }
-    Ok((load.reply, reply))
-}
-
-/// The first of the days whose records and sums say whether it may post.
-fn earliest_day(instruction: &Instruction) -> BusinessDate {
-    let day = instruction.key().id.date();
-    match instruction {
-        Instruction::Payment(payment) => day.min(payment.ordered_at.date()),
-        Instruction::Refund(_) | Instruction::Payout(_) => day,
     }
 }
 
@@ -391,4 +132,10 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("without a text")
+}
+
+impl std::fmt::Debug for ShardRun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ShardRun(shard {})", self.worker.shard)
+    }
 }

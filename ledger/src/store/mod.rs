@@ -1,5 +1,5 @@
-//! Where a shard's rows and journal are kept. One trait, one conformance suite (`tests/conformance`), one
-//! implementation today: [`embedded`].
+//! Where a shard's rows and journal are kept. One trait, one conformance suite (`tests/suite/conformance.rs`), two
+//! implementations: [`embedded`] and [`postgres`].
 //!
 //! What a store owes:
 //! * **Durable.** When [`Store::commit`] returns, the group survives the loss of the process and of power.
@@ -14,13 +14,14 @@
 //! of an earlier group can appear after it. After `Fatal` the caller ends the process, and the next one finds out.
 
 pub mod embedded;
+pub mod postgres;
 mod row;
 
 use std::sync::Arc;
 
 use ledger_model::TransferKey;
 
-use crate::books::Remembered;
+use crate::books::{HopRow, Remembered};
 use crate::state::ShardState;
 use crate::view::{Rows, Wanted};
 
@@ -64,6 +65,10 @@ pub enum StoreFault {
     /// Nothing of the group is there or ever will be: the store could not be reached, or is another's.
     #[error("the store cannot be reached")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Nothing of the group is there or ever will be: somebody else has posted one of its keys meanwhile, in another shard.
+    /// Decided again, the group finds it.
+    #[error("a key of the group was posted elsewhere meanwhile; nothing of the group is there")]
+    KeyTaken,
     /// Whether the group is there is not known now. The next `begin` that succeeds settles it.
     #[error("the connection to the store was lost while a group was committed")]
     InDoubt(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -102,6 +107,9 @@ pub trait Store: Send {
     /// Rows that are there, of those wanted. They stay as they are only where this is called after `begin`.
     fn fetch(&self, wanted: &Wanted) -> Result<Rows, StoreFault>;
 
+    /// Hops that were taken in here and are not closed yet, at most so many, as of the last commit.
+    fn open_hops(&self, count_max: usize) -> Result<Vec<HopRow>, StoreFault>;
+
     /// Durable when it returns. The shard is free again, however it ends.
     fn commit(&mut self, group: Group) -> Result<(), StoreFault>;
 
@@ -109,6 +117,17 @@ pub trait Store: Send {
     fn abandon(&mut self);
 
     fn reader(&self) -> Arc<dyn Reader>;
+
+    /// Where keys are kept once for several shards, the name of what keeps them: no two of its shards can commit one
+    /// key, whichever processes do it, and each knows what the others hold under the keys it was asked for.
+    fn keys_kept_by(&self) -> Option<&str> {
+        None
+    }
+
+    /// What another shard holds under a key that was wanted since `begin`, of those whose keys are kept with this one's.
+    fn elsewhere(&self, _key: &TransferKey) -> Option<Remembered> {
+        None
+    }
 }
 
 /// Reads what is committed, from any thread, by whichever process it was.
@@ -122,6 +141,12 @@ pub trait Reader: Send + Sync {
     }
 
     fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault>;
+
+    /// What is held under any of these keys, in no order; of most of them nothing is. One question for a whole group.
+    fn transfers(&self, keys: &[TransferKey]) -> Result<Vec<Remembered>, StoreFault> {
+        let found = keys.iter().filter_map(|key| self.transfer(key).transpose());
+        found.collect()
+    }
 
     /// Encoded journal records from number `from` on: as many as are committed and come to about `bytes_max`, at least
     /// one if there is one.
@@ -144,7 +169,7 @@ impl StoreFault {
     /// Of a commit.
     pub const fn consequence(&self) -> Consequence {
         match self {
-            Self::NotWritten(_) | Self::TooLarge | Self::Unreachable(_) => Consequence::Nothing,
+            Self::NotWritten(_) | Self::TooLarge | Self::Unreachable(_) | Self::KeyTaken => Consequence::Nothing,
             Self::InDoubt(_) => Consequence::Unknown,
             Self::Engine { .. }
             | Self::Content { .. }

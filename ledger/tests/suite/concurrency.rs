@@ -32,6 +32,8 @@ fn as_key(instruction: &Instruction, new: TransferKey) -> Instruction {
         Instruction::Payment(payment) => payment.key = new,
         Instruction::Refund(refund) => refund.key = new,
         Instruction::Payout(payout) => payout.key = new,
+        Instruction::Reversal(reversal) => reversal.key = new,
+        Instruction::Supplement(supplement) => supplement.key = new,
     }
     instruction
 }

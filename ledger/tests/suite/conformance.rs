@@ -1,24 +1,44 @@
 //! What every store owes, as one function over the trait. `reopen` closes the store as a crash would, without any
 //! farewell, and opens what is left.
 
-use ledger::books::{ClearingKey, HeldAccount, Remembered, Said, Sides, Usage, UsageKey};
+use ledger::books::{HeldAccount, InternalAccount, Remembered, Said, Sides, Usage, UsageKey};
 use ledger::shard::group::Working;
 use ledger::store::Store;
 use ledger::view::Wanted;
 use ledger_journal::{ChainPosition, JournalRecord};
-use ledger_model::{Decision, Instruction, Money};
+use ledger_model::{Currency, Decision, Instruction, Money, UsageSubject};
 
 use crate::bank::{self, SHARDS, account, agreement, first_of, key, now, payment, refund, sealed, token};
+use crate::further::{change_everything, holds_everything, rows_of_everything};
 
 /// Works one group as a shard does, and commits it.
 pub(crate) fn work(store: &mut dyn Store, wanted: Wanted, task: impl FnOnce(&mut Working)) {
+    work_in_steps(store, |first| *first = wanted, |_, _| {}, task);
+}
+
+/// As [`work`], with rows that are wanted in two steps.
+pub(crate) fn work_in_steps(
+    store: &mut dyn Store,
+    first: impl FnOnce(&mut Wanted),
+    second: impl FnOnce(&Working, &mut Wanted),
+    task: impl FnOnce(&mut Working),
+) {
     let state = store.begin().unwrap();
     let mut working = Working::over(SHARDS, state, now());
+    let mut wanted = Wanted::default();
+    first(&mut wanted);
+    fetch(store, &mut working, wanted);
+    let mut wanted = Wanted::default();
+    second(&working, &mut wanted);
+    fetch(store, &mut working, wanted);
+    task(&mut working);
+    store.commit(working.into_group(0).unwrap()).unwrap();
+}
+
+fn fetch(store: &dyn Store, working: &mut Working, wanted: Wanted) {
     let wanted = working.view().missing(wanted);
     let rows = store.fetch(&wanted).unwrap();
     working.view_mut().admit(wanted, rows);
-    task(&mut working);
-    store.commit(working.into_group(0).unwrap()).unwrap();
 }
 
 fn everything(number: u64) -> Wanted {
@@ -26,14 +46,22 @@ fn everything(number: u64) -> Wanted {
         accounts: vec![token(number)],
         agreements: vec![agreement(number).number],
         transfers: vec![key("0110", 1), key("0110", 2), key("0121", 1)],
-        usages: vec![UsageKey {
-            agreement: agreement(number).number,
-            date: now().date(),
-        }],
-        clearing: vec![ClearingKey {
-            batch: bank::BATCH.parse().unwrap(),
-            currency: bank::amount("CNY1.00").currency(),
-        }],
+        usages: vec![
+            UsageKey {
+                subject: UsageSubject::Agreement(agreement(number).number),
+                date: now().date(),
+            },
+            UsageKey {
+                subject: UsageSubject::Account(token(number)),
+                date: now().date(),
+            },
+        ],
+        internal: vec![
+            InternalAccount::NetworkClearing(bank::BATCH.parse().unwrap()).in_currency(Currency::CNY),
+            InternalAccount::OpeningBalances.in_currency(Currency::CNY),
+        ],
+        limits: vec![token(number)],
+        hops: vec![key("0120", 1)],
     }
 }
 
@@ -72,7 +100,12 @@ pub(crate) fn conforms(mut store: Box<dyn Store>, reopen: &dyn Fn(Box<dyn Store>
     keeps_rows(store.as_ref(), number, &paid);
     reads_committed(store.as_ref(), &paid);
     goes_on(store.as_mut(), number);
+    change_everything(store.as_mut(), number);
+    holds_everything(store.as_ref(), number);
+    let before = rows_of_everything(store.as_ref(), number);
     let store = reopen(store);
+    holds_everything(store.as_ref(), number);
+    assert_eq!(rows_of_everything(store.as_ref(), number), before);
     follows_whole_chain(store.as_ref());
 }
 
@@ -102,13 +135,19 @@ fn keeps_rows(store: &dyn Store, number: u64, paid: &Instruction) {
             sum_minor: 3_000
         }]
     );
-    let sums: Vec<Sides> = rows.clearing.iter().map(|(_, sums)| *sums).collect();
+    let sums: Vec<Sides> = rows.internal.iter().map(|(_, sums)| *sums).collect();
     assert_eq!(
         sums,
-        [Sides {
-            debit_minor: 500,
-            credit_minor: 3_000
-        }]
+        [
+            Sides {
+                debit_minor: 500,
+                credit_minor: 3_000
+            },
+            Sides {
+                debit_minor: 10_000,
+                credit_minor: 0
+            }
+        ]
     );
     let [first, second, third] = rows.transfers.as_slice() else {
         panic!("three transfers: {:?}", rows.transfers);

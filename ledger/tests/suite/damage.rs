@@ -38,7 +38,7 @@ fn frames(log: &[u8]) -> Vec<usize> {
     let mut places = vec![32];
     while log
         .get(places[places.len() - 1]..)
-        .is_some_and(|rest| rest.starts_with(b"LFR2"))
+        .is_some_and(|rest| rest.starts_with(b"LFR3"))
     {
         let at = places[places.len() - 1];
         let body = u32::from_be_bytes(log[at + 4..at + 8].try_into().unwrap());

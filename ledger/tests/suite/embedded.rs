@@ -84,14 +84,14 @@ fn refuses_another_format() {
     drop(EmbeddedStore::open(directory.path(), count, first).unwrap());
     let log = path.join("log-000001");
     let mut bytes = std::fs::read(&log).unwrap();
-    bytes[7] = 3;
+    bytes[7] = 4;
     let sum = xxhash_rust::xxh3::xxh3_64(&bytes[..24]);
     bytes[24..32].copy_from_slice(&sum.to_be_bytes());
     std::fs::write(&log, bytes).unwrap();
     let refused = EmbeddedStore::open(directory.path(), count, first).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the store is of format 3; this program reads and writes format 2"
+        "the store is of format 4; this program reads and writes format 3"
     );
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
-use ledger::books::{ClearingKey, HeldAccount, Remembered, Sides, Usage, UsageKey};
+use ledger::books::{HeldAccount, HopRow, InternalKey, Remembered, Sides, Usage, UsageKey};
 use ledger::state::ShardState;
 use ledger::store::{Group, Reader, Store, StoreFault};
 use ledger::view::{Rows, Wanted};
-use ledger_model::{AccountToken, Agreement, AgreementNumber, ShardId, TransferKey};
+use ledger_model::{AccountLimits, AccountToken, Agreement, AgreementNumber, HopState, ShardId, TransferKey};
 
 use crate::bank::SHARDS;
 
@@ -18,7 +18,9 @@ pub(crate) struct Kept {
     pub(crate) agreements: BTreeMap<AgreementNumber, Agreement>,
     pub(crate) transfers: BTreeMap<TransferKey, Remembered>,
     pub(crate) usages: BTreeMap<UsageKey, Usage>,
-    pub(crate) clearing: BTreeMap<ClearingKey, Sides>,
+    pub(crate) internal: BTreeMap<InternalKey, Sides>,
+    pub(crate) limits: BTreeMap<AccountToken, Option<AccountLimits>>,
+    pub(crate) hops: BTreeMap<TransferKey, HopRow>,
     pub(crate) journal: Vec<Vec<u8>>,
     pub(crate) evidence: BTreeMap<u64, Vec<u8>>,
 }
@@ -129,8 +131,16 @@ impl Store for MemoryStore {
             agreements: found(&kept.agreements, &wanted.agreements),
             transfers: found(&kept.transfers, &wanted.transfers),
             usages: found_pairs(&kept.usages, &wanted.usages),
-            clearing: found_pairs(&kept.clearing, &wanted.clearing),
+            internal: found_pairs(&kept.internal, &wanted.internal),
+            limits: found_pairs(&kept.limits, &wanted.limits),
+            hops: found(&kept.hops, &wanted.hops),
         })
+    }
+
+    fn open_hops(&self, count_max: usize) -> Result<Vec<HopRow>, StoreFault> {
+        let kept = self.kept.lock().unwrap();
+        let open = kept.hops.values().filter(|row| row.state == HopState::Open);
+        Ok(open.take(count_max).cloned().collect())
     }
 
     fn commit(&mut self, group: Group) -> Result<(), StoreFault> {
@@ -153,7 +163,10 @@ impl Store for MemoryStore {
         kept.transfers
             .extend(rows.transfers.into_iter().map(|row| (row.transfer.key, row)));
         kept.usages.extend(rows.usages);
-        kept.clearing.extend(rows.clearing);
+        kept.internal.extend(rows.internal);
+        kept.limits.extend(rows.limits);
+        kept.hops
+            .extend(rows.hops.into_iter().map(|row| (row.transfer.key, row)));
         kept.evidence.extend(evidence);
         for (sequence, record) in records {
             kept.journal.push(record);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ledger::books::Sides;
+use ledger::books::{InternalAccount, Sides};
 use ledger::outcome::Outcome;
 use ledger::store::Store;
 use ledger_journal::{ChainPosition, Event, JournalRecord};
@@ -93,7 +93,10 @@ impl Replayed {
                 let sums = self.clearing.entry(batch).or_default();
                 *sums = sums.plus(entry).unwrap();
             }
-            LedgerAccount::OpeningBalances => {}
+            LedgerAccount::OpeningBalances
+            | LedgerAccount::Suspense
+            | LedgerAccount::Fee
+            | LedgerAccount::StandInAdvance => {}
         }
     }
 
@@ -171,9 +174,12 @@ fn check(asked: &[Asked], at_once: usize) {
             );
             in_accounts += balance;
         }
-        for (key, sums) in &kept.clearing {
+        for (key, sums) in &kept.internal {
+            let InternalAccount::NetworkClearing(batch) = key.account else {
+                continue;
+            };
             assert_eq!(
-                replayed.clearing.get(&key.batch),
+                replayed.clearing.get(&batch),
                 Some(sums),
                 "the journal alone gives the batch's sums"
             );

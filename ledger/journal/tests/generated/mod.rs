@@ -2,9 +2,9 @@
 
 use ledger_journal::{ChainHash, Event, EvidenceDigest, JournalRecord};
 use ledger_model::{
-    Account, AccountStatus, AccountToken, Agreement, AgreementNumber, AgreementStatus, AgreementTerms, Amount, BatchId,
-    ChinaTime, Currency, Decision, DetailsDigest, Entry, InstitutionId, LedgerAccount, Money, NameToken, Refusal,
-    ShardCount, ShardId, Side, Transfer, TransferKey, TransferKind,
+    Account, AccountLimits, AccountStatus, AccountToken, Administration, Agreement, AgreementNumber, AgreementStatus,
+    AgreementTerms, Amount, BatchId, ChinaTime, Currency, Decision, DetailsDigest, Entry, Hop, HopState, InstitutionId,
+    LedgerAccount, Money, NameToken, Refusal, ShardCount, ShardId, Side, Transfer, TransferKey, TransferKind,
 };
 use proptest::prelude::*;
 
@@ -50,6 +50,9 @@ fn any_entries() -> impl Strategy<Value = Vec<Entry>> {
         any::<[u8; 32]>().prop_map(|bytes| LedgerAccount::Customer(AccountToken::new(bytes))),
         any_batch().prop_map(LedgerAccount::NetworkClearing),
         Just(LedgerAccount::OpeningBalances),
+        Just(LedgerAccount::Suspense),
+        Just(LedgerAccount::Fee),
+        Just(LedgerAccount::StandInAdvance),
     ];
     let side = prop_oneof![Just(Side::Debit), Just(Side::Credit)];
     let entry = (account, side, any_amount()).prop_map(|(account, side, amount)| Entry { account, side, amount });
@@ -57,12 +60,7 @@ fn any_entries() -> impl Strategy<Value = Vec<Entry>> {
 }
 
 fn any_account() -> impl Strategy<Value = Account> {
-    let status = prop::sample::select(vec![
-        AccountStatus::Open,
-        AccountStatus::Frozen,
-        AccountStatus::DebitBlocked,
-        AccountStatus::Closed,
-    ]);
+    let status = prop::sample::select(AccountStatus::ALL.to_vec());
     (any::<[u8; 32]>(), any::<[u8; 32]>(), status, any::<i64>()).prop_map(|(token, name, status, minor)| Account {
         token: AccountToken::new(token),
         name: NameToken::new(name),
@@ -71,22 +69,25 @@ fn any_account() -> impl Strategy<Value = Account> {
     })
 }
 
-fn any_agreement() -> impl Strategy<Value = Agreement> {
-    let status = prop::sample::select(vec![AgreementStatus::Normal, AgreementStatus::Rescinded]);
-    let terms = (any_amount(), any_amount(), any::<u32>(), any_time()).prop_map(
-        |(single_max, daily_max, daily_count_max, at)| AgreementTerms {
+fn any_terms() -> impl Strategy<Value = AgreementTerms> {
+    (any_amount(), any_amount(), any::<u32>(), any_time()).prop_map(|(single_max, daily_max, daily_count_max, at)| {
+        AgreementTerms {
             single_max,
             daily_max,
             daily_count_max,
             expires: at.date(),
-        },
-    );
+        }
+    })
+}
+
+fn any_agreement() -> impl Strategy<Value = Agreement> {
+    let status = prop::sample::select(AgreementStatus::ALL.to_vec());
     (
         any_agreement_number(),
         any::<[u8; 32]>(),
         any_institution(),
         status,
-        terms,
+        any_terms(),
     )
         .prop_map(|(number, account, institution, status, terms)| Agreement {
             number,
@@ -97,11 +98,48 @@ fn any_agreement() -> impl Strategy<Value = Agreement> {
         })
 }
 
-fn any_transfer() -> impl Strategy<Value = Transfer> {
-    let decision = prop_oneof![
+fn any_limits() -> impl Strategy<Value = AccountLimits> {
+    (any_amount(), any_amount(), any::<u32>()).prop_map(|(single_max, daily_max, daily_count_max)| AccountLimits {
+        single_max,
+        daily_max,
+        daily_count_max,
+    })
+}
+
+fn any_act() -> impl Strategy<Value = Administration> {
+    let token = || any::<[u8; 32]>().prop_map(AccountToken::new);
+    prop_oneof![
+        (token(), prop::sample::select(AccountStatus::ALL.to_vec()))
+            .prop_map(|(account, status)| Administration::AccountStatus { account, status }),
+        (token(), prop::option::of(any_limits()))
+            .prop_map(|(account, limits)| Administration::AccountLimits { account, limits }),
+        (
+            any_agreement_number(),
+            prop::sample::select(AgreementStatus::ALL.to_vec())
+        )
+            .prop_map(|(number, status)| Administration::AgreementStatus { number, status }),
+        (any_agreement_number(), any_terms())
+            .prop_map(|(number, terms)| Administration::AgreementTerms { number, terms }),
+    ]
+}
+
+fn any_decision() -> impl Strategy<Value = Decision> {
+    prop_oneof![
         Just(Decision::Posted),
         prop::sample::select(Refusal::ALL.to_vec()).prop_map(Decision::Refused)
-    ];
+    ]
+}
+
+fn any_hop_state() -> impl Strategy<Value = HopState> {
+    prop_oneof![
+        Just(HopState::Open),
+        Just(HopState::Settled),
+        Just(HopState::Compensated),
+        prop::sample::select(Refusal::ALL.to_vec()).prop_map(HopState::Unapplied),
+    ]
+}
+
+fn any_transfer() -> impl Strategy<Value = Transfer> {
     let named = (
         any_key(),
         prop::sample::select(TransferKind::ALL.to_vec()),
@@ -114,7 +152,7 @@ fn any_transfer() -> impl Strategy<Value = Transfer> {
         prop::option::of(any::<[u8; 32]>()),
         prop::option::of(any_key()),
     );
-    let decided = (any::<[u8; 32]>(), decision, "[0-9A-Za-z]{1,32}", any_time());
+    let decided = (any::<[u8; 32]>(), any_decision(), "[0-9A-Za-z]{1,32}", any_time());
     (named, parties, decided).prop_map(|(named, parties, decided)| Transfer {
         key: named.0,
         kind: named.1,
@@ -140,6 +178,43 @@ fn any_event() -> impl Strategy<Value = Event> {
                 transfer,
                 entries,
                 evidence: EvidenceDigest(evidence),
+            }
+        }),
+        any_later_event(),
+    ]
+}
+
+/// What only version 2 can say.
+fn any_later_event() -> impl Strategy<Value = Event> {
+    let hop = (0..64_u8, any::<u8>(), any::<u64>()).prop_map(|(home, attempt, epoch)| Hop {
+        home: shard(home),
+        attempt,
+        epoch,
+    });
+    prop_oneof![
+        (any_transfer(), any_entries(), any::<[u8; 32]>(), hop).prop_map(|(transfer, entries, evidence, hop)| {
+            Event::TransferHopped {
+                transfer,
+                entries,
+                evidence: EvidenceDigest(evidence),
+                hop,
+            }
+        }),
+        (any_transfer(), any_decision(), any_entries()).prop_map(|(transfer, decision, entries)| Event::HopSettled {
+            transfer,
+            decision,
+            entries,
+        }),
+        (any_transfer(), any_hop_state(), any_entries()).prop_map(|(transfer, state, entries)| Event::HopClosed {
+            transfer,
+            state,
+            entries
+        }),
+        (any_act(), "[a-z]{1,64}", "[a-z0-9]([a-z0-9 ]{0,198}[a-z0-9])?").prop_map(|(act, operator, reason)| {
+            Event::Administered {
+                act,
+                operator: operator.parse().unwrap(),
+                reason: reason.parse().unwrap(),
             }
         }),
     ]

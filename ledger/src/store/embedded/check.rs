@@ -8,22 +8,21 @@ use std::path::Path;
 
 use ledger_journal::{ChainPosition, Event, EvidenceDigest, JournalRecord};
 use ledger_model::{
-    AccountToken, Agreement, AgreementNumber, Decision, Entry, LedgerAccount, Packed, ShardCount, Transfer,
-    TransferKind,
+    AccountLimits, AccountToken, Administration, Agreement, AgreementNumber, Decision, Entry, Hop, HopState,
+    LedgerAccount, Packed, Transfer, TransferKey, TransferKind, UsageSubject,
 };
 
 use super::frame::{Frame, Header, KeyDigest};
 use super::location::Location;
 use super::log::Written;
 use super::recovery::{Recovered, log_start, recover};
-use super::segment::{
-    Owner, SEGMENT_HEADER_BYTES, after, header_at, path_of, read_frame, read_item, read_some, reading,
-};
+use super::resting::shards_of;
+use super::segment::{Owner, after, header_at, path_of, read_frame, read_item, reading};
 use super::{shard_directory, take};
-use crate::books::{ClearingKey, HeldAccount, Said, Sides, Usage, UsageKey};
+use crate::books::{HeldAccount, HopRow, InternalAccount, InternalKey, Said, Sides, Usage, UsageKey};
 use crate::state::ShardState;
 use crate::store::StoreFault;
-use crate::store::row::{Kinds, pack_pair, unpack};
+use crate::store::row::{Kinds, REVERSED, pack_pair, unpack};
 
 /// What was found in one shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +40,7 @@ const fn differs(what: &'static str) -> StoreFault {
 
 /// Every shard under `directory`, which nobody has open.
 pub fn check(directory: &Path) -> Result<Vec<Checked>, StoreFault> {
-    let every = ShardCount::new(1).expect("one is a count of shards");
-    let first = every.all().next().expect("one shard has a first");
-    let shards = count_of(&shard_directory(directory, first))?;
+    let shards = shards_of(directory)?;
     let checked = shards.all().map(|shard| {
         let directory = shard_directory(directory, shard);
         if !path_of(&directory, 1).exists() {
@@ -55,15 +52,6 @@ pub fn check(directory: &Path) -> Result<Vec<Checked>, StoreFault> {
     checked.collect()
 }
 
-/// As the first segment says.
-fn count_of(directory: &Path) -> Result<ShardCount, StoreFault> {
-    let file = File::open(path_of(directory, 1)).map_err(reading)?;
-    let mut header = vec![0; usize::try_from(SEGMENT_HEADER_BYTES).expect("short")];
-    read_some(&file, &mut header, 0).map_err(reading)?;
-    let count = header.get(9).copied().and_then(ShardCount::new);
-    count.ok_or(differs("a segment of its log does not begin as one"))
-}
-
 fn check_shard(directory: &Path, owner: Owner) -> Result<Checked, StoreFault> {
     let recovered = recover(directory, owner)?;
     let mut fold = Fold {
@@ -72,9 +60,11 @@ fn check_shard(directory: &Path, owner: Owner) -> Result<Checked, StoreFault> {
         state: ShardState::empty(owner.shard),
         accounts: HashMap::new(),
         agreements: HashMap::new(),
+        limits: BTreeMap::new(),
         usages: HashMap::new(),
-        clearing: BTreeMap::new(),
-        refunded: BTreeMap::new(),
+        internal: BTreeMap::new(),
+        returned: BTreeMap::new(),
+        hops: BTreeMap::new(),
     };
     let mut buffer = Vec::new();
     let mut groups = 0;
@@ -118,9 +108,12 @@ struct Fold<'a> {
     state: ShardState,
     accounts: HashMap<AccountToken, HeldAccount>,
     agreements: HashMap<AgreementNumber, Agreement>,
+    limits: BTreeMap<AccountToken, Option<AccountLimits>>,
     usages: HashMap<UsageKey, Usage>,
-    clearing: BTreeMap<ClearingKey, Sides>,
-    refunded: BTreeMap<(u32, Location), i64>,
+    internal: BTreeMap<InternalKey, Sides>,
+    /// As `row::returned` gives it.
+    returned: BTreeMap<(u32, Location), i64>,
+    hops: BTreeMap<TransferKey, HopRow>,
 }
 
 impl Fold<'_> {
@@ -133,6 +126,7 @@ impl Fold<'_> {
             let followed = self.position.follow(&record, item.record);
             self.position = followed.map_err(StoreFault::content("journal record"))?;
             self.enter(record.event.entries())?;
+            let location = Location::new(at.segment, at.offset + item.offset);
             match record.event {
                 Event::AccountOpened { account, .. } => self.open(account)?,
                 Event::AgreementRecorded { agreement } => {
@@ -141,9 +135,32 @@ impl Fold<'_> {
                 Event::TransferDecided { transfer, evidence, .. } => {
                     digests.push((record.sequence, evidence));
                     keys.push((place, KeyDigest::of(&transfer.key)));
+                    self.count(&transfer);
                     let said = unpack("rest of a message", item.said)?;
-                    self.decide(&transfer, said, Location::new(at.segment, at.offset + item.offset))?;
+                    self.decide(&transfer, transfer.decision, said, location)?;
                 }
+                Event::TransferHopped {
+                    transfer,
+                    evidence,
+                    hop,
+                    ..
+                } => {
+                    digests.push((record.sequence, evidence));
+                    keys.push((place, KeyDigest::of(&transfer.key)));
+                    self.count(&transfer);
+                    self.is_indexed(&transfer.key, location)?;
+                    self.take_in(transfer, unpack("rest of a message", item.said)?, hop);
+                }
+                Event::HopSettled { transfer, decision, .. } => {
+                    keys.push((place, KeyDigest::of(&transfer.key)));
+                    let said = unpack("rest of a message", item.said)?;
+                    self.decide(&transfer, decision, said, location)?;
+                }
+                Event::HopClosed { transfer, state, .. } => {
+                    let row = self.hops.get_mut(&transfer.key);
+                    row.ok_or(differs("a hop is closed that was never taken in"))?.state = state;
+                }
+                Event::Administered { act, .. } => self.administer(act)?,
             }
         }
         if keys != frame.keys {
@@ -181,10 +198,10 @@ impl Fold<'_> {
             let currency = entry.amount.currency();
             let totals = self.state.totals.entry(currency).or_default();
             *totals = totals.plus(entry).ok_or(ENDLESS)?;
-            match entry.account {
+            match InternalAccount::of(entry.account) {
                 // an account that is being opened brings its balance along
-                LedgerAccount::Customer(_) if opens => {}
-                LedgerAccount::Customer(token) => {
+                Err(_) if opens => {}
+                Err(token) => {
                     let held = self.accounts.get_mut(&token);
                     let held = held.ok_or(differs("an entry names an account that was never opened"))?;
                     let money = entry.amount.money();
@@ -194,11 +211,10 @@ impl Fold<'_> {
                     };
                     held.account.balance = balance.map_err(|_| ENDLESS)?;
                 }
-                LedgerAccount::NetworkClearing(batch) => {
-                    let sums = self.clearing.entry(ClearingKey { batch, currency }).or_default();
+                Ok(account) => {
+                    let sums = self.internal.entry(account.in_currency(currency)).or_default();
                     *sums = sums.plus(entry).ok_or(ENDLESS)?;
                 }
-                LedgerAccount::OpeningBalances => {}
             }
         }
         self.state
@@ -206,44 +222,150 @@ impl Fold<'_> {
             .map_err(|_| differs("debits and credits of a record differ"))
     }
 
-    fn decide(&mut self, transfer: &Transfer, said: Said, location: Location) -> Result<(), StoreFault> {
-        let digest = KeyDigest::of(&transfer.key);
+    fn count(&mut self, transfer: &Transfer) {
+        match transfer.decision {
+            Decision::Refused(_) => self.state.transfers_refused += 1,
+            Decision::Posted => self.state.transfers_posted += 1,
+        }
+    }
+
+    fn is_indexed(&self, key: &TransferKey, location: Location) -> Result<(), StoreFault> {
+        let digest = KeyDigest::of(key);
         let kept = self.recovered.index.days().contains(&digest.day);
         let mut found = self.recovered.index.candidates(digest);
         if kept && !found.any(|candidate| candidate == location) {
             return Err(differs("the index does not know a transfer"));
         }
-        match transfer.decision {
-            Decision::Refused(_) => self.state.transfers_refused += 1,
-            Decision::Posted => {
-                self.state.transfers_posted += 1;
-                match (transfer.kind, transfer.agreement, transfer.original) {
-                    (TransferKind::Payment, Some(agreement), _) => {
-                        let date = said.ordered_at.date();
-                        let usage = self.usages.entry(UsageKey { agreement, date }).or_default();
-                        usage.count += 1;
-                        usage.sum_minor += transfer.amount.minor();
-                    }
-                    (TransferKind::Refund, _, Some(original)) => self.refund(original, transfer)?,
-                    _ => {}
-                }
+        Ok(())
+    }
+
+    /// `decision` is that of the customer's home, which is this shard.
+    fn decide(
+        &mut self,
+        transfer: &Transfer,
+        decision: Decision,
+        said: Said,
+        location: Location,
+    ) -> Result<(), StoreFault> {
+        self.is_indexed(&transfer.key, location)?;
+        if decision != Decision::Posted {
+            return Ok(());
+        }
+        match (transfer.kind, transfer.agreement, transfer.original) {
+            (TransferKind::Payment, Some(agreement), _) => self.use_up(agreement, transfer, said),
+            (TransferKind::Refund, _, Some(original)) => {
+                let minor = transfer.amount.minor();
+                self.returned_of(original, |returned| *returned += minor)
+            }
+            (TransferKind::Reversal, _, Some(original)) => self.reverse(original),
+            _ => Ok(()),
+        }
+    }
+
+    fn use_up(&mut self, agreement: AgreementNumber, transfer: &Transfer, said: Said) -> Result<(), StoreFault> {
+        let payer = transfer.account.ok_or(differs("a payment names no account"))?;
+        let limited = self.limits.get(&payer).copied().flatten().is_some();
+        let account = limited.then_some(UsageSubject::Account(payer));
+        for subject in [Some(UsageSubject::Agreement(agreement)), account]
+            .into_iter()
+            .flatten()
+        {
+            let date = said.ordered_at.date();
+            let usage = self.usages.entry(UsageKey { subject, date }).or_default();
+            usage.count += 1;
+            usage.sum_minor += transfer.amount.minor();
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, transfer: Transfer, said: Said, hop: Hop) {
+        if let (TransferKind::Payment, Some(agreement)) = (transfer.kind, transfer.agreement) {
+            let key = UsageKey {
+                subject: UsageSubject::StandIn(agreement),
+                date: said.ordered_at.date(),
+            };
+            let usage = self.usages.entry(key).or_default();
+            usage.count += 1;
+            usage.sum_minor += transfer.amount.minor();
+        }
+        let key = transfer.key;
+        let state = HopState::Open;
+        self.hops.insert(
+            key,
+            HopRow {
+                transfer,
+                said,
+                hop,
+                state,
+            },
+        );
+    }
+
+    fn administer(&mut self, act: Administration) -> Result<(), StoreFault> {
+        const UNKNOWN: StoreFault = differs("an operator changed what was never there");
+        match act {
+            Administration::AccountStatus { account, status } => {
+                self.accounts.get_mut(&account).ok_or(UNKNOWN)?.account.status = status;
+            }
+            Administration::AccountLimits { account, limits } => drop(self.limits.insert(account, limits)),
+            Administration::AgreementStatus { number, status } => {
+                self.agreements.get_mut(&number).ok_or(UNKNOWN)?.status = status;
+            }
+            Administration::AgreementTerms { number, terms } => {
+                self.agreements.get_mut(&number).ok_or(UNKNOWN)?.terms = terms;
             }
         }
         Ok(())
     }
 
-    fn refund(&mut self, original: ledger_model::TransferKey, refund: &Transfer) -> Result<(), StoreFault> {
-        let digest = KeyDigest::of(&original);
-        for location in self.recovered.index.candidates(digest) {
+    /// The original is reversed; where it is a refund itself, its payment has so much less refunded.
+    fn reverse(&mut self, original: TransferKey) -> Result<(), StoreFault> {
+        let mut refund = None;
+        for (location, transfer) in self.found(&original)? {
+            let day = original.id.date().number();
+            self.returned.insert((day, location), REVERSED);
+            if let (TransferKind::Refund, Some(payment)) = (transfer.kind, transfer.original) {
+                refund = Some((payment, transfer.amount.minor()));
+            }
+        }
+        match refund {
+            Some((payment, minor)) => self.returned_of(payment, |returned| *returned -= minor),
+            None => Ok(()),
+        }
+    }
+
+    fn returned_of(&mut self, original: TransferKey, change: impl Fn(&mut i64)) -> Result<(), StoreFault> {
+        for (location, _) in self.found(&original)? {
+            let day = original.id.date().number();
+            change(self.returned.entry((day, location)).or_default());
+        }
+        Ok(())
+    }
+
+    /// What the index knows under a key, read from the log.
+    fn found(&self, key: &TransferKey) -> Result<Vec<(Location, Transfer)>, StoreFault> {
+        let mut found = Vec::new();
+        for location in self.recovered.index.candidates(KeyDigest::of(key)) {
             let bytes = self.recovered.segments.item(location)?;
             let record = JournalRecord::decode(read_item(&bytes, location)?.record);
             let record = record.map_err(StoreFault::content("journal record"))?;
-            if matches!(record.event, Event::TransferDecided { transfer, .. } if transfer.key == original) {
-                let sum = self.refunded.entry((digest.day, location)).or_default();
-                *sum += refund.amount.minor();
+            match record.event {
+                Event::TransferDecided { transfer, .. } | Event::HopSettled { transfer, .. }
+                    if transfer.key == *key =>
+                {
+                    found.push((location, transfer));
+                }
+                // another key of the same hash, or what is only held for another shard
+                Event::TransferDecided { .. }
+                | Event::HopSettled { .. }
+                | Event::AccountOpened { .. }
+                | Event::AgreementRecorded { .. }
+                | Event::TransferHopped { .. }
+                | Event::HopClosed { .. }
+                | Event::Administered { .. } => {}
             }
         }
-        Ok(())
+        Ok(found)
     }
 
     fn compare_rows(&self, rows: &Kinds<Vec<&[u8]>>) -> Result<(), StoreFault> {
@@ -275,8 +397,12 @@ impl Fold<'_> {
         )?;
         let agreements = tables.agreements.rows().map(<[u8; _]>::as_slice);
         same(&self.agreements, agreements, |(_, agreement)| packed(agreement))?;
-        let clearing = tables.clearing.rows().map(<[u8; _]>::as_slice);
-        same(&self.clearing, clearing, |(key, sums)| pair(key, sums))?;
+        let internal = tables.internal.rows().map(<[u8; _]>::as_slice);
+        same(&self.internal, internal, |(key, sums)| pair(key, sums))?;
+        let limits = tables.limits.rows().map(<[u8; _]>::as_slice);
+        same(&self.limits, limits, |(token, limits)| pair(token, limits))?;
+        let hops = tables.hops.rows().map(<[u8; _]>::as_slice);
+        same(&self.hops, hops, |(_, row)| packed(row))?;
         let kept = |key: &UsageKey| tables.usages.contains_key(&key.date.number());
         let used: BTreeMap<_, _> = self.usages.iter().filter(|(key, _)| kept(key)).collect();
         let usages = tables
@@ -284,9 +410,11 @@ impl Fold<'_> {
             .values()
             .flat_map(|day| day.rows().map(<[u8; _]>::as_slice));
         same(&used, usages, |(key, usage)| pair(*key, *usage))?;
-        for ((day, location), sum) in &self.refunded {
+        for ((day, location), sum) in &self.returned {
             if self.recovered.index.refunded(*day, *location) != *sum {
-                return Err(differs("a sum refunded is not what its refunds come to"));
+                return Err(differs(
+                    "what was taken back is not what its refunds and reversals come to",
+                ));
             }
         }
         Ok(())

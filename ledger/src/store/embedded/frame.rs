@@ -6,13 +6,16 @@
 //!          items      count × (record's length 4 · said's length 1 · check 4 · record · said)
 //!          keys       count 4 × (place among the items 4 · day 4 · hash 8)      what was decided, by its key
 //!          refunded   count 4 × (day 4 · location 8 · minor units 8)            as it stands afterwards
-//!          rows       accounts, agreements, usages, clearing: count 4 × (length 1 · row)
+//!          rows       accounts, agreements, usages, internal, limits: count 4 × (length 1 · row)
+//!                     hops: count 4 × (length 2 · row)
 //!          evidence   count 4 × (place 4 · length 4) · length plain 4 · all of it, zstd
 //! ```
 //!
 //! Rows, sums and state are as they stand after the group, so a frame may be applied any number of times. The checksum
 //! is XXH3 over everything after it. An item also has a check of its own, so that it can be read alone. The evidence of
 //! a group is compressed together: its messages are alike, and are each other's dictionary.
+//!
+//! A frame of format 2 has another magic, and neither limits nor hops.
 
 use ledger_model::{Packed, TransferKey, Unpacker};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -21,9 +24,12 @@ use super::StoreFault;
 use super::location::Location;
 use crate::books::Remembered;
 use crate::store::Group;
-use crate::store::row::{Kinds, pack_pair};
+use crate::store::row::{Kinds, pack_pair, returned};
 
-pub(super) const MAGIC: [u8; 4] = *b"LFR2";
+pub(super) const MAGIC: [u8; 4] = *b"LFR3";
+const MAGIC_2: [u8; 4] = *b"LFR2";
+/// What every magic begins with.
+pub(super) const MAGIC_ANY: [u8; 3] = *b"LFR";
 pub(super) const HEADER_BYTES: usize = 36;
 /// Before the record of an item.
 pub(super) const ITEM_HEADER_BYTES: usize = 9;
@@ -32,6 +38,8 @@ pub(super) const BODY_BYTES_MAX: u32 = 1 << 30;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
+    /// 2 or 3.
+    format: u8,
     pub(super) body_bytes: u32,
     checksum: u64,
     pub(super) number: u64,
@@ -57,7 +65,7 @@ impl KeyDigest {
     }
 }
 
-/// The sum refunded of a transfer, minor units.
+/// What was taken back of a transfer, as `row::returned` gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Refunded {
     pub(super) day: u32,
@@ -68,8 +76,13 @@ pub(super) struct Refunded {
 impl Header {
     /// `None` where no frame begins.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        let mut input = Unpacker::new(bytes.strip_prefix(&MAGIC)?);
+        let (format, rest) = match bytes.strip_prefix(&MAGIC) {
+            Some(rest) => (3, rest),
+            None => (2, bytes.strip_prefix(&MAGIC_2)?),
+        };
+        let mut input = Unpacker::new(rest);
         Some(Self {
+            format,
             body_bytes: input.take().ok().filter(|length| *length <= BODY_BYTES_MAX)?,
             checksum: input.take().ok()?,
             number: input.take().ok()?,
@@ -199,7 +212,7 @@ fn put_keys(out: &mut Vec<u8>, decided: &[Option<&Remembered>]) {
 fn put_refunded(out: &mut Vec<u8>, before: &[Refunded], decided: &[Option<&Remembered>]) {
     let within = || {
         let places = (0_u32..).zip(decided);
-        places.filter_map(|(place, remembered)| Some((place, remembered.filter(|row| row.refunded_minor != 0)?)))
+        places.filter_map(|(place, remembered)| Some((place, remembered.filter(|row| returned(row) != 0)?)))
     };
     put_length(out, before.len() + within().count());
     for Refunded { day, location, minor } in before {
@@ -210,7 +223,7 @@ fn put_refunded(out: &mut Vec<u8>, before: &[Refunded], decided: &[Option<&Remem
     for (place, remembered) in within() {
         remembered.transfer.key.id.date().number().pack(out);
         Location::within_group(place).number().pack(out);
-        remembered.refunded_minor.pack(out);
+        returned(remembered).pack(out);
     }
 }
 
@@ -229,7 +242,16 @@ fn put_rows(out: &mut Vec<u8>, group: &Group) {
     put(out, &rows.accounts, Packed::pack);
     put(out, &rows.agreements, Packed::pack);
     put(out, &rows.usages, pack_pair);
-    put(out, &rows.clearing, pack_pair);
+    put(out, &rows.internal, pack_pair);
+    put(out, &rows.limits, pack_pair);
+    put_length(out, rows.hops.len());
+    for row in &rows.hops {
+        let length = out.len();
+        out.extend_from_slice(&[0; 2]);
+        row.pack(out);
+        let packed = u16::try_from(out.len() - length - 2).expect("a row is shorter than its slot");
+        fill(out, length, &packed.to_be_bytes());
+    }
 }
 
 fn put_evidence(
@@ -340,11 +362,18 @@ impl<'a> Frame<'a> {
                 minor: input.take().ok()?,
             })
         })?;
+        let later = header.format > 2;
         let rows = Kinds {
             accounts: row_slices(&mut input)?,
             agreements: row_slices(&mut input)?,
             usages: row_slices(&mut input)?,
-            clearing: row_slices(&mut input)?,
+            internal: row_slices(&mut input)?,
+            limits: if later { row_slices(&mut input)? } else { Vec::new() },
+            hops: if later {
+                long_row_slices(&mut input)?
+            } else {
+                Vec::new()
+            },
         };
         let evidence = many(&mut input, |input| Some((input.take().ok()?, input.take().ok()?)))?;
         Some(Self {
@@ -392,6 +421,13 @@ fn many<'a, T>(input: &mut Unpacker<'a>, read: impl Fn(&mut Unpacker<'a>) -> Opt
 fn row_slices<'a>(input: &mut Unpacker<'a>) -> Option<Vec<&'a [u8]>> {
     many(input, |input| {
         let length = input.take::<u8>().ok()?;
+        input.bytes(usize::from(length)).ok()
+    })
+}
+
+fn long_row_slices<'a>(input: &mut Unpacker<'a>) -> Option<Vec<&'a [u8]>> {
+    many(input, |input| {
+        let length = input.take::<u16>().ok()?;
         input.bytes(usize::from(length)).ok()
     })
 }

@@ -79,6 +79,18 @@ impl Log {
         }
     }
 
+    /// A log whose last frame ends at `end` of segment `number`, which is of an earlier format: that segment is cut off
+    /// there and left as it is, and a segment of this format follows it.
+    pub(super) fn succeed(place: LogPlace, number: u32, end: u64) -> Result<Self, StoreFault> {
+        let last = place.disk.open(&path_of(&place.directory, number)).map_err(making)?;
+        last.cut(end).and_then(|()| last.sync()).map_err(making)?;
+        let next = number + 1;
+        let bytes = segment_bytes(next, place.segment_bytes_max);
+        let file = prepare(place.disk.as_ref(), &place.directory, place.owner, next, bytes).map_err(making)?;
+        place.segments.add();
+        Ok(Self::over(place, file, next, SEGMENT_HEADER_BYTES, bytes))
+    }
+
     fn over(place: LogPlace, file: Box<dyn LogFile>, number: u32, end: u64, room: u64) -> Self {
         let LogPlace {
             directory,

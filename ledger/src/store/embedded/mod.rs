@@ -18,6 +18,7 @@
 //! Memory: about 95 bytes an account, 120 an agreement, 60 an agreement used in a day, 20 to 40 an idempotency record.
 
 mod check;
+mod copying;
 mod disk;
 mod frame;
 mod index;
@@ -25,6 +26,7 @@ mod location;
 mod log;
 mod reader;
 mod recovery;
+mod resting;
 mod restore;
 mod segment;
 mod snapshot;
@@ -36,20 +38,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ledger_model::{BusinessDate, Packed, ShardCount, ShardId};
+use ledger_model::{BusinessDate, HopState, Packed, ShardCount, ShardId};
 
 pub use self::check::{Checked, check};
+pub use self::copying::{Copied, Copies, CopyFault, Extent};
 pub use self::disk::{Disk, LogFile, RealDisk};
 use self::frame::{Draft, Frame, Header, KeyDigest, Refunded};
 use self::log::{Log, LogPlace, Written};
 use self::reader::{EmbeddedReader, Shared};
 use self::recovery::{apply, recover};
-use self::segment::{Owner, Segments};
+pub use self::resting::RestingStore;
+use self::segment::{FORMAT, Owner, Segments};
 use self::snapshot::{Progress, Snapshots};
 use self::tables::Tables;
-use super::row::unpack_slot;
+use super::row::{returned, unpack_slot};
 use super::{Group, Reader, Store, StoreFault};
-use crate::books::{ClearingKey, HeldAccount, Sides, Usage, UsageKey};
+use crate::books::{HeldAccount, HopRow, InternalKey, Sides, Usage, UsageKey};
 use crate::state::ShardState;
 use crate::store::row::Pair;
 use crate::view::{Rows, Wanted};
@@ -145,7 +149,12 @@ impl EmbeddedStore {
         let (recovered, log) = if recovery::is_begun(&directory) {
             let recovered = recover(&directory, owner)?;
             let Written { segment, offset } = recovered.end;
-            let log = Log::resume(place(Arc::clone(&recovered.segments)), segment, offset.into())?;
+            let place = place(Arc::clone(&recovered.segments));
+            let log = if recovered.end_format == FORMAT {
+                Log::resume(place, segment, offset.into())?
+            } else {
+                Log::succeed(place, segment, offset.into())?
+            };
             (recovered, log)
         } else {
             let segments = Arc::new(Segments::new(&directory));
@@ -181,12 +190,12 @@ impl EmbeddedStore {
         let refunded = earlier.map(|row| {
             let key = &row.transfer.key;
             let digest = KeyDigest::of(key);
-            let found = self.shared.find(key, digest)?;
-            let (location, _) = found.ok_or(StoreFault::Inconsistent("a transfer that is refunded is not there"))?;
+            let location = self.shared.locate(key, digest)?;
+            let location = location.ok_or(StoreFault::Inconsistent("a transfer that is refunded is not there"))?;
             Ok(Refunded {
                 day: digest.day,
                 location,
-                minor: row.refunded_minor,
+                minor: returned(row),
             })
         });
         refunded.collect()
@@ -235,12 +244,11 @@ impl Store for EmbeddedStore {
             accounts,
             agreements,
             usages,
-            clearing,
+            internal,
+            limits,
+            hops,
         } = &self.tables;
-        let mut transfers = Vec::new();
-        for key in &wanted.transfers {
-            transfers.extend(self.shared.find(key, KeyDigest::of(key))?.map(|(_, found)| found));
-        }
+        let transfers = self.shared.find_all(&wanted.transfers)?;
         Ok(Rows {
             accounts: fetch_rows(
                 &wanted.accounts,
@@ -261,12 +269,29 @@ impl Store for EmbeddedStore {
                 },
                 |row| unpack_slot::<Pair<UsageKey, Usage>>("usage", row).map(|Pair(key, used)| (key, used)),
             )?,
-            clearing: fetch_rows(
-                &wanted.clearing,
-                |key| clearing.find(&packed(key)).map(<[u8; _]>::as_slice),
-                |row| unpack_slot::<Pair<ClearingKey, Sides>>("clearing sum", row).map(|Pair(key, sums)| (key, sums)),
+            internal: fetch_rows(
+                &wanted.internal,
+                |key| internal.find(&packed(key)).map(<[u8; _]>::as_slice),
+                |row| unpack_slot::<Pair<InternalKey, Sides>>("sum", row).map(|Pair(key, sums)| (key, sums)),
+            )?,
+            limits: fetch_rows(
+                &wanted.limits,
+                |token| limits.find(&token.bytes()).map(<[u8; _]>::as_slice),
+                |row| unpack_slot("limit", row).map(|Pair(token, limits)| (token, limits)),
+            )?,
+            hops: fetch_rows(
+                &wanted.hops,
+                |key| hops.find(&key.bytes()).map(<[u8; _]>::as_slice),
+                |row| unpack_slot::<HopRow>("hop", row),
             )?,
         })
+    }
+
+    fn open_hops(&self, count_max: usize) -> Result<Vec<HopRow>, StoreFault> {
+        let rows = self.tables.hops.rows();
+        let hops = rows.map(|row| unpack_slot::<HopRow>("hop", row));
+        let open = hops.filter(|row| row.as_ref().map_or(true, |row| row.state == HopState::Open));
+        open.take(count_max).collect()
     }
 
     fn commit(&mut self, group: Group) -> Result<(), StoreFault> {

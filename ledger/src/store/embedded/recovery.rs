@@ -13,13 +13,13 @@ use ledger_journal::ChainHash;
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
-use super::frame::{Frame, Header, MAGIC};
+use super::frame::{Frame, Header, MAGIC, MAGIC_ANY};
 use super::index::Index;
 use super::location::Location;
 use super::log::Written;
 use super::restore::{self, Loaded};
 use super::segment::{
-    Owner, SEGMENT_HEADER_BYTES, Segments, after, header_at, path_of, read_frame, read_some, reading,
+    FORMAT, Owner, SEGMENT_HEADER_BYTES, Segments, after, header_at, path_of, read_frame, read_some, reading,
 };
 use super::tables::Tables;
 use crate::state::ShardState;
@@ -40,6 +40,8 @@ pub(super) struct Recovered {
     pub(super) next: u64,
     /// Where it goes.
     pub(super) end: Written,
+    /// Of the segment it goes to.
+    pub(super) end_format: u32,
     /// Log that was replayed.
     pub(super) replayed_bytes: u64,
 }
@@ -58,6 +60,7 @@ pub(super) fn nothing(owner: Owner, segments: Arc<Segments>) -> Recovered {
         segments,
         next: 1,
         end: log_start(),
+        end_format: FORMAT,
         replayed_bytes: 0,
     }
 }
@@ -102,16 +105,24 @@ pub(super) fn recover(directory: &Path, owner: Owner) -> Result<Recovered, Store
         bytes: 0,
         buffer: Vec::new(),
     };
+    let mut formats = Vec::new();
     for _ in 0..count_segments(directory)? {
         let segment = segments.add();
         let file = File::open(path_of(directory, segment.number)).map_err(reading)?;
-        check_header(&file, owner, segment.number)?;
+        formats.push(check_header(&file, owner, segment.number)?);
     }
     if start.segment > segments.last() {
         return Err(MISSING);
     }
     let end = replay.run(directory, &segments, start)?;
     finish(&replay, loaded.as_ref())?;
+    if formats.iter().any(|format| *format != FORMAT) {
+        replay.tables.complete_opening_balances()?;
+    }
+    let last = usize::try_from(end.segment)
+        .ok()
+        .and_then(|number| number.checked_sub(1));
+    let end_format = last.and_then(|place| formats.get(place).copied()).ok_or(MISSING)?;
     let Replay {
         state,
         next,
@@ -127,12 +138,13 @@ pub(super) fn recover(directory: &Path, owner: Owner) -> Result<Recovered, Store
         segments: without_empty(segments, directory, end.segment),
         next,
         end,
+        end_format,
         replayed_bytes: bytes,
     })
 }
 
 /// Segments there are; refuses to count over a gap.
-fn count_segments(directory: &Path) -> Result<u32, StoreFault> {
+pub(super) fn count_segments(directory: &Path) -> Result<u32, StoreFault> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(reading)? {
         let name = entry.map_err(reading)?.file_name();
@@ -165,7 +177,7 @@ fn without_empty(segments: Arc<Segments>, directory: &Path, last: u32) -> Arc<Se
     Arc::new(used)
 }
 
-fn check_header(file: &File, owner: Owner, number: u32) -> Result<(), StoreFault> {
+pub(super) fn check_header(file: &File, owner: Owner, number: u32) -> Result<u32, StoreFault> {
     let mut header = vec![0; usize::try_from(SEGMENT_HEADER_BYTES).expect("short")];
     let read = read_some(file, &mut header, 0).map_err(reading)?;
     header.truncate(read);
@@ -273,7 +285,7 @@ impl Replay {
 }
 
 /// Whether something is left after the last sound frame. Refuses it where a sound frame that is still due is among it.
-fn rest_is_torn(file: &File, from: u32, due: u64) -> Result<bool, StoreFault> {
+pub(super) fn rest_is_torn(file: &File, from: u32, due: u64) -> Result<bool, StoreFault> {
     let mut block = vec![0; REST_BYTES];
     let mut at = u64::from(from);
     let mut torn = false;
@@ -284,8 +296,8 @@ fn rest_is_torn(file: &File, from: u32, due: u64) -> Result<bool, StoreFault> {
         // all of it at once: a search that could end early is many times slower
         if found.iter().fold(0, |all, byte| all | byte) != 0 {
             torn = true;
-            for (place, window) in found.windows(MAGIC.len()).enumerate() {
-                if window == MAGIC {
+            for (place, window) in found.windows(MAGIC_ANY.len()).enumerate() {
+                if window == MAGIC_ANY {
                     let offset = at + u64::try_from(place).map_err(reading)?;
                     refuse_sound(file, offset, due)?;
                 }

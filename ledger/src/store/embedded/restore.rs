@@ -7,9 +7,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::index::{Index, Piece};
 use super::log::Written;
-use super::segment::{FORMAT, Owner};
+use super::segment::{FORMAT, Owner, is_readable};
 use super::snapshot::{
-    ACCOUNTS, AGREEMENTS, CLEARING, END, FURTHER_KEYS, KEYS, MAGIC, REFUNDED, USAGES, list, path_of,
+    ACCOUNTS, AGREEMENTS, END, FURTHER_KEYS, HOPS, INTERNAL, KEYS, LIMITS, MAGIC, REFUNDED, USAGES, list, path_of,
 };
 use super::table::Table;
 use super::tables::Tables;
@@ -47,7 +47,7 @@ fn parse(bytes: &[u8], owner: Owner, tables: &mut Tables, index: &Index) -> Opti
     }
     let mut input = Unpacker::new(summed.strip_prefix(&MAGIC)?);
     let found: u32 = input.take().ok()?;
-    if found != FORMAT {
+    if !is_readable(found) {
         return Some(Err(StoreFault::Format { found, known: FORMAT }));
     }
     if input.bytes(2).ok()? != [owner.shard.number(), owner.shards.count()] {
@@ -112,7 +112,9 @@ impl TakenSlice<'_> {
             ACCOUNTS => return put(&mut tables.accounts, &self.rows),
             AGREEMENTS => return put(&mut tables.agreements, &self.rows),
             USAGES => return put(tables.usages(self.day), &self.rows),
-            CLEARING => return put(&mut tables.clearing, &self.rows),
+            INTERNAL => return put(&mut tables.internal, &self.rows),
+            LIMITS => return put(&mut tables.limits, &self.rows),
+            HOPS => return put(&mut tables.hops, &self.rows),
             KEYS => Piece::Part(self.piece),
             FURTHER_KEYS => Piece::Further,
             REFUNDED => Piece::Refunded,

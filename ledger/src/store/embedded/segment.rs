@@ -22,7 +22,10 @@ use crate::store::StoreFault;
 
 pub(super) const SEGMENT_HEADER_BYTES: u64 = 32;
 const MAGIC: [u8; 4] = *b"LSG2";
-pub(super) const FORMAT: u32 = 2;
+/// Written today.
+pub(super) const FORMAT: u32 = 3;
+/// Read as well; nothing is written into a segment of it any more.
+const FORMAT_BEFORE: u32 = 2;
 
 /// Of which so many of the newest are kept open.
 const OPEN_MAX: u32 = 32;
@@ -49,10 +52,18 @@ pub(super) struct Owner {
     pub(super) shards: ShardCount,
 }
 
+pub(super) const fn is_readable(format: u32) -> bool {
+    format == FORMAT || format == FORMAT_BEFORE
+}
+
 impl Owner {
     pub(super) fn header(self, number: u32) -> Vec<u8> {
+        self.header_of(FORMAT, number)
+    }
+
+    fn header_of(self, format: u32, number: u32) -> Vec<u8> {
         let mut header = MAGIC.to_vec();
-        FORMAT.pack(&mut header);
+        format.pack(&mut header);
         header.extend_from_slice(&[self.shard.number(), self.shards.count(), 0, 0]);
         number.pack(&mut header);
         0_u64.pack(&mut header);
@@ -60,10 +71,14 @@ impl Owner {
         header
     }
 
-    /// Refuses what is not the beginning of this owner's segment of that number.
-    pub(super) fn check(self, number: u32, header: &[u8]) -> Result<(), StoreFault> {
-        if header == self.header(number).as_slice() {
-            return Ok(());
+    /// The format of this owner's segment of that number; refuses what is not the beginning of it.
+    pub(super) fn check(self, number: u32, header: &[u8]) -> Result<u32, StoreFault> {
+        let known = [FORMAT, FORMAT_BEFORE].into_iter();
+        if let Some(format) = known
+            .into_iter()
+            .find(|format| header == self.header_of(*format, number))
+        {
+            return Ok(format);
         }
         let rest = header.strip_prefix(&MAGIC).ok_or(DAMAGED)?;
         let mut input = Unpacker::new(rest);
@@ -74,7 +89,7 @@ impl Owner {
         if xxh3_64(checked).to_be_bytes() != sum {
             return Err(DAMAGED);
         }
-        if format != FORMAT {
+        if !is_readable(format) {
             return Err(StoreFault::Format {
                 found: format,
                 known: FORMAT,

@@ -42,17 +42,21 @@ pub(super) const END: u8 = 0;
 pub(super) const ACCOUNTS: u8 = 1;
 pub(super) const AGREEMENTS: u8 = 2;
 pub(super) const USAGES: u8 = 3;
-pub(super) const CLEARING: u8 = 4;
+pub(super) const INTERNAL: u8 = 4;
 pub(super) const KEYS: u8 = 5;
 pub(super) const FURTHER_KEYS: u8 = 6;
 pub(super) const REFUNDED: u8 = 7;
+pub(super) const LIMITS: u8 = 8;
+pub(super) const HOPS: u8 = 9;
 
 #[derive(Debug, Clone, Copy)]
 enum Slice {
     Accounts(usize),
     Agreements(usize),
     Usages(u32, usize),
-    Clearing(usize),
+    Internal(usize),
+    Limits(usize),
+    Hops(usize),
     Index(u32, Piece),
 }
 
@@ -170,7 +174,9 @@ fn slices(tables: &Tables, index: &Index) -> VecDeque<Slice> {
     for (day, table) in &tables.usages {
         slices.extend((0..table.chunks()).map(|chunk| Slice::Usages(*day, chunk)));
     }
-    slices.extend((0..tables.clearing.chunks()).map(Slice::Clearing));
+    slices.extend((0..tables.internal.chunks()).map(Slice::Internal));
+    slices.extend((0..tables.limits.chunks()).map(Slice::Limits));
+    slices.extend((0..tables.hops.chunks()).map(Slice::Hops));
     for day in index.days() {
         let pieces = (0..PARTS).map(Piece::Part).chain([Piece::Further, Piece::Refunded]);
         slices.extend(pieces.map(|piece| Slice::Index(day, piece)));
@@ -220,7 +226,9 @@ fn copy(slice: Slice, progress: &Progress<'_>) -> Vec<u8> {
             let rows_of_day = tables.usages.get(&day).map_or(&[][..], |table| table.chunk(chunk));
             rows(USAGES, day, rows_of_day)
         }
-        Slice::Clearing(chunk) => rows(CLEARING, 0, tables.clearing.chunk(chunk)),
+        Slice::Internal(chunk) => rows(INTERNAL, 0, tables.internal.chunk(chunk)),
+        Slice::Limits(chunk) => rows(LIMITS, 0, tables.limits.chunk(chunk)),
+        Slice::Hops(chunk) => rows(HOPS, 0, tables.hops.chunk(chunk)),
         Slice::Index(day, piece) => {
             let (kind, number) = match piece {
                 Piece::Part(number) => (KEYS, number),

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::table::{Table, TableFault};
+use crate::books::{HeldAccount, InternalAccount, InternalKey, Sides};
 use crate::store::StoreFault;
 use crate::store::row::{
-    ACCOUNT_BYTES, AGREEMENT_BYTES, CLEARING_BYTES, Kinds, USAGE_BYTES, agreement_length, clearing_length,
-    token_length, usage_day, usage_length,
+    ACCOUNT_BYTES, AGREEMENT_BYTES, HOP_BYTES, INTERNAL_BYTES, Kinds, LIMITS_BYTES, USAGE_BYTES, agreement_length,
+    internal_length, pack_pair, token_length, transfer_key_length, unpack_slot, usage_day, usage_length,
 };
 
 pub(super) struct Tables {
@@ -14,7 +15,9 @@ pub(super) struct Tables {
     pub(super) agreements: Table<AGREEMENT_BYTES>,
     /// By day, so that a day can be forgotten whole.
     pub(super) usages: BTreeMap<u32, Table<USAGE_BYTES>>,
-    pub(super) clearing: Table<CLEARING_BYTES>,
+    pub(super) internal: Table<INTERNAL_BYTES>,
+    pub(super) limits: Table<LIMITS_BYTES>,
+    pub(super) hops: Table<HOP_BYTES>,
 }
 
 impl From<TableFault> for StoreFault {
@@ -29,7 +32,9 @@ impl Tables {
             accounts: Table::new(token_length),
             agreements: Table::new(agreement_length),
             usages: BTreeMap::new(),
-            clearing: Table::new(clearing_length),
+            internal: Table::new(internal_length),
+            limits: Table::new(token_length),
+            hops: Table::new(transfer_key_length),
         }
     }
 
@@ -45,14 +50,42 @@ impl Tables {
             let day = usage_day(row).ok_or(TableFault::TooShort)?;
             self.usages(day).put(row)?;
         }
-        for row in &rows.clearing {
-            self.clearing.put(row)?;
+        for row in &rows.internal {
+            self.internal.put(row)?;
+        }
+        for row in &rows.limits {
+            self.limits.put(row)?;
+        }
+        for row in &rows.hops {
+            self.hops.put(row)?;
         }
         Ok(())
     }
 
     pub(super) fn usages(&mut self, day: u32) -> &mut Table<USAGE_BYTES> {
         self.usages.entry(day).or_insert_with(|| Table::new(usage_length))
+    }
+
+    /// Format 2 did not keep the sums of opening balances: they are what the accounts were opened with.
+    pub(super) fn complete_opening_balances(&mut self) -> Result<(), StoreFault> {
+        const ENDLESS: StoreFault = StoreFault::Inconsistent("the opening balances are more than can be held");
+        let mut opened: BTreeMap<InternalKey, Sides> = BTreeMap::new();
+        for row in self.accounts.rows() {
+            let held: HeldAccount = unpack_slot("account", row)?;
+            let key = InternalAccount::OpeningBalances.in_currency(held.opened_with.currency());
+            let sums = opened.entry(key).or_default();
+            let sum = sums.debit_minor.checked_add(held.opened_with.minor());
+            sums.debit_minor = sum.ok_or(ENDLESS)?;
+        }
+        for (key, sums) in opened {
+            let mut row = Vec::with_capacity(INTERNAL_BYTES);
+            pack_pair(&(key, sums), &mut row);
+            let there = row.get(..internal_length(&row)).and_then(|key| self.internal.find(key));
+            if there.is_none() && sums != Sides::default() {
+                self.internal.put(&row)?;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets what was used on the days before `first`.

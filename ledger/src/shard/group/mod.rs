@@ -3,25 +3,44 @@
 //! [`Working`] collects what the group comes to. Nothing of it is seen by anybody before [`Working::into_group`] was
 //! committed; then the answers go out.
 
+mod hops;
+mod wanted;
+
 use std::collections::BTreeMap;
 
-use ledger_journal::{ChainHash, Event, JournalRecord};
-use ledger_model::{Account, Agreement, BankSerial, ChinaTime, Decision, Instruction, Invariant, ShardCount, Transfer};
+use ledger_journal::{ChainHash, Event, EvidenceDigest, JournalRecord};
+use ledger_model::{
+    Account, AccountToken, Administration, Agreement, BankSerial, ChinaTime, Decision, Instruction, Invariant,
+    Operator, Reason, ShardCount, Transfer,
+};
 
-use crate::books::{Books, ClearingKey, Remembered, Said, UsageKey};
+pub use self::wanted::{
+    wanted_by_account, wanted_by_act, wanted_by_agreement, wanted_by_closing, wanted_by_hop,
+    wanted_by_settlement_first, wanted_by_settlement_second, wanted_first, wanted_second,
+};
+use crate::books::{Arrival, Books, Remembered, Said};
 use crate::engine::{
-    self, Changes, Defect, Opened, Recognised, Recorded, Verdict, account_named, agreement_named, recognise,
+    self, Administered, Changes, Defect, Opened, Recognised, Recorded, Verdict, account_named, agreement_named,
+    recognise,
 };
 use crate::evidence::SealedEvidence;
 use crate::outcome::Outcome;
 use crate::state::ShardState;
 use crate::store::Group;
-use crate::view::{View, Wanted};
+use crate::view::View;
 
 /// What came of one account or agreement to be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loaded {
     New,
+    Unchanged,
+    Refused(&'static str),
+}
+
+/// What came of an operator's act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    Done,
     Unchanged,
     Refused(&'static str),
 }
@@ -35,40 +54,6 @@ pub struct Working {
     state: ShardState,
     records: Vec<(u64, Vec<u8>)>,
     evidence: Vec<(u64, Vec<u8>)>,
-}
-
-/// Rows an instruction names itself.
-pub fn wanted_first(instruction: &Instruction, wanted: &mut Wanted) {
-    wanted.transfers.push(*instruction.key());
-    wanted.agreements.extend(agreement_named(instruction));
-    wanted.accounts.extend(account_named(instruction));
-    wanted.clearing.push(ClearingKey {
-        batch: instruction.batch(),
-        currency: instruction.amount().currency(),
-    });
-    match instruction {
-        Instruction::Payment(payment) => {
-            wanted.usages.push(UsageKey {
-                agreement: payment.agreement,
-                date: payment.ordered_at.date(),
-            });
-        }
-        Instruction::Refund(refund) => wanted.transfers.push(refund.original),
-        Instruction::Payout(_) => {}
-    }
-}
-
-/// Rows that those name in turn.
-pub fn wanted_second(instruction: &Instruction, books: &impl Books, wanted: &mut Wanted) {
-    if let Some(agreement) = agreement_named(instruction).and_then(|number| books.agreement(&number)) {
-        wanted.accounts.push(agreement.account);
-    }
-    if let Instruction::Refund(refund) = instruction {
-        let original = books.transfer(&refund.original);
-        wanted
-            .accounts
-            .extend(original.and_then(|original| original.transfer.account));
-    }
 }
 
 impl Working {
@@ -103,15 +88,8 @@ impl Working {
         evidence: SealedEvidence,
         elsewhere: Option<&Remembered>,
     ) -> Result<Outcome, Defect> {
-        match recognise(self.view.transfer(instruction.key()).or(elsewhere), instruction) {
-            Recognised::Repeat(transfer) => {
-                return Ok(Outcome::Decided {
-                    transfer: transfer.clone(),
-                    repeat: true,
-                });
-            }
-            Recognised::Conflict(field) => return Ok(Outcome::Conflict(field)),
-            Recognised::New => {}
+        if let Some(outcome) = self.known(instruction, elsewhere) {
+            return Ok(outcome);
         }
         let Verdict {
             decision,
@@ -119,38 +97,10 @@ impl Working {
             entries,
             changes,
         } = engine::decide(&self.view, instruction)?;
-        match decision {
-            Decision::Posted => self.state.transfers_posted += 1,
-            Decision::Refused(_) => self.state.transfers_refused += 1,
-        }
-        let sequence = self.state.sequence + 1;
-        let transfer = Transfer {
-            key: *instruction.key(),
-            kind: instruction.kind(),
-            amount: instruction.amount(),
-            batch: instruction.batch(),
-            institution: instruction.institution(),
-            agreement: agreement_named(instruction),
-            account: account.or(account_named(instruction)),
-            original: match instruction {
-                Instruction::Refund(refund) => Some(refund.original),
-                Instruction::Payment(_) | Instruction::Payout(_) => None,
-            },
-            details: instruction.details(),
-            decision,
-            serial: BankSerial::issue(self.now.date(), self.state.shard, sequence),
-            decided_at: self.now,
-        };
-        let SealedEvidence { digest, packed } = evidence;
-        self.evidence.push((sequence, packed));
+        let transfer = self.transfer(instruction, decision, account);
         self.view.apply(changes);
-        let said = Said::by(instruction);
-        self.view.remember(Remembered {
-            sequence,
-            transfer: transfer.clone(),
-            said,
-            refunded_minor: 0,
-        });
+        self.remember(&transfer, Said::by(instruction), Arrival::Direct);
+        let digest = self.keep(evidence);
         self.record(Event::TransferDecided {
             transfer: transfer.clone(),
             entries,
@@ -160,6 +110,62 @@ impl Working {
             transfer,
             repeat: false,
         })
+    }
+
+    /// What a key that was used before answers.
+    fn known(&self, instruction: &Instruction, elsewhere: Option<&Remembered>) -> Option<Outcome> {
+        let remembered = self.view.transfer(instruction.key()).or(elsewhere);
+        match recognise(remembered, instruction) {
+            Recognised::Repeat(transfer) => Some(Outcome::Decided {
+                transfer: transfer.clone(),
+                repeat: true,
+            }),
+            Recognised::Conflict(field) => Some(Outcome::Conflict(field)),
+            Recognised::New => None,
+        }
+    }
+
+    /// The transfer that the next record decides.
+    fn transfer(&self, instruction: &Instruction, decision: Decision, account: Option<AccountToken>) -> Transfer {
+        Transfer {
+            key: *instruction.key(),
+            kind: instruction.kind(),
+            amount: instruction.amount(),
+            batch: instruction.batch(),
+            institution: instruction.institution(),
+            agreement: agreement_named(instruction),
+            account: account.or(account_named(instruction)),
+            original: instruction.original(),
+            details: instruction.details(),
+            decision,
+            serial: BankSerial::issue(self.now.date(), self.state.shard, self.state.sequence + 1),
+            decided_at: self.now,
+        }
+    }
+
+    /// Under the number of the next record.
+    fn remember(&mut self, transfer: &Transfer, said: Said, arrival: Arrival) {
+        match (arrival, transfer.decision) {
+            (Arrival::Direct | Arrival::Hopped, Decision::Posted) => self.state.transfers_posted += 1,
+            (Arrival::Direct | Arrival::Hopped, Decision::Refused(_)) => self.state.transfers_refused += 1,
+            // counted where it was taken in
+            (Arrival::Settled(_), _) => {}
+        }
+        self.view.remember(Remembered {
+            sequence: self.state.sequence + 1,
+            transfer: transfer.clone(),
+            said,
+            arrival,
+            refunded_minor: 0,
+            reversed: false,
+        });
+    }
+
+    /// Evidence of the next record.
+    fn keep(&mut self, evidence: SealedEvidence) -> EvidenceDigest {
+        let SealedEvidence { digest, packed } = evidence;
+        self.evidence.push((self.state.sequence + 1, packed));
+        digest
     }
 
     pub fn open_account(&mut self, account: &Account) -> Result<Loaded, Defect> {
@@ -192,6 +198,23 @@ impl Working {
             }
             Recorded::Unchanged => Loaded::Unchanged,
             Recorded::Refused(reason) => Loaded::Refused(reason),
+        }
+    }
+
+    /// What an operator does, and why.
+    pub fn administer(&mut self, act: &Administration, operator: &Operator, reason: &Reason) -> Act {
+        match engine::administer(&self.view, act) {
+            Administered::Changed(changes) => {
+                let event = Event::Administered {
+                    act: act.clone(),
+                    operator: operator.clone(),
+                    reason: reason.clone(),
+                };
+                self.record_changes(event, changes);
+                Act::Done
+            }
+            Administered::Unchanged => Act::Unchanged,
+            Administered::Refused(reason) => Act::Refused(reason),
         }
     }
 

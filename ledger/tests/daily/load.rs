@@ -1,0 +1,99 @@
+//! `ledger load`.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use crate::process::{Bank, Told, accounts, token};
+
+#[test]
+fn bad_lines_are_told_and_skipped_and_the_rest_is_loaded_once() {
+    let bank = Bank::start();
+    let mut text = accounts(1..=1_200);
+    let (good, other) = (token(1), token(2_000));
+    text.push_str("short\n");
+    // there with other content, and in no state there is
+    text.push_str(&format!("{good},{good},open,CNY7.00\n{other},{other},asleep,CNY7.00\n"));
+    let (csv, list) = (bank.file("accounts.csv", &text), bank.path("refused"));
+    let list = list.to_str().unwrap();
+
+    let first = bank.ledger(&["load", "--accounts", &csv, "--refused", list]);
+    assert_eq!(first.code, 1, "{first:?}");
+    let refused = format!(
+        "{csv}:1202: a line has 4 columns\n{csv}:1203: the account is there with other content\n{csv}:1204: status is open, frozen, debit_blocked or closed\n"
+    );
+    assert!(first.stderr.contains(&refused), "{}", first.stderr);
+    assert_eq!(std::fs::read_to_string(list).unwrap(), refused);
+    let counts = "1200 accounts and 0 agreements loaded, 0 already there, 3 lines refused\n1203 lines in ";
+    assert!(first.stderr.contains(counts), "{}", first.stderr);
+    assert!(first.stderr.contains("100 %, 1203 lines"), "progress: {}", first.stderr);
+    let loaded = bank.positions();
+    assert_eq!(loaded, (1_200, 0, 1_200 * 10_000));
+
+    let again = bank.ledger(&["load", "--accounts", &csv]);
+    let counts = "0 accounts and 0 agreements loaded, 1200 already there, 3 lines refused";
+    assert!(again.code == 1 && again.stderr.contains(counts), "{again:?}");
+    assert_eq!(bank.positions(), loaded);
+}
+
+#[test]
+fn a_load_that_was_cut_off_is_taken_up_by_the_same_file() {
+    const ACCOUNTS: u64 = 100_000;
+    let mut bank = Bank::start();
+    let csv = bank.file("accounts.csv", &accounts(1..=ACCOUNTS));
+    let mut cut = bank
+        .command(&["load", "--accounts", &csv])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut progress = BufReader::new(cut.stderr.take().unwrap()).lines();
+    let first = progress.next().unwrap().unwrap();
+    assert!(first.starts_with("10 %"), "{first}");
+    bank.killed_and_started();
+    let rest: Vec<String> = progress.map(Result::unwrap).collect();
+    // on a machine that stood still it may have been through already
+    if cut.wait().unwrap().code() == Some(1) {
+        assert!(rest.last().unwrap().contains("takes up what is missing"), "{rest:?}");
+    }
+    let there = bank.positions().0;
+    assert!(there >= ACCOUNTS / 10, "what was answered is there: {there}");
+
+    let again = bank.ledger(&["load", "--accounts", &csv]);
+    let left = ACCOUNTS - there;
+    let counts = format!("{left} accounts and 0 agreements loaded, {there} already there, 0 lines refused");
+    assert!(again.code == 0 && again.stderr.contains(&counts), "{again:?}");
+    assert_eq!(
+        bank.positions(),
+        (ACCOUNTS, 0, 10_000 * i64::try_from(ACCOUNTS).unwrap())
+    );
+}
+
+#[test]
+fn what_cannot_be_loaded_at_all_is_said_before_anything_is() {
+    let bank = Bank::start();
+    let good = bank.file("accounts.csv", &accounts(1..=3));
+    let check = |arguments: &[&str], code: i32, said: &str| {
+        let told: Told = bank.ledger(arguments);
+        assert!(
+            told.code == code && told.stderr.contains(said),
+            "{arguments:?}: {told:?}"
+        );
+        assert_eq!(bank.positions().0, 0, "{arguments:?}");
+    };
+    check(&["load"], 2, "--accounts <CSV>");
+    check(
+        &["load", "--accounts", &good, "--agreements", "/no/such.csv"],
+        1,
+        "/no/such.csv cannot be read",
+    );
+    let other = bank.file("other.csv", "iban,name\n");
+    check(
+        &["load", "--accounts", &other],
+        1,
+        "the first line is not its header: no column is called \"iban\"",
+    );
+    check(
+        &["load", "--accounts", &good, "--refused", "/no/such/file"],
+        1,
+        "/no/such/file cannot be written",
+    );
+}

@@ -1,0 +1,151 @@
+//! A ledger that runs in a directory of its own, and commands beside it.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const WAIT: Duration = Duration::from_secs(20);
+
+/// Stops the process, and takes the directory along, when it is dropped.
+pub(crate) struct Bank {
+    directory: tempfile::TempDir,
+    child: Child,
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Bank {
+    pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// `more` is added to the configuration, before its tables.
+    pub(crate) fn start_with(more: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = format!(
+            "listen = \"unix:ledger.sock\"\ndirectory = \"data\"\nkept_days = 3660\n{more}\n[operations]\naddress = \"127.0.0.1:0\"\n"
+        );
+        std::fs::write(directory.path().join("ledger.toml"), config).unwrap();
+        let child = serve(directory.path());
+        let bank = Self { directory, child };
+        bank.wait();
+        bank
+    }
+
+    /// As kill -9 and a start after it.
+    pub(crate) fn killed_and_started(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = serve(self.directory.path());
+        self.wait();
+    }
+
+    fn wait(&self) {
+        let deadline = Instant::now() + WAIT;
+        while self.ledger(&["positions"]).code != 0 {
+            assert!(Instant::now() < deadline, "the ledger does not start: {}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A file of the directory, by its path.
+    pub(crate) fn file(&self, name: &str, content: &str) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = program(self.directory.path());
+        command.args(arguments);
+        command
+    }
+
+    pub(crate) fn ledger(&self, arguments: &[&str]) -> Told {
+        self.command(arguments).output().unwrap().into()
+    }
+
+    /// What the process logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.path("ledger.log")).unwrap()
+    }
+
+    /// Over all shards: records, transfers posted, and debits in minor units.
+    pub(crate) fn positions(&self) -> (u64, u64, i64) {
+        let told = self.ledger(&["positions", "--json"]);
+        let shards: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+        let mut sums = (0, 0, 0);
+        for shard in shards.as_array().unwrap() {
+            sums.0 += shard["sequence"].as_u64().unwrap();
+            sums.1 += shard["transfers_posted"].as_u64().unwrap();
+            for sum in shard["sums"].as_array().unwrap() {
+                assert_eq!(sum["debit_minor"], sum["credit_minor"]);
+                sums.2 += sum["debit_minor"].as_i64().unwrap();
+            }
+        }
+        sums
+    }
+}
+
+impl Drop for Bank {
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill();
+        let _waited_for = self.child.wait();
+    }
+}
+
+impl From<Output> for Told {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("it ends by itself"),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+fn program(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ledger"));
+    command.arg("--config").arg(directory.join("ledger.toml"));
+    command
+}
+
+fn serve(directory: &Path) -> Child {
+    let log = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(directory.join("ledger.log"))
+        .unwrap();
+    program(directory)
+        .arg("serve")
+        .stderr(Stdio::from(log))
+        .spawn()
+        .unwrap()
+}
+
+/// A token whose digits end with its number; the first ones spread it over the shards.
+pub(crate) fn token(number: u64) -> String {
+    let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    format!("{spread:016x}{number:048x}")
+}
+
+/// The accounts as a file to be loaded, each with CNY100.00.
+pub(crate) fn accounts(numbers: std::ops::RangeInclusive<u64>) -> String {
+    let mut text = "token,name,status,opening_balance\n".to_owned();
+    for number in numbers {
+        let token = token(number);
+        writeln!(text, "{token},{token},open,CNY100.00").unwrap();
+    }
+    text
+}
