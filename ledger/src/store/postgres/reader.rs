@@ -126,6 +126,10 @@ impl Reader for PostgresReader {
         unsigned(column(&row, 0)?)
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     /// Of this shard.
     fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
         let digest = Digest::of(key);
