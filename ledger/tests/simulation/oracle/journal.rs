@@ -106,6 +106,11 @@ impl Oracle {
         must(order.standing != Standing::Over, Rule::Denied, || {
             format!("request {place} was over, and its order is decided now: {transfer:?}")
         })?;
+        let decided_ms = transfer.decided_at.seconds_since(self.began) * 1_000;
+        let deadline_ms = i64::try_from(order.deadline_ms).unwrap();
+        must(deadline_ms > decided_ms, Rule::Denied, || {
+            format!("request {place} is decided at {decided_ms} ms, after its deadline at {deadline_ms} ms")
+        })?;
         must(self.may_be_home(shard, &order.instruction), Rule::Decision, || {
             format!("request {place} is decided in shard {shard}, which is not its home")
         })?;

@@ -12,7 +12,7 @@ mod rules;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger_model::{
-    Account, AccountLimits, AccountToken, Agreement, AgreementNumber, BusinessDate, Currency, Instruction,
+    Account, AccountLimits, AccountToken, Agreement, AgreementNumber, BusinessDate, ChinaTime, Currency, Instruction,
     LedgerAccount, Money, ShardCount, ShardId, Transfer, TransferKey, UsageSubject,
 };
 
@@ -126,6 +126,8 @@ struct ShardBooks {
 #[derive(Debug)]
 pub(crate) struct Oracle {
     shards: ShardCount,
+    /// When the run's clock stood at nothing, or a little later.
+    began: ChinaTime,
     books: Vec<ShardBooks>,
     accounts: BTreeMap<AccountToken, Held>,
     limits: BTreeMap<AccountToken, AccountLimits>,
@@ -138,9 +140,10 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(shards: ShardCount) -> Self {
+    pub(crate) fn new(shards: ShardCount, began: ChinaTime) -> Self {
         Self {
             shards,
+            began,
             books: shards.all().map(|_| ShardBooks::default()).collect(),
             accounts: BTreeMap::new(),
             limits: BTreeMap::new(),
