@@ -80,6 +80,7 @@ impl Worker {
     /// A load is committed by itself: an order may name an agreement that is loaded just before it, and what that names in
     /// turn cannot be fetched before it is there.
     pub(super) fn work(&mut self, jobs: Vec<Job>, now: Instant) -> Result<(), FatalFault> {
+        let jobs = self.tell_standings(jobs);
         if jobs.len() < 2 || !jobs.iter().any(|job| matches!(job, Job::Load(_))) {
             return self.work_group(jobs, now);
         }
@@ -96,7 +97,6 @@ impl Worker {
     }
 
     fn work_group(&mut self, jobs: Vec<Job>, now: Instant) -> Result<(), FatalFault> {
-        let jobs = self.tell_standings(jobs);
         let jobs = self.without_expired(jobs, now);
         if jobs.is_empty() {
             return Ok(());
