@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use ledger::command::{backup, calendar, check, evidence, load, positions, restore, serve, statement, trial_balance};
+use ledger::command::{
+    account, adjust, agreement, backup, calendar, check, day, evidence, load, positions, restore, serve, statement,
+    trial_balance,
+};
 use ledger::config;
 use operations::exit;
 
@@ -38,6 +41,18 @@ enum Command {
         #[arg(long, value_name = "DIRECTORY")]
         directory: PathBuf,
     },
+    /// Freeze, unfreeze, block debits of, close and limit an account of the running ledger, or show it.
+    #[command(subcommand)]
+    Account(account::Account),
+    /// Rescind and restore an agreement of the running ledger, change its terms, or show it.
+    #[command(subcommand)]
+    Agreement(agreement::Agreement),
+    /// Order a reversal or a supplement, by two people.
+    #[command(subcommand)]
+    Adjust(adjust::Adjust),
+    /// Close a business date of the running ledger, or show which are closed.
+    #[command(subcommand)]
+    Day(day::Day),
     /// Show the business date, and what kind of day a day is to the bank. Asks the configuration alone.
     Calendar(calendar::Asked),
     /// Show how far every shard of the running ledger has come: counts, sums, chain heads.
@@ -93,6 +108,10 @@ fn main() -> ExitCode {
         (Some(Command::Restore(options)), _) => restore::run(&options),
         (Some(Command::Serve), Some(config)) => serve::run(config),
         (Some(Command::Load(files)), Some(config)) => load::run(&config, &files),
+        (Some(Command::Account(account)), Some(config)) => account::run(&config, account),
+        (Some(Command::Agreement(agreement)), Some(config)) => agreement::run(&config, agreement),
+        (Some(Command::Adjust(adjust)), Some(config)) => adjust::run(&config, adjust),
+        (Some(Command::Day(day)), Some(config)) => day::run(&config, day),
         (Some(Command::Calendar(asked)), Some(config)) => calendar::run(&config, &asked),
         (Some(Command::Positions { json }), Some(config)) => positions::run(&config, json),
         (_, _) => {

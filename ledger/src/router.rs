@@ -13,6 +13,7 @@ use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardCount, Sh
 use ledger_protocol::{Evidence, KeptEvidence, LoadReply, NothingPosted, ShardPosition, Standing};
 use tokio::sync::oneshot;
 
+use crate::books::Arrival;
 use crate::claims::{Claim, Claims};
 use crate::clock::Clock;
 use crate::engine::{account_named, agreement_named};
@@ -336,12 +337,29 @@ impl Ledger {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn home(&self, instruction: &Instruction) -> ShardId {
+    /// Reads other shards for a reversal, so call it off the executor.
+    pub(crate) fn home(&self, instruction: &Instruction) -> ShardId {
+        if let Instruction::Reversal(reversal) = instruction {
+            return self
+                .home_of(&reversal.original)
+                .unwrap_or_else(|| self.count.of_stray(instruction.key()));
+        }
         let by_account = account_named(instruction).map(|token| self.count.of_account(token));
         let by_agreement = || agreement_named(instruction).and_then(|number| self.count.of_agreement(&number));
         by_account
             .or_else(by_agreement)
             .unwrap_or_else(|| self.count.of_stray(instruction.key()))
+    }
+}
+
+impl Ledger {
+    /// The shard whose customer a transfer moved the money of. `None` where it is not found; its refusal says so.
+    fn home_of(&self, key: &TransferKey) -> Option<ShardId> {
+        let held = self.count.all().zip(&self.readers.0).find(|(_, reader)| {
+            let found = reader.transfer(key).ok().flatten();
+            found.is_some_and(|found| found.arrival != Arrival::Hopped)
+        });
+        held.map(|(shard, _)| shard)
     }
 }
 

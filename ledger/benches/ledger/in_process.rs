@@ -42,8 +42,10 @@ pub(crate) struct Running {
     pub(crate) runtime: Runtime,
     pub(crate) work: Arc<Work>,
     pub(crate) next: u64,
+    /// Postings each caller has under way.
+    window: usize,
     /// Of groups, microseconds each.
-    commits: Arc<Mutex<Histogram<u64>>>,
+    pub(crate) commits: Arc<Mutex<Histogram<u64>>>,
 }
 
 pub(crate) fn open(directory: &Path) -> Vec<Box<dyn Store>> {
@@ -60,7 +62,7 @@ pub(crate) fn open(directory: &Path) -> Vec<Box<dyn Store>> {
     })
 }
 
-pub(crate) fn start(stores: Vec<Box<dyn Store>>) -> Arc<Ledger> {
+fn start(stores: Vec<Box<dyn Store>>) -> Arc<Ledger> {
     Ledger::start(LedgerParts {
         stores,
         shards: SHARDS,
@@ -73,18 +75,7 @@ pub(crate) fn start(stores: Vec<Box<dyn Store>>) -> Arc<Ledger> {
 }
 
 pub(crate) fn run(directory: &Path, extent: Extent, figures: &mut Figures) -> Running {
-    let runtime = Runtime::new().unwrap();
-    let work = Arc::new(Work::new(extent.accounts, wall_clock()()));
-    let commits = Arc::new(Mutex::new(Histogram::new(3).unwrap()));
-    let stores = open(directory).into_iter();
-    let timed = stores.map(|store| Timed::boxed(store, Arc::clone(&commits)));
-    let mut running = Running {
-        ledger: start(timed.collect()),
-        runtime,
-        work,
-        next: 0,
-        commits,
-    };
+    let mut running = Running::over(open(directory), extent.accounts, WINDOW);
     let began = Instant::now();
     load(&running);
     figures.whole("accounts", extent.accounts);
@@ -120,7 +111,7 @@ fn payload_bytes(running: &Running) -> u64 {
     (given + record) as u64
 }
 
-fn load(running: &Running) {
+pub(crate) fn load(running: &Running) {
     let work = &running.work;
     let batches = (0..work.accounts).step_by(LOADED_AT_ONCE as usize);
     let loading = batches.map(|first| {
@@ -143,6 +134,21 @@ fn load(running: &Running) {
 }
 
 impl Running {
+    pub(crate) fn over(stores: Vec<Box<dyn Store>>, accounts: u64, window: usize) -> Self {
+        let commits = Arc::new(Mutex::new(Histogram::new(3).unwrap()));
+        let timed = stores
+            .into_iter()
+            .map(|store| Timed::boxed(store, Arc::clone(&commits)));
+        Self {
+            ledger: start(timed.collect()),
+            runtime: Runtime::new().unwrap(),
+            work: Arc::new(Work::new(accounts, wall_clock()())),
+            next: 0,
+            window,
+            commits,
+        }
+    }
+
     /// Posts the next `count` pieces of work; every one must be posted. Latencies in microseconds.
     pub(crate) fn post(&mut self, spread: Spread, count: u64) -> Histogram<u64> {
         let stretch = Stretch {
@@ -168,10 +174,10 @@ impl Running {
 
     fn call(&self, stretch: Stretch, next: &AtomicU64, end: u64, failed: &AtomicBool) -> Histogram<u64> {
         let _inside = self.runtime.enter();
-        let (sender, mut answers) = mpsc::channel::<Answer>(WINDOW);
+        let (sender, mut answers) = mpsc::channel::<Answer>(self.window);
         let mut latencies = Histogram::new(3).unwrap();
-        let mut sent = vec![Instant::now(); WINDOW];
-        let mut free: Vec<u64> = (0..WINDOW as u64).collect();
+        let mut sent = vec![Instant::now(); self.window];
+        let mut free: Vec<u64> = (0..self.window as u64).collect();
         let mut done = false;
         loop {
             while !done && !free.is_empty() {
@@ -191,7 +197,7 @@ impl Running {
                 };
                 self.ledger.post(instruction, &evidence, now + DEADLINE, reply);
             }
-            if free.len() == WINDOW {
+            if free.len() == self.window {
                 return latencies;
             }
             let mut answer = answers.blocking_recv();

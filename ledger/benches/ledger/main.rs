@@ -20,7 +20,11 @@ mod hot;
 mod in_process;
 mod naive;
 mod over_grpc;
+mod postgres;
 mod recovery;
+#[allow(dead_code, reason = "tests do more with a server")]
+#[path = "../../tests/suite/server.rs"]
+mod server;
 mod timed;
 mod work;
 
@@ -51,6 +55,9 @@ struct Line {
     /// Only the postings in process, for a profiler.
     #[arg(long)]
     only_in_process: bool,
+    /// Only the Postgres store and pgbench, for a profiler.
+    #[arg(long)]
+    only_postgres: bool,
     /// Given by cargo; nothing follows from it.
     #[arg(long, hide = true)]
     bench: bool,
@@ -70,6 +77,10 @@ pub(crate) struct Extent {
     pub(crate) lone: u64,
     /// In one round of each spread.
     pub(crate) hot: u64,
+    /// Measured with the Postgres store.
+    pub(crate) postgres: u64,
+    /// For each count of clients.
+    pub(crate) pgbench_seconds: u32,
 }
 
 const FULL: Extent = Extent {
@@ -80,6 +91,8 @@ const FULL: Extent = Extent {
     over_grpc: 1_000_000,
     lone: 2_000,
     hot: 300_000,
+    postgres: 1_000_000,
+    pgbench_seconds: 10,
 };
 
 const QUICK: Extent = Extent {
@@ -90,6 +103,8 @@ const QUICK: Extent = Extent {
     over_grpc: 150_000,
     lone: 500,
     hot: 30_000,
+    postgres: 200_000,
+    pgbench_seconds: 3,
 };
 
 /// What a posting and an account may come to on the disk, snapshots included.
@@ -120,16 +135,21 @@ fn main() {
     erase();
     std::fs::create_dir_all(root).unwrap();
     let mut figures = Figures::default();
-    check_room(root, extent);
-    let mut ledger = in_process::run(&root.join("ledger"), extent, &mut figures);
-    if !line.only_in_process {
+    if !line.only_postgres {
+        check_room(root, extent);
+        let mut ledger = in_process::run(&root.join("ledger"), extent, &mut figures);
+        if line.only_in_process {
+            return figures.print();
+        }
         hot::run(&mut ledger, extent, &mut figures);
         let ledger = over_grpc::run(ledger, &root.join("ledger.sock"), extent, &mut figures);
         recovery::run(ledger, &root.join("ledger"), extent, &mut figures);
         std::fs::remove_dir_all(root.join("ledger")).unwrap();
         naive::run(&root.join("naive"), extent, &mut figures);
+        std::fs::remove_dir_all(root.join("naive")).unwrap();
         figures.ratio("embedded_to_fjall", "embedded_postings_per_s", "fjall_postings_per_s");
     }
+    postgres::run(extent, &mut figures);
     figures.text("machine", &figures::machine());
     figures.text("durability", "one fdatasync a group, before any of its answers");
     figures.text(

@@ -10,6 +10,7 @@
 //! fails, a broken invariant or a panic ends the process through [`Fatal`], with nothing answered: what may have posted
 //! is never called failed.
 
+mod administering;
 pub mod group;
 mod thread;
 mod worker;
@@ -34,6 +35,7 @@ use crate::outcome::{Outcome, ReplyTo};
 use crate::state::ShardState;
 use crate::store::{Reader, Store, StoreFault};
 
+pub use self::administering::{Administer, Ask, adjusted};
 pub use self::thread::{ShardRun, Stepped};
 
 /// A post that is on its way. Its claim is let go when what it came to is durable.
@@ -65,6 +67,8 @@ pub struct AskStanding {
 enum Job {
     Post(Box<Post>),
     Load(Load),
+    Administer(Box<Administer>),
+    Ask(Ask),
     Standing(AskStanding),
     Stop,
 }
@@ -214,6 +218,8 @@ impl Job {
             Self::Load(load) => {
                 let _loader_has_gone = load.reply.send(Err(reason));
             }
+            Self::Administer(administer) => administer.nothing_posted(reason),
+            Self::Ask(ask) => ask.nothing_posted(reason),
             Self::Standing(asked) => {
                 let _asker_has_gone = asked.reply.send(Err(reason));
             }

@@ -11,8 +11,9 @@ use ledger_model::{AccountToken, BusinessDate, ChinaTime, Instruction, ShardId, 
 use ledger_protocol::{LoadReply, NothingPosted, RefusedItem, Standing};
 use tokio::sync::{oneshot, watch};
 
+use super::administering::Pending;
 use super::group::{Loaded, Working, wanted_by_account, wanted_by_agreement, wanted_first, wanted_second};
-use super::{AskStanding, FatalFault, Job, Load, Post, ShardParts};
+use super::{Ask, AskStanding, FatalFault, Job, Load, Post, ShardParts};
 use crate::books::{Books, Remembered};
 use crate::claims::Claim;
 use crate::engine::Defect;
@@ -81,6 +82,7 @@ impl Worker {
         let mut elsewhere = self.elsewhere(&working, &jobs);
         let mut answers = Vec::with_capacity(jobs.len());
         let mut loads = Vec::new();
+        let mut pending = Vec::new();
         for job in jobs {
             match job {
                 Job::Post(post) => {
@@ -105,6 +107,8 @@ impl Worker {
                     answers.push((reply, claim, outcome));
                 }
                 Job::Load(load) => loads.push(load_all(&mut working, load).map_err(defect)?),
+                Job::Administer(administer) => pending.push(administer.work(&mut working)),
+                Job::Ask(ask) => pending.extend(self.asked(&working, ask).map_err(defect)?),
                 Job::Standing(_) | Job::Stop => {}
             }
         }
@@ -124,6 +128,9 @@ impl Worker {
             // it is durable: let go of the key first, so that whoever is answered can ask about it at once
             drop(claim);
             reply.answer(outcome);
+        }
+        for answer in pending {
+            answer.answer(fate == Fate::Durable);
         }
         for (reply, loaded) in loads {
             if fate != Fate::Durable {
@@ -196,7 +203,7 @@ impl Worker {
                     self.parts.meters.other("expired");
                     Job::Post(post).nothing_posted(NothingPosted::Expired);
                 }
-                Job::Post(_) | Job::Load(_) => left.push(job),
+                Job::Post(_) | Job::Load(_) | Job::Administer(_) | Job::Ask(_) => left.push(job),
                 Job::Standing(_) | Job::Stop => {}
             }
         }
@@ -217,14 +224,18 @@ impl Worker {
                         wanted_by_agreement(agreement, &mut first);
                     }
                 }
+                Job::Administer(administer) => administer.wanted(&mut first),
+                Job::Ask(ask) => ask.wanted_first(working.now().date(), &mut first),
                 Job::Standing(_) | Job::Stop => {}
             }
         }
         self.fetch(first, working)?;
         let mut second = Wanted::default();
         for job in jobs {
-            if let Job::Post(post) = job {
-                wanted_second(&post.instruction, working.view(), &mut second);
+            match job {
+                Job::Post(post) => wanted_second(&post.instruction, working.view(), &mut second),
+                Job::Ask(ask) => ask.wanted_second(working.view(), &mut second),
+                Job::Load(_) | Job::Administer(_) | Job::Standing(_) | Job::Stop => {}
             }
         }
         self.fetch(second, working)
@@ -277,6 +288,19 @@ impl Worker {
         Ok(None)
     }
 
+    /// `None` where it is answered already: another shard could not be read.
+    fn asked(&self, working: &Working, ask: Ask) -> Result<Option<Pending>, Defect> {
+        let known = ask.rehearsed().map(|instruction| self.elsewhere_of(instruction.key()));
+        match known.transpose() {
+            Ok(known) => ask.work(working, known.flatten().as_ref()).map(Some),
+            Err(fault) => {
+                tracing::error!(shard = %self.shard, %fault, cause = ?fault, "another shard could not be read");
+                ask.nothing_posted(NothingPosted::Store);
+                Ok(None)
+            }
+        }
+    }
+
     fn commit(&mut self, working: Working) -> Result<Fate, FatalFault> {
         if working.is_unchanged() {
             self.parts.store.abandon();
@@ -319,9 +343,10 @@ impl Worker {
         Ok(fate)
     }
 
-    /// While there is nothing to work: settles what is in doubt, and writes down how far Kafka has come.
+    /// While there is nothing to work: settles what is in doubt, takes in what other processes have committed, and
+    /// writes down how far Kafka has come.
     pub(super) fn idle(&mut self) -> Result<(), FatalFault> {
-        if !self.in_doubt.is_empty() {
+        if !self.in_doubt.is_empty() || self.parts.store.keys_kept_by().is_some() {
             // where the store cannot be reached, the next time
             let _settled_or_not = self.begin(&[]);
             self.parts.store.abandon();
