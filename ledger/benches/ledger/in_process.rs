@@ -45,7 +45,7 @@ pub(crate) struct Running {
     /// Postings each caller has under way.
     window: usize,
     /// Of groups, microseconds each.
-    pub(crate) commits: Arc<Mutex<Histogram<u64>>>,
+    commits: Arc<Mutex<Histogram<u64>>>,
 }
 
 pub(crate) fn open(directory: &Path) -> Vec<Box<dyn Store>> {
@@ -81,13 +81,13 @@ pub(crate) fn run(directory: &Path, extent: Extent, figures: &mut Figures) -> Ru
     figures.whole("accounts", extent.accounts);
     figures.decimal("load_accounts_s", began.elapsed().as_secs_f64());
     running.post(Spread::Zipf, extent.warm_up);
-    running.commits.lock().unwrap().reset();
+    running.reset_commits();
     let (cpu, written) = (cpu_micros(), written_bytes());
     let began = Instant::now();
     let latencies = running.post(Spread::Zipf, extent.measured);
     let took = began.elapsed().as_secs_f64();
     figures.whole("embedded_postings_per_s", (extent.measured as f64 / took) as u64);
-    figures.latencies("embedded_commit", &running.commits.lock().unwrap());
+    figures.latencies("embedded_commit", &running.commits());
     figures.latencies("embedded_posting", &latencies);
     figures.decimal(
         "embedded_cpu_us_per_posting",
@@ -134,6 +134,7 @@ pub(crate) fn load(running: &Running) {
 }
 
 impl Running {
+    /// A ledger over stores of which nothing is there yet.
     pub(crate) fn over(stores: Vec<Box<dyn Store>>, accounts: u64, window: usize) -> Self {
         let commits = Arc::new(Mutex::new(Histogram::new(3).unwrap()));
         let timed = stores
@@ -147,6 +148,15 @@ impl Running {
             window,
             commits,
         }
+    }
+
+    /// How long groups took to commit, since the last reset.
+    pub(crate) fn commits(&self) -> Histogram<u64> {
+        self.commits.lock().unwrap().clone()
+    }
+
+    pub(crate) fn reset_commits(&self) {
+        self.commits.lock().unwrap().reset();
     }
 
     /// Posts the next `count` pieces of work; every one must be posted. Latencies in microseconds.

@@ -75,12 +75,12 @@ pub(crate) struct Extent {
     pub(crate) recovered: u64,
     pub(crate) over_grpc: u64,
     pub(crate) lone: u64,
-    /// In one round of each spread.
-    pub(crate) hot: u64,
     /// Measured with the Postgres store.
     pub(crate) postgres: u64,
     /// For each count of clients.
     pub(crate) pgbench_seconds: u32,
+    /// In one round of each spread.
+    pub(crate) hot: u64,
 }
 
 const FULL: Extent = Extent {
@@ -90,9 +90,9 @@ const FULL: Extent = Extent {
     recovered: 10_000_000,
     over_grpc: 1_000_000,
     lone: 2_000,
-    hot: 300_000,
     postgres: 1_000_000,
     pgbench_seconds: 10,
+    hot: 300_000,
 };
 
 const QUICK: Extent = Extent {
@@ -102,9 +102,9 @@ const QUICK: Extent = Extent {
     recovered: 1_000_000,
     over_grpc: 150_000,
     lone: 500,
-    hot: 30_000,
     postgres: 200_000,
     pgbench_seconds: 3,
+    hot: 30_000,
 };
 
 /// What a posting and an account may come to on the disk, snapshots included.

@@ -53,14 +53,14 @@ fn ours(server: &Server, extent: Extent, figures: &mut Figures) {
     load(&running);
     figures.decimal("postgres_load_accounts_s", began.elapsed().as_secs_f64());
     running.post(Spread::Zipf, extent.warm_up);
-    running.commits.lock().unwrap().reset();
+    running.reset_commits();
     let (wal, cpu, server_cpu) = (wal_bytes(server), cpu_micros(), cpu_of(server));
     let began = Instant::now();
     let latencies = running.post(Spread::Zipf, extent.postgres);
     let took = began.elapsed().as_secs_f64();
     let posted = extent.postgres as f64;
     figures.whole("postgres_postings_per_s", (posted / took) as u64);
-    figures.latencies("postgres_commit", &running.commits.lock().unwrap());
+    figures.latencies("postgres_commit", &running.commits());
     figures.latencies("postgres_posting", &latencies);
     figures.decimal("postgres_cpu_us_per_posting", (cpu_micros() - cpu) as f64 / posted);
     figures.decimal(
