@@ -171,26 +171,7 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
     if !operations.address.ip().is_loopback() {
         return Err(refused("operations.address is a loopback address"));
     }
-    let kafka = kafka.map(|kafka| {
-        let WrittenKafka {
-            brokers,
-            topic,
-            replication,
-        } = kafka;
-        KafkaSettings {
-            brokers,
-            topic,
-            replication,
-        }
-    });
-    if kafka
-        .as_ref()
-        .is_some_and(|kafka| kafka.brokers.is_empty() || kafka.topic.is_empty() || kafka.replication == 0)
-    {
-        return Err(refused(
-            "kafka.brokers and kafka.topic are not empty, kafka.replication is at least 1",
-        ));
-    }
+    let kafka = kafka.map(WrittenKafka::checked).transpose().map_err(refused)?;
     let listen = resolved(path, listen);
     let administrators = administration.map(|administration| administration.allow);
     access(&listen, administrators.as_deref()).map_err(|fault| refused(&fault.to_string()))?;
@@ -214,6 +195,24 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
         calendar,
         log,
     })
+}
+
+impl WrittenKafka {
+    fn checked(self) -> Result<KafkaSettings, &'static str> {
+        let Self {
+            brokers,
+            topic,
+            replication,
+        } = self;
+        if brokers.is_empty() || topic.is_empty() || replication == 0 {
+            return Err("kafka.brokers and kafka.topic are not empty, kafka.replication is at least 1");
+        }
+        Ok(KafkaSettings {
+            brokers,
+            topic,
+            replication,
+        })
+    }
 }
 
 impl Adjustments {
