@@ -18,7 +18,7 @@ use crate::books::{Books, Remembered};
 use crate::claims::Claim;
 use crate::engine::Defect;
 use crate::hash::FastMap;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, ReplyTo};
 use crate::state::ShardState;
 use crate::store::{Consequence, Group, StoreFault};
 use crate::view::Wanted;
@@ -148,26 +148,7 @@ impl Worker {
             }
         }
         let fate = self.commit(working)?;
-        for (reply, claim, outcome) in answers {
-            let outcome = match (fate, outcome) {
-                (Fate::Nothing, Outcome::Decided { repeat: false, .. }) => Outcome::NothingPosted(NothingPosted::Store),
-                (Fate::Unknown, Outcome::Decided { repeat: false, .. }) => {
-                    // until it is settled nobody may take the key for a new one
-                    self.in_doubt.push(claim);
-                    #[cfg(feature = "mutations")]
-                    if crate::mutation::is(crate::mutation::Mutation::DoubtLetGo) {
-                        self.in_doubt.clear();
-                    }
-                    reply.answer(Outcome::InProcess);
-                    continue;
-                }
-                (_, outcome) => outcome,
-            };
-            self.count(&outcome);
-            // it is durable: let go of the key first, so that whoever is answered can ask about it at once
-            drop(claim);
-            reply.answer(outcome);
-        }
+        self.answer(fate, answers);
         for answer in pending {
             answer.answer(fate == Fate::Durable);
         }
@@ -212,6 +193,29 @@ impl Worker {
             sequence: state.sequence,
             balance: held.map(|held| held.account.balance),
         })
+    }
+
+    fn answer(&mut self, fate: Fate, answers: Vec<(ReplyTo, Claim, Outcome)>) {
+        for (reply, claim, outcome) in answers {
+            let outcome = match (fate, outcome) {
+                (Fate::Nothing, Outcome::Decided { repeat: false, .. }) => Outcome::NothingPosted(NothingPosted::Store),
+                (Fate::Unknown, Outcome::Decided { repeat: false, .. }) => {
+                    // until it is settled nobody may take the key for a new one
+                    self.in_doubt.push(claim);
+                    #[cfg(feature = "mutations")]
+                    if crate::mutation::is(crate::mutation::Mutation::DoubtLetGo) {
+                        self.in_doubt.clear();
+                    }
+                    reply.answer(Outcome::InProcess);
+                    continue;
+                }
+                (_, outcome) => outcome,
+            };
+            self.count(&outcome);
+            // it is durable: let go of the key first, so that whoever is answered can ask about it at once
+            drop(claim);
+            reply.answer(outcome);
+        }
     }
 
     /// Takes the shard for a group, and brings in every row it may touch.
