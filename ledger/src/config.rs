@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::access::{Access, AccessFault, Surroundings, own_user, user_named};
 use crate::calendar::{self, Calendar};
 use crate::shard::ShardLimits;
-use crate::shipping::KafkaSettings;
+use crate::shipping::{KafkaSettings, LagLimits};
 use crate::store::embedded::KEPT_DAYS;
 
 const KEPT_DAYS_MAX: u32 = 3660;
@@ -27,7 +27,7 @@ pub struct Config {
     pub snapshot_bytes: u64,
     pub operations: SocketAddr,
     /// Absent: nothing is shipped.
-    pub kafka: Option<KafkaSettings>,
+    pub kafka: Option<Kafka>,
     /// Who may administer; absent: the user the ledger runs as, over TCP nobody.
     pub administrators: Option<Vec<String>>,
     /// Absent: nothing is adjusted.
@@ -43,6 +43,12 @@ pub struct Adjustments {
     pub bank: InstitutionId,
     pub reversal_category: TransferCategory,
     pub supplement_category: TransferCategory,
+}
+
+#[derive(Debug, Clone)]
+pub struct Kafka {
+    pub settings: KafkaSettings,
+    pub lag_limits: LagLimits,
 }
 
 #[derive(Debug, Deserialize)]
@@ -98,6 +104,10 @@ struct WrittenKafka {
     topic: String,
     #[serde(default = "replication")]
     replication: u16,
+    #[serde(default = "lag_alarm_records")]
+    lag_alarm_records: u64,
+    #[serde(default = "lag_alarm_seconds")]
+    lag_alarm_seconds: u64,
 }
 
 const fn shards() -> u8 {
@@ -136,6 +146,14 @@ const fn replication() -> u16 {
     1
 }
 
+const fn lag_alarm_records() -> u64 {
+    1_000_000
+}
+
+const fn lag_alarm_seconds() -> u64 {
+    60
+}
+
 /// Reads and checks a configuration file.
 pub fn read(path: &Path) -> Result<Config, ConfigFault> {
     let written: Written = load(path)?;
@@ -171,26 +189,7 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
     if !operations.address.ip().is_loopback() {
         return Err(refused("operations.address is a loopback address"));
     }
-    let kafka = kafka.map(|kafka| {
-        let WrittenKafka {
-            brokers,
-            topic,
-            replication,
-        } = kafka;
-        KafkaSettings {
-            brokers,
-            topic,
-            replication,
-        }
-    });
-    if kafka
-        .as_ref()
-        .is_some_and(|kafka| kafka.brokers.is_empty() || kafka.topic.is_empty() || kafka.replication == 0)
-    {
-        return Err(refused(
-            "kafka.brokers and kafka.topic are not empty, kafka.replication is at least 1",
-        ));
-    }
+    let kafka = kafka.map(shipped_to).transpose().map_err(|reason| refused(reason))?;
     let listen = resolved(path, listen);
     let administrators = administration.map(|administration| administration.allow);
     access(&listen, administrators.as_deref()).map_err(|fault| refused(&fault.to_string()))?;
@@ -229,6 +228,33 @@ impl Adjustments {
             supplement_category: supplement_category.parse()?,
         })
     }
+}
+
+fn shipped_to(written: WrittenKafka) -> Result<Kafka, &'static str> {
+    let WrittenKafka {
+        brokers,
+        topic,
+        replication,
+        lag_alarm_records,
+        lag_alarm_seconds,
+    } = written;
+    if brokers.is_empty() || topic.is_empty() || replication == 0 {
+        return Err("kafka.brokers and kafka.topic are not empty, kafka.replication is at least 1");
+    }
+    if lag_alarm_records == 0 || lag_alarm_seconds == 0 {
+        return Err("kafka.lag_alarm_records and kafka.lag_alarm_seconds are at least 1");
+    }
+    Ok(Kafka {
+        settings: KafkaSettings {
+            brokers,
+            topic,
+            replication,
+        },
+        lag_limits: LagLimits {
+            records: lag_alarm_records,
+            seconds: lag_alarm_seconds,
+        },
+    })
 }
 
 impl Config {
@@ -299,6 +325,12 @@ mod tests {
             &format!("{WHOLE}[kafka]\nbrokers = \"\"\ntopic = \"t\"\n"),
             Err("not empty"),
         );
+        for limit in ["lag_alarm_records", "lag_alarm_seconds"] {
+            check(
+                &format!("{WHOLE}[kafka]\nbrokers = \"b\"\ntopic = \"t\"\n{limit} = 0\n"),
+                Err("are at least 1"),
+            );
+        }
         check(&format!("{WHOLE}[administration]\nallow = [\"user:0\"]\n"), Ok(()));
         check(
             &format!("{WHOLE}[administration]\nallow = [\"ops\"]\n"),

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -23,6 +23,7 @@ use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
 use crate::reading::evidence::{Place, find};
 use crate::shard::{AskStanding, Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun};
+use crate::shipping::Board;
 use crate::store::{Reader, Store, StoreFault};
 
 /// What a ledger is made of.
@@ -45,6 +46,7 @@ pub struct Ledger {
     halted: Arc<AtomicBool>,
     meters: Arc<Meters>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    shipping: OnceLock<Arc<Board>>,
 }
 
 struct Readers(Vec<Arc<dyn Reader>>);
@@ -134,6 +136,7 @@ impl Ledger {
             halted,
             meters,
             threads: Mutex::default(),
+            shipping: OnceLock::new(),
         };
         (Arc::new(ledger), runs)
     }
@@ -292,7 +295,17 @@ impl Ledger {
     }
 
     pub fn positions(&self) -> Vec<ShardPosition> {
-        self.shards.iter().map(|shard| shard.state().position()).collect()
+        let board = self.shipping.get();
+        let of_shard = |(id, shard): (ShardId, &Shard)| ShardPosition {
+            shipping: board.and_then(|board| board.report(id)),
+            ..shard.state().position()
+        };
+        self.count.all().zip(&self.shards).map(of_shard).collect()
+    }
+
+    /// What `positions` shows of shipping from now on; the first one stays.
+    pub fn show_shipping(&self, board: Arc<Board>) {
+        let _first_stays = self.shipping.set(board);
     }
 
     pub fn count(&self) -> ShardCount {

@@ -12,6 +12,7 @@ mod convert;
 mod load;
 mod reading;
 mod reply;
+mod shipping;
 #[allow(
     clippy::all,
     clippy::pedantic,
@@ -34,3 +35,4 @@ pub use client::{LedgerClient, LedgerFault};
 pub use convert::Malformed;
 pub use load::{LoadBatch, LoadReply, RefusedItem};
 pub use reply::{CurrencySum, Evidence, KeptEvidence, NothingPosted, PostReply, QueryReply, ShardPosition, Standing};
+pub use shipping::{ShipReport, ShipState};

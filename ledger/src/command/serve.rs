@@ -26,7 +26,7 @@ use crate::meters::Meters;
 use crate::router::{Ledger, LedgerParts};
 use crate::service::Service;
 use crate::shard::{Fatal, FatalFault};
-use crate::shipping::{Shipping, kafka};
+use crate::shipping::{Shipping, ShippingParts, TAKE_OVER_AFTER, kafka};
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 use crate::store::{Store, StoreFault};
 
@@ -115,9 +115,15 @@ async fn serve(config: Config) -> Result<(), ServeFault> {
     let ledger = start(&config, Arc::clone(&meters)).await?;
     let shipping = match &config.kafka {
         None => None,
-        Some(settings) => {
-            let connect = kafka(settings.clone(), tokio::runtime::Handle::current());
-            Some(Shipping::start(&ledger, connect, meters).map_err(ServeFault::Thread)?)
+        Some(to) => {
+            let parts = ShippingParts {
+                connect: kafka(to.settings.clone(), tokio::runtime::Handle::current()),
+                meters,
+                clock: wall_clock(),
+                lag_limits: to.lag_limits,
+                take_over_after: TAKE_OVER_AFTER,
+            };
+            Some(Shipping::start(&ledger, parts).map_err(ServeFault::Thread)?)
         }
     };
     let access = Arc::new(config.access()?);

@@ -49,6 +49,19 @@ enum Elsewhere {
     OneByOne,
 }
 
+#[cfg(feature = "mutations")]
+impl Fate {
+    fn mutated(self) -> Self {
+        use crate::mutation::{Mutation, is};
+        match self {
+            Self::Nothing if is(Mutation::UnwrittenToldAsPosted) => Self::Durable,
+            Self::Unknown if is(Mutation::DoubtToldAsPosted) => Self::Durable,
+            Self::Unknown if is(Mutation::DoubtDenied) => Self::Nothing,
+            fate => fate,
+        }
+    }
+}
+
 /// Halts the ledger unless told that all went well, before any claim of the group is let go: a query must not take a
 /// group that may be there for one that is not.
 struct HaltUnlessDone<'a>(Option<&'a AtomicBool>);
@@ -63,9 +76,31 @@ impl Drop for HaltUnlessDone<'_> {
 
 impl Worker {
     /// Works a group; everything in it is answered, now or when what is in doubt is settled.
+    ///
+    /// A load is committed by itself: an order may name an agreement that is loaded just before it, and what that names in
+    /// turn cannot be fetched before it is there.
     pub(super) fn work(&mut self, jobs: Vec<Job>, now: Instant) -> Result<(), FatalFault> {
         let jobs = self.tell_standings(jobs);
+        if jobs.len() < 2 || !jobs.iter().any(|job| matches!(job, Job::Load(_))) {
+            return self.work_group(jobs, now);
+        }
+        let mut group = Vec::new();
+        for job in jobs {
+            if matches!(job, Job::Load(_)) {
+                self.work_group(std::mem::take(&mut group), now)?;
+                self.work_group(vec![job], now)?;
+            } else {
+                group.push(job);
+            }
+        }
+        self.work_group(group, now)
+    }
+
+    fn work_group(&mut self, jobs: Vec<Job>, now: Instant) -> Result<(), FatalFault> {
         let jobs = self.without_expired(jobs, now);
+        if jobs.is_empty() {
+            return Ok(());
+        }
         let mut working = match self.begin(&jobs) {
             Ok(working) => working,
             Err(fault) => {
@@ -119,6 +154,10 @@ impl Worker {
                 (Fate::Unknown, Outcome::Decided { repeat: false, .. }) => {
                     // until it is settled nobody may take the key for a new one
                     self.in_doubt.push(claim);
+                    #[cfg(feature = "mutations")]
+                    if crate::mutation::is(crate::mutation::Mutation::DoubtLetGo) {
+                        self.in_doubt.clear();
+                    }
                     reply.answer(Outcome::InProcess);
                     continue;
                 }
@@ -189,6 +228,8 @@ impl Worker {
     }
 
     fn without_expired(&self, jobs: Vec<Job>, now: Instant) -> Vec<Job> {
+        #[cfg(feature = "mutations")]
+        let now = crate::mutation::now(now);
         let kept_seconds = i64::from(self.parts.limits.kept_days) * 24 * 3600;
         let first_day = (self.parts.clock)().plus_seconds(-kept_seconds).map(ChinaTime::date);
         let mut left = Vec::with_capacity(jobs.len());
@@ -254,6 +295,10 @@ impl Worker {
     /// What other shards hold under the keys of a group, where this one holds nothing. Its claims keep that from
     /// changing.
     fn elsewhere(&self, working: &Working, jobs: &[Job]) -> Elsewhere {
+        #[cfg(feature = "mutations")]
+        if crate::mutation::is(crate::mutation::Mutation::OtherShardsIgnored) {
+            return Elsewhere::Known(FastMap::default());
+        }
         let mut known = FastMap::default();
         let mut keys: Vec<TransferKey> = Vec::with_capacity(jobs.len());
         for job in jobs {
@@ -321,6 +366,10 @@ impl Worker {
     fn store(&mut self, group: Group) -> Result<Fate, FatalFault> {
         let shard = self.shard;
         let mut halting = HaltUnlessDone(Some(&self.parts.halted));
+        #[cfg(feature = "mutations")]
+        if crate::mutation::is(crate::mutation::Mutation::OfferedEarly) {
+            self.committed.send_replace(group.state.clone());
+        }
         let stored = self.parts.store.commit(group);
         let fate = match stored {
             Ok(()) => Fate::Durable,
@@ -337,6 +386,8 @@ impl Worker {
             },
         };
         halting.0 = None;
+        #[cfg(feature = "mutations")]
+        let fate = fate.mutated();
         if fate == Fate::Durable {
             self.committed.send_replace(self.parts.store.state().clone());
         }
