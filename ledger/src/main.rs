@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use ledger::command::{check, load, positions, serve};
+use ledger::command::{check, hops, load, positions, serve};
 use ledger::config;
 use operations::exit;
 
@@ -38,6 +38,8 @@ enum Command {
         #[arg(long, value_name = "DIRECTORY")]
         directory: PathBuf,
     },
+    /// Show what was taken in for another shard and is not at rest yet. Exit code 1 if there is any.
+    Hops,
     /// Show how far every shard of the running ledger has come: counts, sums, chain heads.
     Positions {
         /// One JSON array instead of a table.
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
     let code = match line.command {
         Some(Command::Serve) => serve::run(config),
         Some(Command::Load(files)) => load::run(&config, &files),
+        Some(Command::Hops) => hops::run(&config),
         Some(Command::Positions { json }) => positions::run(&config, json),
         Some(Command::Check { .. }) | None => {
             let _shown = Line::command().print_help();

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use ledger_model::{Account, Agreement, Instruction, ShardCount, ShardId, TransferKey};
+use ledger_model::{Account, Agreement, Hop, Instruction, ShardCount, ShardId, TransferKey};
 use ledger_protocol::{Evidence, LoadReply, NothingPosted, ShardPosition};
 use tokio::sync::oneshot;
 
@@ -18,10 +18,16 @@ use crate::clock::Clock;
 use crate::engine::{account_named, agreement_named};
 use crate::evidence::{self, SealedEvidence};
 use crate::feed::Feed;
+use crate::hopping::groups::Groups;
+use crate::hopping::route::{AtHome, Order, OrderKind, Route};
+use crate::hopping::selector::Seen;
 use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
-use crate::shard::{Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun};
-use crate::store::{Reader, Store};
+use crate::shard::{FIRST_ATTEMPT, Fatal, Load, Post, Returned, Shard, ShardLimits, ShardParts, ShardRun, Task};
+use crate::store::{Reader, Store, StoreFault};
+
+/// Shards that may turn a post away before it is refused: one that was just thought to live, for each of a few groups.
+const TURNED_AWAY_MAX: u8 = 4;
 
 /// What a ledger is made of.
 pub struct LedgerParts {
@@ -37,6 +43,7 @@ pub struct LedgerParts {
 #[derive(Debug)]
 pub struct Ledger {
     count: ShardCount,
+    groups: Arc<Groups>,
     shards: Vec<Shard>,
     readers: Readers,
     claims: Arc<Claims>,
@@ -77,54 +84,72 @@ struct Unclaimed {
 }
 
 impl Ledger {
-    /// Starts the shards.
+    /// Starts the shards, all of one group.
     pub fn start(parts: LedgerParts) -> std::io::Result<Arc<Self>> {
-        let (ledger, runs) = Self::assemble(parts);
+        let groups = Groups::single(parts.shards);
+        Self::start_over(groups, parts)
+    }
+
+    /// Starts the shards.
+    pub fn start_over(groups: Arc<Groups>, parts: LedgerParts) -> std::io::Result<Arc<Self>> {
+        let (ledger, runs) = Self::assemble_over(groups, parts);
         for run in runs {
             ledger.threads().push(run.spawn()?);
         }
         Ok(ledger)
     }
 
-    /// The ledger, and what has to be run for each shard in order.
+    /// The ledger, and what has to be run for each shard in order; all of one group.
     pub fn assemble(parts: LedgerParts) -> (Arc<Self>, Vec<ShardRun>) {
-        let LedgerParts {
-            stores,
-            shards: count,
-            limits,
-            clock,
-            meters,
-            fatal,
-        } = parts;
-        let readers: Vec<Arc<dyn Reader>> = stores.iter().map(|store| store.reader()).collect();
-        let halted = Arc::new(AtomicBool::new(false));
-        let mut shards = Vec::with_capacity(stores.len());
-        let mut runs = Vec::with_capacity(stores.len());
-        for (place, store) in stores.into_iter().enumerate() {
-            let others = readers.iter().enumerate().filter(|(other, _)| *other != place);
-            let (shard, run) = Shard::assemble(ShardParts {
+        let groups = Groups::single(parts.shards);
+        Self::assemble_over(groups, parts)
+    }
+
+    /// The ledger, and what has to be run for each shard in order.
+    pub fn assemble_over(groups: Arc<Groups>, parts: LedgerParts) -> (Arc<Self>, Vec<ShardRun>) {
+        let mut runs = Vec::with_capacity(parts.stores.len());
+        let ledger = Arc::new_cyclic(|ledger| {
+            let returned = returned_to(Weak::clone(ledger));
+            let LedgerParts {
+                stores,
                 shards: count,
-                store,
-                neighbours: others.map(|(_, reader)| Arc::clone(reader)).collect(),
                 limits,
-                clock: Arc::clone(&clock),
-                meters: Arc::clone(&meters),
-                fatal: Arc::clone(&fatal),
-                halted: Arc::clone(&halted),
-            });
-            shards.push(shard);
-            runs.push(run);
-        }
-        let ledger = Self {
-            count,
-            shards,
-            readers: Readers(readers),
-            claims: Claims::new(),
-            halted,
-            meters,
-            threads: Mutex::default(),
-        };
-        (Arc::new(ledger), runs)
+                clock,
+                meters,
+                fatal,
+            } = parts;
+            let readers: Vec<Arc<dyn Reader>> = stores.iter().map(|store| store.reader()).collect();
+            let halted = Arc::new(AtomicBool::new(false));
+            let mut shards = Vec::with_capacity(stores.len());
+            for (id, store) in count.all().zip(stores) {
+                let others = count.all().zip(&readers).filter(|(other, _)| *other != id);
+                let (shard, run) = Shard::assemble(ShardParts {
+                    shards: count,
+                    store,
+                    neighbours: others.map(|(other, reader)| (other, Arc::clone(reader))).collect(),
+                    groups: Arc::clone(&groups),
+                    returned: Arc::clone(&returned),
+                    limits,
+                    clock: Arc::clone(&clock),
+                    meters: Arc::clone(&meters),
+                    fatal: Arc::clone(&fatal),
+                    halted: Arc::clone(&halted),
+                });
+                shards.push(shard);
+                runs.push(run);
+            }
+            Self {
+                count,
+                groups,
+                shards,
+                readers: Readers(readers),
+                claims: Claims::new(),
+                halted,
+                meters,
+                threads: Mutex::default(),
+            }
+        });
+        (ledger, runs)
     }
 
     /// Posts an instruction; the answer goes to `reply` when it is durable. Compresses evidence, so call it off the
@@ -148,7 +173,7 @@ impl Ledger {
             reply,
         };
         match self.claims.claim(*post.instruction.key()) {
-            Ok(claim) => self.route(post, claim),
+            Ok(claim) => self.claimed(post, claim),
             Err(released) => {
                 tokio::spawn(Arc::clone(self).post_after(post, released));
             }
@@ -167,37 +192,114 @@ impl Ledger {
                 Err(next) => released = next,
             }
         };
-        self.route(post, claim);
+        self.claimed(post, claim);
     }
 
-    fn route(&self, post: Unclaimed, claim: Claim) {
+    fn claimed(&self, post: Unclaimed, claim: Claim) {
         let Unclaimed {
             instruction,
             evidence,
             deadline,
             reply,
         } = post;
-        let shard = self.shard(self.home(&instruction));
-        shard.post(Box::new(Post {
+        let post = Post {
             instruction,
             evidence,
             deadline,
             reply,
             claim,
-        }));
+            task: Task::Decide,
+            turned_away: 0,
+        };
+        self.route(Box::new(post), AtHome::NotTried);
+    }
+
+    /// Sends a post where it belongs, given what came of it at its home so far.
+    fn route(&self, mut post: Box<Post>, at_home: AtHome) {
+        let home = self.home(&post.instruction);
+        let order = Order {
+            home,
+            kind: order_kind(&post.instruction),
+            at_home,
+        };
+        match self.groups.route(order) {
+            Route::Home => {
+                post.task = self.task_at_home(order);
+                self.shard(home).post(post);
+            }
+            Route::Hop(taker) | Route::StandIn(taker) => {
+                let attempt = match at_home {
+                    AtHome::NotTried | AtHome::Nothing => FIRST_ATTEMPT,
+                    AtHome::InDoubt => FIRST_ATTEMPT + 1,
+                };
+                let hop = Hop {
+                    home,
+                    attempt,
+                    epoch: self.shard(home).epoch(),
+                };
+                post.task = Task::TakeIn {
+                    hop,
+                    underway: self.groups.hop(home, taker),
+                };
+                self.shard(taker).post(post);
+            }
+            Route::HomeDown => {
+                self.meters.other("home_down");
+                post.answer(Outcome::NothingPosted(NothingPosted::HomeDown));
+            }
+            Route::InProcess => {
+                self.meters.other("in_process");
+                post.answer(Outcome::InProcess);
+            }
+        }
+    }
+
+    /// What the home is asked to do. What may have hopped into a group that cannot be asked is not decided anew, nor is a
+    /// refund whose original may be a payment that somebody stood in for.
+    fn task_at_home(&self, order: Order) -> Task {
+        let stands_in = self.groups.stands_in();
+        let is_open_question = match order.kind {
+            OrderKind::Payout => self.groups.may_be_unseen(order.home),
+            OrderKind::Payment => stands_in && self.groups.may_be_unseen(order.home),
+            OrderKind::BoundToHome => stands_in && self.groups.may_be_open(order.home),
+        };
+        if is_open_question { Task::Recall } else { Task::Decide }
+    }
+
+    /// Takes back what a shard could not work.
+    fn take_back(&self, post: Box<Post>, at_home: AtHome) {
+        let at_home = match &post.task {
+            // the home was not asked now: what was known of it stays
+            Task::TakeIn { hop, .. } if hop.attempt > FIRST_ATTEMPT => AtHome::InDoubt,
+            Task::TakeIn { .. } => AtHome::Nothing,
+            Task::Decide | Task::Recall => at_home,
+        };
+        if post.turned_away < TURNED_AWAY_MAX {
+            return self.route(post, at_home);
+        }
+        self.meters.other("home_down");
+        match at_home {
+            AtHome::InDoubt => post.answer(Outcome::InProcess),
+            AtHome::NotTried | AtHome::Nothing => post.answer(Outcome::NothingPosted(NothingPosted::HomeDown)),
+        }
     }
 
     /// What is known of a key. Reads every shard, so call it off the executor.
     ///
     /// A transfer decided long ago is told even while a resend of it is under way. One that is not found is denied only
-    /// where no post of it was under way before the look-up began.
+    /// where no post of it was under way before the look-up began, and every group could be asked.
     pub fn query(&self, key: &TransferKey) -> Outcome {
         if self.is_halted() {
             return Outcome::InProcess;
         }
         // the claim first: once it is gone, whatever its post left behind can be read
-        let under_way = self.claims.is_held(key);
-        for (reader, shard) in self.readers.0.iter().zip(&self.shards) {
+        let mut is_uncertain = self.claims.is_held(key);
+        for (reader, (id, shard)) in self.readers.0.iter().zip(self.count.all().zip(&self.shards)) {
+            if !self.groups.is_used(id) {
+                is_uncertain = true;
+                continue;
+            }
+            let began = self.groups.now();
             match reader.transfer(key) {
                 Ok(None) => {}
                 Ok(Some(remembered)) if remembered.sequence <= shard.committed().borrow().sequence => {
@@ -210,11 +312,15 @@ impl Ledger {
                 Ok(Some(_)) => return Outcome::InProcess,
                 Err(fault) => {
                     tracing::error!(%fault, cause = ?fault, "a transfer could not be looked up");
-                    return Outcome::NothingPosted(NothingPosted::Store);
+                    if !matches!(fault, StoreFault::Unreachable(_)) {
+                        return Outcome::NothingPosted(NothingPosted::Store);
+                    }
+                    self.groups.see(self.groups.map().group_of(id), Seen::Failed, began);
+                    is_uncertain = true;
                 }
             }
         }
-        if under_way {
+        if is_uncertain {
             Outcome::InProcess
         } else {
             Outcome::NotFound
@@ -267,6 +373,10 @@ impl Ledger {
         self.shards.iter().map(|shard| shard.state().position()).collect()
     }
 
+    pub fn groups(&self) -> &Arc<Groups> {
+        &self.groups
+    }
+
     pub fn count(&self) -> ShardCount {
         self.count
     }
@@ -315,6 +425,22 @@ impl Ledger {
         by_account
             .or_else(by_agreement)
             .unwrap_or_else(|| self.count.of_stray(instruction.key()))
+    }
+}
+
+fn returned_to(ledger: Weak<Ledger>) -> Returned {
+    Arc::new(move |post, at_home| match ledger.upgrade() {
+        Some(ledger) => ledger.take_back(post, at_home),
+        // the ledger ends; nothing definite is said any more
+        None => post.answer(Outcome::InProcess),
+    })
+}
+
+fn order_kind(instruction: &Instruction) -> OrderKind {
+    match instruction {
+        Instruction::Payment(_) => OrderKind::Payment,
+        Instruction::Payout(_) => OrderKind::Payout,
+        Instruction::Refund(_) | Instruction::Reversal(_) | Instruction::Supplement(_) => OrderKind::BoundToHome,
     }
 }
 

@@ -18,6 +18,7 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::feed::Feed;
+use crate::hopping::listing::unsettled;
 use crate::outcome::{Answer, Outcome, ReplyTo, pack};
 use crate::router::{Ledger, Loading};
 
@@ -97,6 +98,10 @@ impl wire::ledger_server::Ledger for Service {
     ) -> Result<Response<wire::PositionsReply>, Status> {
         let shards = self.ledger.positions().iter().map(Into::into).collect();
         Ok(Response::new(wire::PositionsReply { shards }))
+    }
+
+    async fn hops(&self, _request: Request<wire::HopsRequest>) -> Result<Response<wire::HopsReply>, Status> {
+        Ok(Response::new(unsettled(&self.ledger).await.into()))
     }
 
     async fn journal(&self, request: Request<wire::JournalRequest>) -> Result<Response<Self::JournalStream>, Status> {

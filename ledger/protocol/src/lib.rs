@@ -7,6 +7,7 @@
 
 mod client;
 mod convert;
+mod hops;
 mod load;
 mod reply;
 #[allow(
@@ -24,5 +25,6 @@ pub mod wire {
 
 pub use client::{LedgerClient, LedgerFault};
 pub use convert::Malformed;
+pub use hops::{UnsettledHop, UnsettledHops};
 pub use load::{LoadBatch, LoadReply, RefusedItem};
 pub use reply::{CurrencySum, Evidence, NothingPosted, PostReply, QueryReply, ShardPosition};

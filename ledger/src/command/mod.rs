@@ -1,6 +1,7 @@
 //! What the command line can do.
 
 pub mod check;
+pub mod hops;
 pub mod load;
 pub mod positions;
 pub mod serve;

@@ -10,6 +10,9 @@
 //! fails, a broken invariant or a panic ends the process through [`Fatal`], with nothing answered: what may have posted
 //! is never called failed.
 
+mod answering;
+mod elsewhere;
+mod errand;
 pub mod group;
 mod thread;
 mod worker;
@@ -19,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
-use ledger_model::{Account, Agreement, Instruction, ShardCount, ShardId};
+use ledger_model::{Account, Agreement, Hop, Instruction, ShardCount, ShardId};
 use ledger_protocol::{LoadReply, NothingPosted};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{oneshot, watch};
@@ -29,11 +32,14 @@ use crate::claims::Claim;
 use crate::clock::Clock;
 use crate::engine::Defect;
 use crate::evidence::SealedEvidence;
+use crate::hopping::groups::{Groups, Underway};
+use crate::hopping::route::AtHome;
 use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
 use crate::state::ShardState;
 use crate::store::{Reader, Store, StoreFault};
 
+pub use self::errand::Errand;
 pub use self::thread::{ShardRun, Stepped};
 
 /// A post that is on its way. Its claim is let go when what it came to is durable.
@@ -44,7 +50,52 @@ pub struct Post {
     pub deadline: Instant,
     pub reply: ReplyTo,
     pub claim: Claim,
+    pub task: Task,
+    /// Shards that were asked before and certainly did nothing.
+    pub turned_away: u8,
 }
+
+/// Of a hop whose home has certainly done nothing. A later one is of an order that may be at home as well.
+pub const FIRST_ATTEMPT: u8 = 1;
+
+/// What a shard is to do with a post.
+#[derive(Debug)]
+pub enum Task {
+    /// Decide it, at home.
+    Decide,
+    /// Answer what is known of it, and decide nothing: it may have hopped into a group that cannot be asked.
+    Recall,
+    /// Take it in for its home.
+    TakeIn { hop: Hop, underway: Underway },
+}
+
+impl Task {
+    /// What is said where this shard did nothing.
+    fn nothing_posted(&self, reason: NothingPosted) -> Outcome {
+        match self {
+            Self::TakeIn { hop, .. } if hop.attempt > FIRST_ATTEMPT => Outcome::InProcess,
+            Self::Decide | Self::Recall | Self::TakeIn { .. } => Outcome::NothingPosted(reason),
+        }
+    }
+}
+
+impl Post {
+    /// Says that nothing was posted, where that is certain.
+    pub fn nothing_posted(self, reason: NothingPosted) {
+        let outcome = self.task.nothing_posted(reason);
+        self.answer(outcome);
+    }
+
+    pub fn answer(self, outcome: Outcome) {
+        let Self { reply, claim, task, .. } = self;
+        // whoever is answered can ask about the key at once
+        drop((claim, task));
+        reply.answer(outcome);
+    }
+}
+
+/// Takes back what its shard could not work, with what came of it at home.
+pub type Returned = Arc<dyn Fn(Box<Post>, AtHome) + Send + Sync>;
 
 /// Accounts and agreements of one shard, each with its place in the batch it came in.
 #[derive(Debug)]
@@ -58,6 +109,7 @@ pub struct Load {
 enum Job {
     Post(Box<Post>),
     Load(Load),
+    Errand(Errand),
     Stop,
 }
 
@@ -99,7 +151,9 @@ pub struct ShardParts {
     pub shards: ShardCount,
     pub store: Box<dyn Store>,
     /// Of every other shard.
-    pub neighbours: Vec<Arc<dyn Reader>>,
+    pub neighbours: Vec<(ShardId, Arc<dyn Reader>)>,
+    pub groups: Arc<Groups>,
+    pub returned: Returned,
     pub limits: ShardLimits,
     pub clock: Clock,
     pub meters: Arc<Meters>,
@@ -115,6 +169,7 @@ pub struct Shard {
     depth: Gauge,
     committed: watch::Receiver<ShardState>,
     shipped: Arc<AtomicU64>,
+    epoch: Arc<AtomicU64>,
 }
 
 impl Shard {
@@ -124,6 +179,7 @@ impl Shard {
         let shard = state.shard;
         let (queue, jobs) = sync_channel(parts.limits.queue_max);
         let shipped = Arc::new(AtomicU64::new(state.shipped));
+        let epoch = Arc::new(AtomicU64::new(parts.store.epoch()));
         let (publish, committed) = watch::channel(state);
         let depth = parts.meters.queue_depth(shard);
         let run = ShardRun {
@@ -132,6 +188,7 @@ impl Shard {
                 shard,
                 committed: publish,
                 shipped: Arc::clone(&shipped),
+                epoch: Arc::clone(&epoch),
                 in_doubt: Vec::new(),
             },
             queue: jobs,
@@ -142,6 +199,7 @@ impl Shard {
             depth,
             committed,
             shipped,
+            epoch,
         };
         (outside, run)
     }
@@ -166,6 +224,19 @@ impl Shard {
         if self.queue.send(Job::Load(load)).is_err() {
             self.depth.dec();
         }
+    }
+
+    /// Never waits for room in the queue: an errand that finds none is dropped, and so told not to be done.
+    pub fn errand(&self, errand: Errand) {
+        self.depth.inc();
+        if self.queue.try_send(Job::Errand(errand)).is_err() {
+            self.depth.dec();
+        }
+    }
+
+    /// Under which its store last took it.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
     }
 
     /// As of the last commit, with what Kafka acknowledged since.
@@ -198,15 +269,15 @@ impl Job {
             Self::Load(load) => {
                 let _loader_has_gone = load.reply.send(Err(reason));
             }
-            Self::Post(_) | Self::Stop => self.answer(Outcome::NothingPosted(reason)),
+            Self::Post(post) => post.nothing_posted(reason),
+            // an errand that is dropped tells that it was not done
+            Self::Errand(_) | Self::Stop => {}
         }
     }
 
     fn answer(self, outcome: Outcome) {
         if let Self::Post(post) = self {
-            let Post { reply, claim, .. } = *post;
-            drop(claim);
-            reply.answer(outcome);
+            post.answer(outcome);
         }
     }
 }

@@ -13,6 +13,7 @@ mod damage;
 mod disk;
 mod embedded;
 mod groups;
+mod hopping;
 mod kill;
 mod memory;
 mod properties;
