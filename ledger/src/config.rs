@@ -8,6 +8,8 @@ use operations::config::{ConfigFault, load, resolve};
 use operations::endpoint::{Endpoint, TlsAddress};
 use serde::Deserialize;
 
+use crate::access::{Access, AccessFault, Surroundings, own_user, user_named};
+use crate::calendar::{self, Calendar};
 use crate::shard::ShardLimits;
 use crate::shipping::KafkaSettings;
 use crate::store::embedded::KEPT_DAYS;
@@ -26,6 +28,10 @@ pub struct Config {
     pub operations: SocketAddr,
     /// Absent: nothing is shipped.
     pub kafka: Option<KafkaSettings>,
+    /// Who may administer; absent: the user the ledger runs as, over TCP nobody.
+    pub administrators: Option<Vec<String>>,
+    /// Absent: the bank has none, and nothing is said of working days.
+    pub calendar: Option<Calendar>,
     pub log: String,
 }
 
@@ -48,6 +54,14 @@ struct Written {
     log: String,
     operations: WrittenOperations,
     kafka: Option<WrittenKafka>,
+    administration: Option<WrittenAdministration>,
+    calendar: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAdministration {
+    allow: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,6 +125,8 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
         log,
         operations,
         kafka,
+        administration,
+        calendar,
     } = written;
     let shards = ShardCount::new(shards).ok_or_else(|| refused("shards is from 1 to 64"))?;
     if commit_batch_max == 0 || queue_max < commit_batch_max {
@@ -145,8 +161,12 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
             "kafka.brokers and kafka.topic are not empty, kafka.replication is at least 1",
         ));
     }
+    let listen = resolved(path, listen);
+    let administrators = administration.map(|administration| administration.allow);
+    access(&listen, administrators.as_deref()).map_err(|fault| refused(&fault.to_string()))?;
+    let calendar = calendar.map(|file| calendar::read(&resolve(path, &file))).transpose()?;
     Ok(Config {
-        listen: resolved(path, listen),
+        listen,
         directory: resolve(path, &directory),
         shards,
         limits: ShardLimits {
@@ -157,8 +177,26 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
         snapshot_bytes: u64::from(snapshot_mib) << 20,
         operations: operations.address,
         kafka,
+        administrators,
+        calendar,
         log,
     })
+}
+
+impl Config {
+    /// Who may have the ledger do what.
+    pub fn access(&self) -> Result<Access, AccessFault> {
+        access(&self.listen, self.administrators.as_deref())
+    }
+}
+
+fn access(listen: &Endpoint, administrators: Option<&[String]>) -> Result<Access, AccessFault> {
+    let around = Surroundings {
+        listen,
+        own_user: own_user(),
+        user_named: &user_named,
+    };
+    Access::new(administrators, &around)
 }
 
 fn resolved(path: &Path, endpoint: Endpoint) -> Endpoint {
@@ -212,6 +250,15 @@ mod tests {
         check(
             &format!("{WHOLE}[kafka]\nbrokers = \"\"\ntopic = \"t\"\n"),
             Err("not empty"),
+        );
+        check(&format!("{WHOLE}[administration]\nallow = [\"user:0\"]\n"), Ok(()));
+        check(
+            &format!("{WHOLE}[administration]\nallow = [\"ops\"]\n"),
+            Err("allows nobody"),
+        );
+        check(
+            &format!("calendar = \"none.toml\"\n{WHOLE}"),
+            Err("none.toml cannot be read"),
         );
         check("directory = \"data\"", Err("missing field"));
     }

@@ -6,7 +6,9 @@
 //! signatures.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod books;
+pub mod calendar;
 pub mod claims;
 pub mod clock;
 pub mod command;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use ledger::command::{check, hops, load, positions, serve};
+use ledger::command::{calendar, check, hops, load, positions, serve};
 use ledger::config;
 use operations::exit;
 
@@ -40,6 +40,8 @@ enum Command {
     },
     /// Show what was taken in for another shard and is not at rest yet. Exit code 1 if there is any.
     Hops,
+    /// Show the business date, and what kind of day a day is to the bank. Asks the configuration alone.
+    Calendar(calendar::Asked),
     /// Show how far every shard of the running ledger has come: counts, sums, chain heads.
     Positions {
         /// One JSON array instead of a table.
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Some(Command::Serve) => serve::run(config),
         Some(Command::Load(files)) => load::run(&config, &files),
         Some(Command::Hops) => hops::run(&config),
+        Some(Command::Calendar(asked)) => calendar::run(&config, &asked),
         Some(Command::Positions { json }) => positions::run(&config, json),
         Some(Command::Check { .. }) | None => {
             let _shown = Line::command().print_help();

@@ -152,7 +152,7 @@ impl Ledger {
         (ledger, runs)
     }
 
-    /// Posts an instruction; the answer goes to `reply` when it is durable. Compresses evidence, so call it off the
+    /// Posts an instruction; the answer goes to `reply` when it is durable. Digests evidence, so call it off the
     /// executor, inside a tokio runtime.
     pub fn post(self: &Arc<Self>, instruction: Instruction, evidence: &Evidence, deadline: Instant, reply: ReplyTo) {
         if self.is_halted() {

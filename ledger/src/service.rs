@@ -1,7 +1,8 @@
 //! The gRPC face of the ledger: from the wire to work, and back.
 //!
 //! Work is read only as fast as there are places for its answers, so a client that does not read its answers stops being
-//! read. Conversion and compression are done off the executor, a batch at a time.
+//! read. Work is converted and its evidence digested a piece at a time: short pieces where they were read, which costs no
+//! change of threads, long ones and whatever reads the disk off the executor.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,12 +12,15 @@ use futures::Stream;
 use ledger_model::{Account, Agreement, Instruction, ShardId, TransferKey};
 use ledger_protocol::{Evidence, LoadReply, Malformed, NothingPosted, RefusedItem, wire};
 use operations::exchange::reply_batches;
+use operations::peer::PeerIdentity;
 use operations::stop::Stop;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;
+use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::access::{Access, Rights};
 use crate::feed::Feed;
 use crate::hopping::listing::unsettled;
 use crate::outcome::{Answer, Outcome, ReplyTo, pack};
@@ -25,8 +29,10 @@ use crate::router::{Ledger, Loading};
 /// Work of one stream that is not answered yet, at the most.
 const UNANSWERED_MAX: usize = 4096;
 const REPLY_BATCH_MAX: usize = 256;
-/// Work taken off the executor in one piece.
-const WORK_PIECE_MAX: usize = 256;
+/// Work taken in one piece.
+const WORK_PIECE_MAX: usize = 64;
+/// Evidence of a piece that is taken on the executor, at the most: with its conversion, a tenth of a millisecond or two.
+const SHORT_PIECE_BYTES_MAX: usize = 128 << 10;
 /// Chunks of the journal between their reader and the socket.
 const CHUNKS_AHEAD_MAX: usize = 4;
 const LOAD_REPLIES_AHEAD_MAX: usize = 4;
@@ -56,12 +62,42 @@ enum Asked {
 }
 
 impl Service {
+    /// For the user this process runs as.
     pub fn routes(ledger: Arc<Ledger>, stop: Stop) -> Routes {
+        Self::routes_for(Arc::new(Access::of_owner()), ledger, stop)
+    }
+
+    pub fn routes_for(access: Arc<Access>, ledger: Arc<Ledger>, stop: Stop) -> Routes {
         let server = wire::ledger_server::LedgerServer::new(Self { ledger, stop })
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
-        Routes::new(server)
+        Routes::new(InterceptedService::new(server, judge(access)))
     }
+}
+
+/// Every call is judged before it is read, and carries the rights of its peer from then on.
+fn judge(access: Arc<Access>) -> impl Fn(Request<()>) -> Result<Request<()>, Status> + Clone {
+    move |mut request| {
+        let peer = PeerIdentity::of(&request);
+        let Some(rights) = peer.as_ref().and_then(|peer| access.rights(peer)) else {
+            let peer = peer.map_or_else(|| "nobody known".to_owned(), |peer| peer.to_string());
+            tracing::warn!(peer, "a call of somebody who has no rights");
+            return Err(Status::permission_denied("the ledger does not know the caller"));
+        };
+        request.extensions_mut().insert(rights);
+        Ok(request)
+    }
+}
+
+/// Who administers, as records call it.
+fn administrator<T>(request: &Request<T>) -> Result<String, Status> {
+    let rights = request.extensions().get::<Rights>();
+    let administrator = rights.and_then(|rights| rights.administrator.clone());
+    administrator.ok_or_else(|| {
+        let peer = PeerIdentity::of(request).map_or_else(String::new, |peer| peer.to_string());
+        tracing::warn!(peer, "administration by somebody who has not the right to it");
+        Status::permission_denied("the caller has not the right to administer")
+    })
 }
 
 #[tonic::async_trait]
@@ -71,6 +107,10 @@ impl wire::ledger_server::Ledger for Service {
     type JournalStream = Replies<wire::JournalChunk>;
 
     async fn work(&self, request: Request<Streaming<wire::WorkBatch>>) -> Result<Response<Self::WorkStream>, Status> {
+        let rights = request.extensions().get::<Rights>();
+        if !rights.is_some_and(|rights| rights.orders) {
+            return Err(Status::permission_denied("the caller has not the right to post orders"));
+        }
         let (answers, replies) = reply_batches(UNANSWERED_MAX, REPLY_BATCH_MAX, pack);
         tokio::spawn(read_work(
             Arc::clone(&self.ledger),
@@ -82,6 +122,8 @@ impl wire::ledger_server::Ledger for Service {
     }
 
     async fn load(&self, request: Request<Streaming<wire::LoadBatch>>) -> Result<Response<Self::LoadStream>, Status> {
+        let administrator = administrator(&request)?;
+        tracing::info!(administrator, "accounts and agreements are loaded");
         let (replies, stream) = mpsc::channel(LOAD_REPLIES_AHEAD_MAX);
         tokio::spawn(read_load(
             Arc::clone(&self.ledger),
@@ -153,10 +195,33 @@ async fn read_work(
             if piece.is_empty() {
                 break;
             }
-            let ledger = Arc::clone(&ledger);
-            tokio::task::spawn_blocking(move || take_piece(&ledger, received, piece));
+            if is_short(&piece) {
+                take_piece(&ledger, received, piece);
+            } else {
+                let ledger = Arc::clone(&ledger);
+                tokio::task::spawn_blocking(move || take_piece(&ledger, received, piece));
+            }
         }
     }
+}
+
+/// Posts alone, with little evidence; a query reads the disk.
+fn is_short(piece: &[(ReplyTo, wire::Work)]) -> bool {
+    let mut bytes = 0_usize;
+    for (_, work) in piece {
+        match &work.what {
+            Some(wire::work::What::Post(post)) => {
+                let evidence = post.evidence.as_ref();
+                let length = evidence.map_or(0, |evidence| {
+                    evidence.signed.len().saturating_add(evidence.signature.len())
+                });
+                bytes = bytes.saturating_add(length);
+            }
+            Some(wire::work::What::Query(_)) => return false,
+            None => {}
+        }
+    }
+    bytes <= SHORT_PIECE_BYTES_MAX
 }
 
 fn take_piece(ledger: &Arc<Ledger>, received: Instant, piece: Vec<(ReplyTo, wire::Work)>) {

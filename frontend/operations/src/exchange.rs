@@ -288,13 +288,15 @@ impl<E: Exchange> Driver<E> {
         } = self;
         let mut pending: Pending<E::Reply> = HashMap::new();
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
+        let mut taken = Vec::new();
         loop {
-            // Both awaits may be dropped half-way without loss, so replies are read while this waits.
+            // May be dropped at any await without loss, so replies are read while this waits.
             let ready_calls = async {
                 let room = batches.reserve().await.ok()?;
-                let mut taken = Vec::new();
-                calls.recv_many(&mut taken, limits.batch_max).await;
-                Some((room, taken))
+                if taken.is_empty() {
+                    take_ready(calls, &mut taken, limits.batch_max).await;
+                }
+                Some((room, std::mem::take(&mut taken)))
             };
             tokio::select! {
                 reply = replies.message() => match reply {
@@ -317,6 +319,20 @@ impl<E: Exchange> Driver<E> {
                 }
             }
         }
+    }
+}
+
+/// Takes what is ready and, once whatever can run has run, what that made ready: where much is under way a batch carries
+/// more for it, where nothing is it leaves at once. Dropped half-way, what was taken stays in `taken`.
+async fn take_ready<T>(queue: &mut mpsc::Receiver<T>, taken: &mut Vec<T>, count_max: usize) {
+    if queue.recv_many(taken, count_max).await == 0 || taken.len() == count_max {
+        return;
+    }
+    tokio::task::yield_now().await;
+    while taken.len() < count_max
+        && let Ok(next) = queue.try_recv()
+    {
+        taken.push(next);
     }
 }
 
@@ -378,8 +394,8 @@ where
     let (sender, receiver) = mpsc::channel(capacity);
     let stream = futures::stream::unfold(receiver, move |mut receiver: mpsc::Receiver<R>| async move {
         let mut ready = Vec::new();
-        let count = receiver.recv_many(&mut ready, batch_max).await;
-        (count > 0).then(|| (Ok(pack(ready)), receiver))
+        take_ready(&mut receiver, &mut ready, batch_max).await;
+        (!ready.is_empty()).then(|| (Ok(pack(ready)), receiver))
     });
     (sender, stream)
 }

@@ -43,12 +43,14 @@ impl<const N: usize> Text<N> {
         })
     }
 
-    fn as_str(&self) -> &str {
-        let held = self
-            .bytes
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes
             .get(..usize::from(self.length))
-            .expect("length is at most N, checked when built");
-        std::str::from_utf8(held).expect("the constructor admits ASCII only")
+            .expect("length is at most N, checked when built")
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).expect("the constructor admits ASCII only")
     }
 }
 
@@ -61,6 +63,10 @@ macro_rules! name {
         impl $name {
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
+            }
+
+            pub fn as_bytes(&self) -> &[u8] {
+                self.0.as_bytes()
             }
         }
 
@@ -169,9 +175,14 @@ impl BatchId {
 
 /// Bank serial: `yyyyMMdd`, 2 digits of shard, 13 digits of journal sequence, Luhn check digit.
 impl BankSerial {
+    const ISSUED_LENGTH: usize = 24;
+
     pub fn issue(date: BusinessDate, shard: ShardId, sequence: u64) -> Self {
-        let digits = format!("{}{:02}{:013}", date.compact(), shard.number(), sequence);
-        with_check_digit(&digits).parse().expect("24 digits are a bank serial")
+        let mut number = Decimal::<{ Self::ISSUED_LENGTH }>::default()
+            .put(8, date.number().into())
+            .put(2, shard.number().into())
+            .put(13, sequence);
+        number.checked().parse().expect("24 digits are a bank serial")
     }
 }
 
@@ -180,35 +191,75 @@ impl AgreementNumber {
     const ISSUED_LENGTH: usize = 19;
 
     pub fn issue(shard: ShardId, sequence: u64) -> Self {
-        let digits = format!("1{:02}{:015}", shard.number(), sequence);
-        with_check_digit(&digits)
-            .parse()
-            .expect("19 digits are an agreement number")
+        let mut number = Decimal::<{ Self::ISSUED_LENGTH }>::default()
+            .put(1, 1)
+            .put(2, shard.number().into())
+            .put(15, sequence);
+        number.checked().parse().expect("19 digits are an agreement number")
     }
 
     /// The shard tag, where the number is one this bank issued: right length, check digit right.
     pub fn shard_tag(&self) -> Option<u8> {
         let text = self.as_str();
-        let (digits, _) = text.split_at_checked(Self::ISSUED_LENGTH - 1)?;
-        if text.len() != Self::ISSUED_LENGTH || !text.starts_with('1') || with_check_digit(digits) != text {
-            return None;
-        }
-        text.get(1..3)?.parse().ok()
+        let (check, digits) = text.as_bytes().split_last()?;
+        let issued = text.len() == Self::ISSUED_LENGTH
+            && text.starts_with('1')
+            && text.bytes().all(|byte| byte.is_ascii_digit())
+            && *check == check_digit(digits);
+        if issued { text.get(1..3)?.parse().ok() } else { None }
     }
 }
 
-fn with_check_digit(digits: &str) -> String {
-    let sum: u32 = digits
-        .bytes()
-        .rev()
-        .enumerate()
+/// A number that is issued, digit by digit. Nothing is allocated: every posting is given one and asked for one.
+struct Decimal<const N: usize> {
+    digits: [u8; N],
+    written: usize,
+}
+
+impl<const N: usize> Default for Decimal<N> {
+    fn default() -> Self {
+        Self {
+            digits: [b'0'; N],
+            written: 0,
+        }
+    }
+}
+
+impl<const N: usize> Decimal<N> {
+    /// The next part, so many digits long.
+    fn put(mut self, width: usize, part: u64) -> Self {
+        let mut left = part;
+        let place = self.digits.get_mut(self.written..self.written + width);
+        for digit in place.expect("the parts come to the length").iter_mut().rev() {
+            *digit = b'0' + u8::try_from(left % 10).expect("a digit");
+            left /= 10;
+        }
+        (left == 0)
+            .then_some(())
+            .expect("no shard or sequence has so many digits");
+        self.written += width;
+        self
+    }
+
+    /// With its check digit, which is the last.
+    fn checked(&mut self) -> &str {
+        let (check, digits) = self.digits.split_last_mut().expect("a number has digits");
+        *check = check_digit(digits);
+        std::str::from_utf8(&self.digits).expect("digits are text")
+    }
+}
+
+/// By Luhn, as a digit.
+fn check_digit(digits: &[u8]) -> u8 {
+    let from_last = digits.iter().rev().enumerate();
+    let sum: u32 = from_last
         .map(|(place, byte)| {
             let digit = u32::from(byte.wrapping_sub(b'0'));
             let doubled = if place % 2 == 0 { digit * 2 } else { digit };
             if doubled > 9 { doubled - 9 } else { doubled }
         })
         .sum();
-    format!("{digits}{}", (10 - sum % 10) % 10)
+    b'0' + u8::try_from((10 - sum % 10) % 10).expect("a digit")
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ impl ChinaTime {
 impl BusinessDate {
     /// `yyyyMMdd`.
     pub fn compact(self) -> String {
-        self.0.strftime("%Y%m%d").to_string()
+        format!("{:08}", self.number())
     }
 
     /// Whole days from `earlier` to `self`; negative when `earlier` is later.
@@ -92,22 +92,45 @@ impl BusinessDate {
     }
 }
 
+/// Decimal digits as a number; `None` where there is anything else.
+fn decimal(digits: &[u8]) -> Option<i16> {
+    digits.iter().try_fold(0_i16, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| i16::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+fn two_digits(digits: &[u8]) -> Option<i8> {
+    decimal(digits).and_then(|number| number.try_into().ok())
+}
+
+/// Of `yyyyMMdd`, or of `yyyy-MM-dd`.
+fn date_of(text: &[u8]) -> Option<civil::Date> {
+    let (month, day) = match text.len() {
+        8 => (4..6, 6..8),
+        10 if text.get(4) == Some(&b'-') && text.get(7) == Some(&b'-') => (5..7, 8..10),
+        _ => return None,
+    };
+    let year = decimal(text.get(..4)?)?;
+    civil::Date::new(year, two_digits(text.get(month)?)?, two_digits(text.get(day)?)?).ok()
+}
+
+/// Of `yyyy-MM-ddTHH:mm:ss`. No leap second: the profile has no use for one.
+fn time_of(text: &[u8]) -> Option<civil::DateTime> {
+    let separated = [(10, b'T'), (13, b':'), (16, b':')];
+    if text.len() != 19 || separated.iter().any(|(place, byte)| text.get(*place) != Some(byte)) {
+        return None;
+    }
+    let part = |range| text.get(range).and_then(two_digits);
+    let time = civil::Time::new(part(11..13)?, part(14..16)?, part(17..19)?, 0).ok()?;
+    Some(date_of(text.get(..10)?)?.to_datetime(time))
+}
+
 impl FromStr for ChinaTime {
     type Err = TimeFault;
 
     fn from_str(text: &str) -> Result<Self, TimeFault> {
-        let shape = text.len() == 19
-            && text.bytes().enumerate().all(|(place, byte)| match place {
-                4 | 7 => byte == b'-',
-                10 => byte == b'T',
-                13 | 16 => byte == b':',
-                _ => byte.is_ascii_digit(),
-            });
-        // jiff folds a leap second 60 into 59; the profile has no use for one
-        if !shape || text.ends_with("60") {
-            return Err(TimeFault);
-        }
-        text.parse().map(Self).map_err(|_| TimeFault)
+        time_of(text.as_bytes()).map(Self).ok_or(TimeFault)
     }
 }
 
@@ -115,36 +138,21 @@ impl FromStr for BusinessDate {
     type Err = TimeFault;
 
     fn from_str(text: &str) -> Result<Self, TimeFault> {
-        let bare: String = match text.len() {
-            8 => text.to_owned(),
-            10 => text.split('-').collect(),
-            _ => return Err(TimeFault),
-        };
-        if bare.len() != 8 || !bare.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(TimeFault);
-        }
-        let number = |range| {
-            bare.get(range)
-                .and_then(|digits: &str| digits.parse::<i16>().ok())
-                .ok_or(TimeFault)
-        };
-        let narrow = |value: i16| i8::try_from(value).map_err(|_| TimeFault);
-        civil::Date::new(number(0..4)?, narrow(number(4..6)?)?, narrow(number(6..8)?)?)
-            .map(Self)
-            .map_err(|_| TimeFault)
+        date_of(text.as_bytes()).map(Self).ok_or(TimeFault)
     }
 }
 
 impl fmt::Display for ChinaTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.strftime("%Y-%m-%dT%H:%M:%S"))
+        let (date, time) = (self.date(), self.0.time());
+        write!(f, "{date}T{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
     }
 }
 
 /// `yyyy-MM-dd`.
 impl fmt::Display for BusinessDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.strftime("%Y-%m-%d"))
+        write!(f, "{:04}-{:02}-{:02}", self.0.year(), self.0.month(), self.0.day())
     }
 }
 
@@ -177,6 +185,7 @@ mod tests {
             "2026-03-02T24:00:00",
             "2026-03-02T10:00:60",
             "2026-03-02T10:00:00Z",
+            "2026-03-02T10:00:-1",
             "",
         ] {
             assert_eq!(bad.parse::<ChinaTime>(), Err(TimeFault), "{bad:?}");
@@ -193,5 +202,7 @@ mod tests {
         assert_eq!(date.days_since("20250302".parse().unwrap()), 365);
         assert!("20260230".parse::<BusinessDate>().is_err());
         assert!("2026030２".parse::<BusinessDate>().is_err());
+        assert!("202-603-02".parse::<BusinessDate>().is_err());
+        assert!("+2026302".parse::<BusinessDate>().is_err());
     }
 }

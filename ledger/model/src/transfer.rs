@@ -1,5 +1,7 @@
 //! A transfer: one message that asked for money to move, and what was decided of it.
 
+use std::hash::{Hash, Hasher};
+
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -8,7 +10,7 @@ use crate::{
 };
 
 /// Idempotency key: who sent it, of which category, under which id. At most one transfer has it (invariant L4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TransferKey {
     pub issuer: InstitutionId,
     pub category: TransferCategory,
@@ -19,9 +21,12 @@ impl TransferKey {
     /// 49 bytes: issuer, category, id. Their lengths are fixed, so the concatenation is unambiguous.
     pub fn bytes(&self) -> [u8; Self::LENGTH] {
         let mut key = [0; Self::LENGTH];
-        let parts = [self.issuer.as_str(), self.category.as_str(), self.id.as_str()];
-        let text = parts.iter().flat_map(|part| part.bytes());
-        key.iter_mut().zip(text).for_each(|(place, byte)| *place = byte);
+        let mut rest = key.as_mut_slice();
+        for part in [self.issuer.as_bytes(), self.category.as_bytes(), self.id.as_bytes()] {
+            let (place, left) = rest.split_at_mut(part.len());
+            place.copy_from_slice(part);
+            rest = left;
+        }
         key
     }
 
@@ -30,6 +35,13 @@ impl TransferKey {
     }
 
     pub const LENGTH: usize = 14 + 4 + 31;
+}
+
+/// In one piece: a key is hashed many times on its way.
+impl Hash for TransferKey {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write(&self.bytes());
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

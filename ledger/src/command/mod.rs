@@ -1,5 +1,6 @@
 //! What the command line can do.
 
+pub mod calendar;
 pub mod check;
 pub mod hops;
 pub mod load;

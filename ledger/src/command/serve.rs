@@ -18,6 +18,7 @@ use operations::stop::Stop;
 use prometheus_client::registry::Registry;
 
 use super::told;
+use crate::access::AccessFault;
 use crate::clock::wall_clock;
 use crate::config::Config;
 use crate::meters::Meters;
@@ -51,13 +52,15 @@ enum ServeFault {
     Port(#[from] PortFault),
     #[error(transparent)]
     Endpoint(#[from] EndpointFault),
+    #[error(transparent)]
+    Access(#[from] AccessFault),
 }
 
 impl ServeFault {
     const fn exit_code(&self) -> u8 {
         match self {
             Self::Port(PortFault::Listen { .. }) => exit::ADDRESS_TAKEN,
-            Self::Port(PortFault::NotLoopback(_)) => exit::CONFIGURATION,
+            Self::Port(PortFault::NotLoopback(_)) | Self::Access(_) => exit::CONFIGURATION,
             Self::Endpoint(fault) if fault.is_about_address() => exit::ADDRESS_TAKEN,
             Self::Port(PortFault::Serve(_))
             | Self::Endpoint(_)
@@ -116,11 +119,17 @@ async fn serve(config: Config) -> Result<(), ServeFault> {
             Some(Shipping::start(&ledger, connect, meters).map_err(ServeFault::Thread)?)
         }
     };
+    let access = Arc::new(config.access()?);
+    let audience = access.audience();
     ready.store(true, Ordering::Release);
     tracing::info!(shards = config.shards.count(), listen = %config.listen, "the ledger is ready");
     let served = config
         .listen
-        .serve(Service::routes(Arc::clone(&ledger), stop.clone()), stop)
+        .serve_to(
+            audience,
+            Service::routes_for(access, Arc::clone(&ledger), stop.clone()),
+            stop,
+        )
         .await;
 
     ready.store(false, Ordering::Release);

@@ -1,55 +1,93 @@
 //! What other shards hold under a key (invariant L4): an order may have been decided there, or have hopped there.
+//!
+//! A group of jobs asks each neighbour once. Shards of groups that are down are not asked: what hopped into them is the
+//! affair of [`crate::hopping`].
 
-use ledger_model::Instruction;
+use std::sync::Arc;
+
+use ledger_model::{Instruction, TransferKey};
 use ledger_protocol::NothingPosted;
 
+use super::Job;
 use super::group::Working;
 use super::worker::Worker;
 use crate::books::{Books, Remembered};
+use crate::hash::FastMap;
 use crate::hopping::map::GroupId;
 use crate::hopping::selector::Seen;
 use crate::outcome::Outcome;
-use crate::store::StoreFault;
+use crate::store::{Reader, StoreFault};
 
-/// Groups of neighbours that did not answer while one group of jobs was worked.
+/// What other shards hold under the keys of a group of jobs.
 #[derive(Default)]
-pub(super) struct Asked {
+pub(super) struct Elsewhere {
+    known: FastMap<TransferKey, Remembered>,
+    /// Groups that are thought to live and did not answer.
     silent: Vec<GroupId>,
+    /// Neighbours of which some keys do not read: asked again one by one, so that the others are worked.
+    one_by_one: Vec<Arc<dyn Reader>>,
 }
 
 impl Worker {
-    /// What another shard holds under the key, where this one holds nothing. The claim keeps it from changing. Groups that
-    /// are down are not asked; one that does not answer is asked once for all that is worked together.
-    pub(super) fn elsewhere(
+    /// Under the keys of these jobs of which this shard holds nothing. Their claims keep that from changing.
+    pub(super) fn elsewhere(&self, working: &Working, jobs: &[Job]) -> Elsewhere {
+        let mut keys: Vec<TransferKey> = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            if let Job::Post(post) = job {
+                let key = post.instruction.key();
+                keys.extend(working.view().transfer(key).is_none().then_some(*key));
+            }
+        }
+        let mut elsewhere = Elsewhere::default();
+        if keys.is_empty() {
+            return elsewhere;
+        }
+        let groups = &self.parts.groups;
+        for (shard, neighbour) in &self.parts.neighbours {
+            let group = groups.map().group_of(*shard);
+            if !groups.state(group).is_used() || elsewhere.silent.contains(&group) {
+                continue;
+            }
+            let began = groups.now();
+            match neighbour.transfers(&keys) {
+                Ok(found) => elsewhere
+                    .known
+                    .extend(found.into_iter().map(|row| (row.transfer.key, row))),
+                Err(fault @ StoreFault::Unreachable(_)) => {
+                    tracing::error!(%shard, %fault, cause = ?fault, "another shard could not be asked");
+                    if groups.see(group, Seen::Failed, began).is_used() {
+                        elsewhere.silent.push(group);
+                    }
+                }
+                Err(_told_when_it_is_asked_again) => elsewhere.one_by_one.push(Arc::clone(neighbour)),
+            }
+        }
+        elsewhere
+    }
+
+    /// Of one of those jobs; what is answered to it where that cannot be known.
+    pub(super) fn known_elsewhere(
         &self,
         working: &Working,
         instruction: &Instruction,
-        asked: &mut Asked,
+        elsewhere: &mut Elsewhere,
     ) -> Result<Option<Remembered>, Outcome> {
         let key = instruction.key();
         if working.view().transfer(key).is_some() {
             return Ok(None);
         }
-        let groups = &self.parts.groups;
-        for (shard, neighbour) in &self.parts.neighbours {
-            let group = groups.map().group_of(*shard);
-            if !groups.state(group).is_used() {
-                continue;
-            }
-            if asked.silent.contains(&group) {
-                return Err(Outcome::NothingPosted(NothingPosted::Store));
-            }
-            let began = groups.now();
+        if let Some(remembered) = elsewhere.known.remove(key) {
+            return Ok(Some(remembered));
+        }
+        if !elsewhere.silent.is_empty() {
+            return Err(Outcome::NothingPosted(NothingPosted::Store));
+        }
+        for neighbour in &elsewhere.one_by_one {
             match neighbour.transfer(key) {
                 Ok(None) => {}
-                Ok(Some(remembered)) => return Ok(Some(remembered)),
+                Ok(found) => return Ok(found),
                 Err(fault) => {
-                    tracing::error!(%shard, %fault, cause = ?fault, "another shard could not be read");
-                    let is_unreachable = matches!(fault, StoreFault::Unreachable(_));
-                    if is_unreachable && !groups.see(group, Seen::Failed, began).is_used() {
-                        continue;
-                    }
-                    asked.silent.push(group);
+                    tracing::error!(shard = %self.shard, %fault, cause = ?fault, "another shard could not be read");
                     return Err(Outcome::NothingPosted(NothingPosted::Store));
                 }
             }

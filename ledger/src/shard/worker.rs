@@ -12,7 +12,7 @@ use ledger_protocol::{LoadReply, NothingPosted, RefusedItem};
 use tokio::sync::{oneshot, watch};
 
 use super::answering::{Again, Fate, Worked, WorkedPost};
-use super::elsewhere::Asked;
+use super::elsewhere::Elsewhere;
 use super::errand::Errand;
 use super::group::{
     Loaded, Working, wanted_by_account, wanted_by_agreement, wanted_by_closing, wanted_by_hop,
@@ -67,10 +67,10 @@ impl Worker {
             }
         };
         let mut worked = Worked::default();
-        let mut neighbours = Asked::default();
+        let mut elsewhere = self.elsewhere(&working, &jobs);
         for job in jobs {
             match job {
-                Job::Post(post) => worked.posts.push(self.work_post(&mut working, *post, &mut neighbours)?),
+                Job::Post(post) => worked.posts.push(self.work_post(&mut working, *post, &mut elsewhere)?),
                 Job::Load(load) => {
                     let loaded = load_all(&mut working, load);
                     worked.loads.push(loaded.map_err(|source| self.defect(source))?);
@@ -84,7 +84,12 @@ impl Worker {
         Ok(())
     }
 
-    fn work_post(&self, working: &mut Working, post: Post, neighbours: &mut Asked) -> Result<WorkedPost, FatalFault> {
+    fn work_post(
+        &self,
+        working: &mut Working,
+        post: Post,
+        elsewhere: &mut Elsewhere,
+    ) -> Result<WorkedPost, FatalFault> {
         let Post {
             instruction,
             evidence,
@@ -95,7 +100,7 @@ impl Worker {
             turned_away,
         } = post;
         let mut again = None;
-        let outcome = match (self.elsewhere(working, &instruction, neighbours), &task) {
+        let outcome = match (self.known_elsewhere(working, &instruction, elsewhere), &task) {
             (Err(outcome), _) => outcome,
             (Ok(known), Task::Decide) => {
                 let may_hop = matches!(instruction, Instruction::Payout(_)) && self.parts.groups.can_hop(self.shard);

@@ -154,6 +154,12 @@ pub trait Reader: Send + Sync {
 
     fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault>;
 
+    /// What is held under any of these keys, in no order; of most of them nothing is. One question for a whole group.
+    fn transfers(&self, keys: &[TransferKey]) -> Result<Vec<Remembered>, StoreFault> {
+        let found = keys.iter().filter_map(|key| self.transfer(key).transpose());
+        found.collect()
+    }
+
     /// Encoded journal records from number `from` on: as many as are committed and come to about `bytes_max`, at least
     /// one if there is one.
     fn journal(&self, from: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreFault>;

@@ -7,5 +7,6 @@
     reason = "a test fails by panicking"
 )]
 
+mod access;
 mod load;
 mod process;

@@ -145,7 +145,10 @@ impl Store for MemoryStore {
 
     fn unapplied_hops(&self, limit: usize) -> Result<Vec<HopRow>, StoreFault> {
         let kept = self.kept.lock().unwrap();
-        let refused = kept.hops.values().filter(|row| matches!(row.state, HopState::Unapplied(_)));
+        let refused = kept
+            .hops
+            .values()
+            .filter(|row| matches!(row.state, HopState::Unapplied(_)));
         Ok(refused.take(limit).cloned().collect())
     }
 

@@ -121,6 +121,25 @@ impl Index {
         task(write(&self.days).entry(number).or_insert_with(Day::new));
     }
 
+    /// Places among `keys` of those of which items may be here, in order.
+    ///
+    /// Whole groups ask: nearly none of their keys is here, and look-ups that do not wait for one another are several
+    /// times as fast.
+    pub(super) fn held(&self, keys: &[KeyDigest]) -> Vec<usize> {
+        let days = read(&self.days);
+        let mut last: Option<(u32, Option<&Day>)> = None;
+        let is_held = |key: &KeyDigest| {
+            let day = match last {
+                Some((number, day)) if number == key.day => day,
+                _ => days.get(&key.day),
+            };
+            last = Some((key.day, day));
+            day.is_some_and(|day| read(day.part(key.hash)).contains_key(&key.hash))
+        };
+        let held = keys.iter().map(is_held).enumerate();
+        held.filter_map(|(place, held)| held.then_some(place)).collect()
+    }
+
     /// Where items of this key may lie, usually one or none.
     pub(super) fn candidates(&self, key: KeyDigest) -> impl Iterator<Item = Location> {
         let (mut first, mut others) = (None, Vec::new());
@@ -240,6 +259,14 @@ mod tests {
         assert_eq!(found(&index, 20_260_302, 7), [1 << 32, 2 << 32]);
         assert_eq!(found(&index, 20_260_303, 7), [3 << 32]);
         assert_eq!(found(&index, 20_260_302, 8), Vec::<u64>::new());
+        let asked = [
+            key(20_260_302, 8),
+            key(20_260_302, 7),
+            key(20_260_303, 8),
+            key(20_260_303, 7),
+            key(20_260_304, 7),
+        ];
+        assert_eq!(index.held(&asked), [1, 3]);
         let copy = Index::default();
         for day in index.days() {
             for piece in (0..PARTS).map(Piece::Part).chain([Piece::Further, Piece::Refunded]) {

@@ -187,8 +187,8 @@ impl EmbeddedStore {
         let refunded = earlier.map(|row| {
             let key = &row.transfer.key;
             let digest = KeyDigest::of(key);
-            let found = self.shared.find(key, digest)?;
-            let (location, _) = found.ok_or(StoreFault::Inconsistent("a transfer that is refunded is not there"))?;
+            let location = self.shared.locate(key, digest)?;
+            let location = location.ok_or(StoreFault::Inconsistent("a transfer that is refunded is not there"))?;
             Ok(Refunded {
                 day: digest.day,
                 location,
@@ -253,10 +253,7 @@ impl Store for EmbeddedStore {
             limits,
             hops,
         } = &self.tables;
-        let mut transfers = Vec::new();
-        for key in &wanted.transfers {
-            transfers.extend(self.shared.find(key, KeyDigest::of(key))?.map(|(_, found)| found));
-        }
+        let transfers = self.shared.find_all(&wanted.transfers)?;
         Ok(Rows {
             accounts: fetch_rows(
                 &wanted.accounts,

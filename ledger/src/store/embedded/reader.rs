@@ -43,6 +43,26 @@ impl Shared {
         Ok(None)
     }
 
+    /// Those of `keys` under which something is held.
+    pub(super) fn find_all(&self, keys: &[TransferKey]) -> Result<Vec<Remembered>, StoreFault> {
+        let digests: Vec<KeyDigest> = keys.iter().map(KeyDigest::of).collect();
+        let held = self.index.held(&digests).into_iter();
+        let found = held.filter_map(|place| {
+            let found = self.find(keys.get(place)?, *digests.get(place)?);
+            found.map(|found| found.map(|(_, remembered)| remembered)).transpose()
+        });
+        found.collect()
+    }
+
+    /// Where the item of a transfer lies that is known to be held.
+    pub(super) fn locate(&self, key: &TransferKey, digest: KeyDigest) -> Result<Option<Location>, StoreFault> {
+        let mut candidates = self.index.candidates(digest);
+        match (candidates.next(), candidates.next()) {
+            (only, None) => Ok(only),
+            (_, Some(_)) => Ok(self.find(key, digest)?.map(|(location, _)| location)),
+        }
+    }
+
     fn committed(&self) -> u64 {
         self.committed.load(Ordering::Acquire)
     }
@@ -59,6 +79,13 @@ impl Reader for EmbeddedReader {
         Ok(found
             .map(|(_, remembered)| remembered)
             .filter(|remembered| remembered.sequence <= committed))
+    }
+
+    fn transfers(&self, keys: &[TransferKey]) -> Result<Vec<Remembered>, StoreFault> {
+        let committed = self.0.committed();
+        let mut found = self.0.find_all(keys)?;
+        found.retain(|remembered| remembered.sequence <= committed);
+        Ok(found)
     }
 
     fn journal(&self, from: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreFault> {

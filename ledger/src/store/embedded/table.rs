@@ -4,6 +4,8 @@
 //!   places: hash of key ──▶ number of the row        chunks: 1024 rows each, never moved
 //! ```
 //!
+//! The places are in 64 maps, since a map that grows looks at every row it has, and must not hold up a commit.
+//!
 //! A row keeps its number for the life of the table, so whoever copies the table chunk by chunk while it changes sees
 //! every row that was there when the copying began.
 
@@ -11,11 +13,13 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use xxhash_rust::xxh3::xxh3_64;
 
+const PARTS: usize = 64;
 /// Rows that are copied in one piece.
 const CHUNK_ROWS: usize = 1024;
 
 pub(super) struct Table<const N: usize> {
-    places: HashTable<u32>,
+    places: Vec<HashTable<u32>>,
+    rows: usize,
     chunks: Vec<Vec<[u8; N]>>,
     /// How many bytes of a row are its key. No key is the beginning of another.
     key_length: fn(&[u8]) -> usize,
@@ -34,7 +38,8 @@ pub(super) enum TableFault {
 impl<const N: usize> Table<N> {
     pub(super) fn new(key_length: fn(&[u8]) -> usize) -> Self {
         Self {
-            places: HashTable::new(),
+            places: (0..PARTS).map(|_| HashTable::new()).collect(),
+            rows: 0,
             chunks: Vec::new(),
             key_length,
         }
@@ -42,14 +47,14 @@ impl<const N: usize> Table<N> {
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.places.len()
+        self.rows
     }
 
     /// The row in its slot, zeros after it.
     pub(super) fn find(&self, key: &[u8]) -> Option<&[u8; N]> {
-        let place = self
-            .places
-            .find(xxh3_64(key), |place| at(&self.chunks, *place).starts_with(key))?;
+        let hash = xxh3_64(key);
+        let part = self.places.get(part_of(hash))?;
+        let place = part.find(hash, |place| at(&self.chunks, *place).starts_with(key))?;
         Some(at(&self.chunks, *place))
     }
 
@@ -62,12 +67,14 @@ impl<const N: usize> Table<N> {
             .copy_from_slice(row);
         let Self {
             places,
+            rows,
             chunks,
             key_length,
         } = self;
-        let count = places.len();
-        let entry = places.entry(
-            xxh3_64(key),
+        let hash = xxh3_64(key);
+        let part = places.get_mut(part_of(hash)).expect("a remainder is within the parts");
+        let entry = part.entry(
+            hash,
             |place| at(chunks, *place).starts_with(key),
             |place| hash_of(at(chunks, *place), *key_length),
         );
@@ -77,14 +84,15 @@ impl<const N: usize> Table<N> {
                 *at_mut(chunks, place) = slot;
             }
             Entry::Vacant(vacant) => {
-                vacant.insert(u32::try_from(count).map_err(|_| TableFault::Full)?);
-                if count % CHUNK_ROWS == 0 {
+                vacant.insert(u32::try_from(*rows).map_err(|_| TableFault::Full)?);
+                if *rows % CHUNK_ROWS == 0 {
                     chunks.push(Vec::with_capacity(CHUNK_ROWS));
                 }
                 chunks
                     .last_mut()
                     .expect("a chunk was made for the first of its rows")
                     .push(slot);
+                *rows += 1;
             }
         }
         Ok(())
@@ -104,6 +112,11 @@ impl<const N: usize> Table<N> {
     pub(super) fn rows(&self) -> impl Iterator<Item = &[u8; N]> {
         self.chunks.iter().flatten()
     }
+}
+
+/// By bits that the maps themselves use little.
+fn part_of(hash: u64) -> usize {
+    usize::try_from(hash >> 32).expect("a machine word has 64 bits") % PARTS
 }
 
 fn hash_of(slot: &[u8], key_length: fn(&[u8]) -> usize) -> u64 {
