@@ -121,12 +121,19 @@ impl Ledger {
             let readers: Vec<Arc<dyn Reader>> = stores.iter().map(|store| store.reader()).collect();
             let halted = Arc::new(AtomicBool::new(false));
             let mut shards = Vec::with_capacity(stores.len());
+            let keepers: Vec<Option<String>> = stores
+                .iter()
+                .map(|store| store.keys_kept_by().map(str::to_owned))
+                .collect();
             for (id, store) in count.all().zip(stores) {
-                let others = count.all().zip(&readers).filter(|(other, _)| *other != id);
+                let keeper = store.keys_kept_by().map(str::to_owned);
+                let is_kept_apart = |other: &Option<String>| keeper.is_none() || *other != keeper;
+                let others = count.all().zip(&readers).zip(&keepers);
+                let others = others.filter(|((other, _), kept)| *other != id && is_kept_apart(kept));
                 let (shard, run) = Shard::assemble(ShardParts {
                     shards: count,
                     store,
-                    neighbours: others.map(|(other, reader)| (other, Arc::clone(reader))).collect(),
+                    neighbours: others.map(|((other, reader), _)| (other, Arc::clone(reader))).collect(),
                     groups: Arc::clone(&groups),
                     returned: Arc::clone(&returned),
                     limits,

@@ -6,6 +6,7 @@ pub mod hops;
 pub mod load;
 pub mod positions;
 pub mod serve;
+mod stores;
 
 use std::error::Error;
 

@@ -42,6 +42,10 @@ impl Worker {
         if keys.is_empty() {
             return elsewhere;
         }
+        let kept_here = keys
+            .iter()
+            .filter_map(|key| Some((*key, self.parts.store.elsewhere(key)?)));
+        elsewhere.known.extend(kept_here);
         let groups = &self.parts.groups;
         for (shard, neighbour) in &self.parts.neighbours {
             let group = groups.map().group_of(*shard);

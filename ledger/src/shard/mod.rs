@@ -150,7 +150,7 @@ pub struct ShardLimits {
 pub struct ShardParts {
     pub shards: ShardCount,
     pub store: Box<dyn Store>,
-    /// Of every other shard.
+    /// Of every other shard, but for those whose keys are kept with this one's.
     pub neighbours: Vec<(ShardId, Arc<dyn Reader>)>,
     pub groups: Arc<Groups>,
     pub returned: Returned,

@@ -138,6 +138,7 @@ impl Worker {
         let state = self.parts.store.begin()?;
         self.epoch.store(self.parts.store.epoch(), Ordering::Release);
         self.in_doubt.clear();
+        self.publish(&state);
         let mut working = Working::over(self.parts.shards, state, (self.parts.clock)());
         self.fetch_all(jobs, &mut working)?;
         Ok(working)
@@ -309,6 +310,17 @@ impl Worker {
             self.committed.send_replace(self.parts.store.state().clone());
         }
         Ok(fate)
+    }
+
+    /// Says how far the shard has come, where another process has committed to it or a group in doubt turned out to be there.
+    fn publish(&self, state: &ShardState) {
+        self.committed.send_if_modified(|known| {
+            let is_new = state.sequence > known.sequence;
+            if is_new {
+                known.clone_from(state);
+            }
+            is_new
+        });
     }
 
     /// Writes down how far Kafka has come, where that has changed and no posting has taken it along.

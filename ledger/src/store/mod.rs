@@ -1,5 +1,5 @@
-//! Where a shard's rows and journal are kept. One trait, one conformance suite (`tests/conformance`), one
-//! implementation today: [`embedded`].
+//! Where a shard's rows and journal are kept. One trait, one conformance suite (`tests/suite/conformance.rs`), two
+//! implementations: [`embedded`] and [`postgres`].
 //!
 //! What a store owes:
 //! * **Durable.** When [`Store::commit`] returns, the group survives the loss of the process and of power.
@@ -14,6 +14,7 @@
 //! of an earlier group can appear after it. After `Fatal` the caller ends the process, and the next one finds out.
 
 pub mod embedded;
+pub mod postgres;
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +66,10 @@ pub enum StoreFault {
     /// Nothing of the group is there or ever will be: the store could not be reached, or is another's.
     #[error("the store cannot be reached")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Nothing of the group is there or ever will be: somebody else has posted one of its keys meanwhile, in another shard.
+    /// Decided again, the group finds it.
+    #[error("a key of the group was posted elsewhere meanwhile; nothing of the group is there")]
+    KeyTaken,
     /// Whether the group is there is not known now. The next `begin` that succeeds settles it.
     #[error("the connection to the store was lost while a group was committed")]
     InDoubt(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -145,6 +150,17 @@ pub trait Store: Send {
     fn abandon(&mut self);
 
     fn reader(&self) -> Arc<dyn Reader>;
+
+    /// Where keys are kept once for several shards, the name of what keeps them: no two of its shards can commit one
+    /// key, whichever processes do it, and each knows what the others hold under the keys it was asked for.
+    fn keys_kept_by(&self) -> Option<&str> {
+        None
+    }
+
+    /// What another shard holds under a key that was wanted since `begin`, of those whose keys are kept with this one's.
+    fn elsewhere(&self, _key: &TransferKey) -> Option<Remembered> {
+        None
+    }
 }
 
 /// Reads what is committed, from any thread, by whichever process it was.
@@ -208,7 +224,7 @@ impl StoreFault {
     /// Of a commit.
     pub const fn consequence(&self) -> Consequence {
         match self {
-            Self::NotWritten(_) | Self::TooLarge | Self::Unreachable(_) => Consequence::Nothing,
+            Self::NotWritten(_) | Self::TooLarge | Self::Unreachable(_) | Self::KeyTaken => Consequence::Nothing,
             Self::InDoubt(_) => Consequence::Unknown,
             Self::Engine { .. }
             | Self::Content { .. }

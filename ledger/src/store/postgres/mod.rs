@@ -1,0 +1,477 @@
+//! The Postgres store: a shard's journal and rows in the database of a shard group, which is a PostgreSQL primary with
+//! its standbys, or anything that speaks its protocol and keeps its promises.
+//!
+//! ```text
+//!   begin    BEGIN · lock the shard's row, read how it stands · groups of other processes since    one round trip, or two
+//!   fetch    rows that are not in memory · transfers, by primary key                               one
+//!   commit   frame · transfers · rows due · the shard's row · COMMIT                               one
+//! ```
+//!
+//! * **Order.** Whoever writes a shard, in whichever process, locks the shard's row first and keeps it until its commit
+//!   is done. So groups of a shard are committed one after another, each begins with what the one before left, and records
+//!   are numbered and chained without gaps in the order of commits (invariant L5). Of different shards nothing is ordered.
+//! * **Once.** The primary key of `transfer` is over all shards of the database: two processes that decide one key at the same
+//!   time in two shards cannot both commit (invariant L4). The later one is told that nothing was written. Keys are added
+//!   in their order, so that two groups never wait for each other.
+//! * **Rows.** A group is one row of `frame`; what it changed is taken from there until it is due in its table, see `held`.
+//! * **Late commits.** A session that writes begins by raising the shard's epoch in a transaction of its own. It gets the row
+//!   only when every earlier transaction on it has ended, and its commit is acknowledged only when the standby has
+//!   everything before it. So after a commit that was not answered, the next `begin` finds out for good.
+//! * **Patience.** No call takes longer than the group's call limit. A commit that was sent and not answered is in doubt; it
+//!   is never cancelled, since a commit that waits for its standby would be cancelled into standing on the primary alone.
+
+mod commit;
+mod digest;
+mod frame;
+mod held;
+mod link;
+mod probe;
+mod reader;
+mod schema;
+mod settings;
+mod statements;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::future::OptionFuture;
+use ledger_model::{BusinessDate, ShardCount, ShardId, TransferKey};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row};
+
+use self::commit::{Draft, Sent};
+use self::digest::Digest;
+use self::frame::{signed, unpack_rows, unsigned};
+use self::held::{Change, Held, HeldLimits, Span};
+use self::link::{CallFault, Deadline, Link};
+pub use self::probe::PostgresProbe;
+use self::reader::{PostgresReader, column, transfers};
+pub use self::settings::{CALL_LIMIT, GroupSettings, Host, Password, SettingsFault};
+use self::statements::Writing;
+use super::row::unpack;
+use super::{Group, OpenHops, Reader, Store, StoreFault, oldest_first};
+use crate::books::{HopRow, Remembered};
+use crate::hash::FastMap;
+use crate::state::ShardState;
+use crate::view::{Rows, Wanted};
+
+/// Kept beyond `kept_days`, since shards do not all see a day begin at once.
+const SPARE_DAYS: i64 = 1;
+/// Groups of another process that are read at a time come to about this many bytes of rows.
+const CAUGHT_UP_BYTES: i64 = 4 << 20;
+
+const RAISE: &str = "UPDATE shard SET epoch = epoch + 1 WHERE shard = $1";
+
+/// The store of one shard.
+pub struct PostgresStore {
+    link: Link,
+    open: Option<Open>,
+    shard: ShardId,
+    state: ShardState,
+    epoch: i64,
+    /// The table has what groups up to this record left behind.
+    flushed: u64,
+    /// Whether `held` has what groups up to the state's last record left behind; nothing is held where not.
+    is_current: bool,
+    held: RefCell<Held>,
+    /// Of keys fetched since `begin`, what other shards of the database hold under them.
+    elsewhere: RefCell<FastMap<TransferKey, Remembered>>,
+    /// The session failed; another is made before it is used.
+    is_broken: Cell<bool>,
+    in_transaction: bool,
+    expiry: Expiry,
+}
+
+struct Open {
+    client: Client,
+    writing: Writing,
+}
+
+/// What has been kept long enough is deleted a part with each group, until there is nothing left of it.
+#[derive(Debug, Default)]
+struct Expiry {
+    today: Option<BusinessDate>,
+    /// Days before this one are being deleted.
+    first_day: Option<u32>,
+}
+
+impl PostgresStore {
+    /// Opens the store of `shard` in the group's database, making its tables where they are missing. Refuses a database of a
+    /// later version or made for another count of shards.
+    pub fn open(settings: GroupSettings, shards: ShardCount, shard: ShardId) -> Result<Self, StoreFault> {
+        let mut link = Link::new(Arc::new(settings));
+        schema::prepare(&mut link, shards, shard)?;
+        link.close();
+        let mut store = Self {
+            link,
+            open: None,
+            shard,
+            state: ShardState::empty(shard),
+            epoch: 0,
+            flushed: 0,
+            is_current: false,
+            held: RefCell::default(),
+            elsewhere: RefCell::default(),
+            is_broken: Cell::new(false),
+            in_transaction: false,
+            expiry: Expiry::default(),
+        };
+        store.begin()?;
+        store.abandon();
+        Ok(store)
+    }
+
+    /// Hops that are open or unapplied.
+    fn unsettled(&self) -> Result<Vec<HopRow>, StoreFault> {
+        let [from, to] = held::hops_between(self.shard);
+        let Open { client, writing } = self.session().map_err(CallFault::unreachable)?;
+        let rows = self.link.bounded(self.link.deadline(), async {
+            let wanted: [&(dyn ToSql + Sync); 2] = [&from.as_slice(), &to.as_slice()];
+            client.query(&writing.find_hops, &wanted).await
+        });
+        let rows = rows.map_err(|fault| {
+            self.is_broken.set(true);
+            fault.unreachable()
+        })?;
+        let hops = rows
+            .iter()
+            .map(|row| held::unpack_hop(column(row, 0)?, column(row, 1)?));
+        hops.collect()
+    }
+
+    fn number(&self) -> i16 {
+        i16::from(self.shard.number())
+    }
+
+    fn limits(&self) -> HeldLimits {
+        let settings = self.link.settings();
+        HeldLimits {
+            pending_max: settings.pending_rows_max,
+            remembered_max: settings.remembered_rows_max,
+        }
+    }
+
+    /// Gives up the session, with whatever it is doing.
+    fn give_up(&mut self) {
+        self.open = None;
+        self.in_transaction = false;
+        self.is_broken.set(false);
+        self.link.close();
+    }
+
+    fn connect(&mut self, deadline: Deadline) -> Result<(), CallFault> {
+        self.give_up();
+        let client = self.link.connect(deadline)?;
+        let shard = self.number();
+        let writing = self.link.bounded(deadline, async {
+            // in a transaction of its own, for what the module's documentation says of late commits
+            client.execute(RAISE, &[&shard]).await?;
+            Writing::prepare(&client).await
+        })?;
+        self.open = Some(Open { client, writing });
+        Ok(())
+    }
+
+    fn session(&self) -> Result<&Open, CallFault> {
+        let usable = !self.is_broken.get();
+        self.open.as_ref().filter(|_| usable).ok_or(CallFault::Closed)
+    }
+
+    /// Takes the shard on the session there is.
+    fn take(&mut self, deadline: Deadline) -> Result<Row, CallFault> {
+        let shard = self.number();
+        let open = self.session()?;
+        let taken = self.link.bounded(deadline, async {
+            let (_, row) = futures::try_join!(open.client.batch_execute("BEGIN"), async {
+                open.client.query_one(&open.writing.take, &[&shard]).await
+            },)?;
+            Ok(row)
+        });
+        self.in_transaction = true;
+        taken
+    }
+
+    /// Takes the shard, on a new session where the one there was has been lost meanwhile: nothing was under way on it.
+    fn take_anew(&mut self, deadline: Deadline) -> Result<Row, CallFault> {
+        if self.session().is_ok() {
+            match self.take(deadline) {
+                Err(CallFault::Lost(_) | CallFault::Closed) => {}
+                taken => return taken,
+            }
+        }
+        self.connect(deadline)?;
+        self.take(deadline)
+    }
+
+    /// Brings what is in memory up to how the shard stands.
+    fn catch_up(&mut self, deadline: Deadline, row: &Row) -> Result<(), StoreFault> {
+        let epoch: i64 = column(row, 0)?;
+        let flushed = unsigned(column(row, 1)?)?;
+        let state: ShardState = unpack("shard's state", column(row, 2)?)?;
+        if state.shard != self.shard || state.sequence < self.state.sequence {
+            return Err(StoreFault::Inconsistent(
+                "the database has lost groups that were committed",
+            ));
+        }
+        let held = self.held.get_mut();
+        let mut known = self.state.sequence;
+        if !self.is_current || known < flushed {
+            held.forget();
+            self.is_current = true;
+            known = flushed;
+        } else if flushed > self.flushed {
+            held.flushed(flushed);
+        }
+        self.state.sequence = known;
+        self.flushed = flushed;
+        while self.state.sequence < state.sequence {
+            self.read_groups(deadline)?;
+        }
+        self.state = state;
+        self.epoch = epoch;
+        Ok(())
+    }
+
+    /// Takes in groups after the last known.
+    fn read_groups(&mut self, deadline: Deadline) -> Result<(), StoreFault> {
+        let after = signed(self.state.sequence)?;
+        let shard = self.number();
+        let open = self.session().map_err(CallFault::unreachable)?;
+        let rows = self.link.bounded(deadline, async {
+            let wanted: [&(dyn ToSql + Sync); 3] = [&shard, &after, &CAUGHT_UP_BYTES];
+            open.client.query(&open.writing.groups, &wanted).await
+        });
+        let rows = rows.map_err(CallFault::unreachable)?;
+        if rows.is_empty() {
+            return Err(StoreFault::Inconsistent("the journal ends before its shard"));
+        }
+        for row in rows {
+            let first = unsigned(column(&row, 0)?)?;
+            let last = unsigned(column(&row, 1)?)?;
+            if first != self.state.sequence + 1 || last < first {
+                return Err(StoreFault::Inconsistent("a group is missing in the journal"));
+            }
+            let changes = unpack_rows(column(&row, 2)?)?;
+            self.held.get_mut().apply(changes, Span { first, last });
+            self.state.sequence = last;
+        }
+        Ok(())
+    }
+
+    /// Nothing that is in memory is believed any more.
+    fn doubt(&mut self) {
+        self.is_current = false;
+        self.held.get_mut().forget();
+    }
+
+    /// The group is there.
+    fn settle(&mut self, group: Group, draft: Draft, expired: u64) {
+        let Draft {
+            span,
+            frame,
+            due,
+            changes,
+            first_day,
+            ..
+        } = draft;
+        let limits = self.limits();
+        if frame.is_some() {
+            self.flushed = self.flushed.max(due.flushed);
+            self.held.get_mut().committed(limits, due, changes, span);
+        }
+        self.state = group.state;
+        if first_day.is_some() && expired == 0 {
+            self.expiry.first_day = None;
+        }
+        let decided = group
+            .rows
+            .transfers
+            .iter()
+            .map(|row| row.transfer.decided_at.date())
+            .max();
+        if let Some(today) = decided {
+            self.expiry.day_of_group(today, self.link.settings().kept_days);
+        }
+    }
+}
+
+impl Expiry {
+    fn day_of_group(&mut self, today: BusinessDate, kept_days: u32) {
+        if self.today.is_some_and(|known| today <= known) {
+            return;
+        }
+        self.today = Some(today);
+        let seconds = (i64::from(kept_days) + SPARE_DAYS) * 24 * 3600;
+        let first = today.at_midnight().plus_seconds(-seconds);
+        self.first_day = first.map(|first| first.date().number());
+    }
+}
+
+impl Store for PostgresStore {
+    /// How often the right to write the shard was taken anew, by whichever process.
+    fn epoch(&self) -> u64 {
+        u64::try_from(self.epoch).unwrap_or_default()
+    }
+
+    /// On a new session, which raises the epoch.
+    fn fence(&mut self) -> Result<u64, StoreFault> {
+        self.give_up();
+        self.begin()?;
+        self.abandon();
+        Ok(self.epoch())
+    }
+
+    fn begin(&mut self) -> Result<ShardState, StoreFault> {
+        self.abandon();
+        self.elsewhere.get_mut().clear();
+        let deadline = self.link.deadline();
+        let row = match self.take_anew(deadline) {
+            Ok(row) => row,
+            Err(fault) => {
+                match fault {
+                    CallFault::Refused(_) => self.abandon(),
+                    _ => self.give_up(),
+                }
+                return Err(fault.unreachable());
+            }
+        };
+        if let Err(fault) = self.catch_up(deadline, &row) {
+            self.doubt();
+            self.give_up();
+            return Err(fault);
+        }
+        Ok(self.state.clone())
+    }
+
+    fn state(&self) -> &ShardState {
+        &self.state
+    }
+
+    fn fetch(&self, wanted: &Wanted) -> Result<Rows, StoreFault> {
+        let mut held = self.held.borrow_mut();
+        let keys = held.unknown(held::keys(self.shard, wanted));
+        let mut digests: Vec<_> = wanted.transfers.iter().map(|key| (Digest::of(key), key)).collect();
+        digests.sort_unstable();
+        let open = self.session().map_err(CallFault::unreachable)?;
+        let Open { client, writing } = open;
+        let asked_transfers: Vec<Digest> = digests.iter().map(|(digest, _)| *digest).collect();
+        let rows = (!keys.is_empty()).then(|| async { client.query(&writing.held, &[&keys]).await });
+        let known =
+            (!digests.is_empty()).then(|| async { client.query(&writing.transfers, &[&asked_transfers]).await });
+        let answered = self.link.bounded(self.link.deadline(), async {
+            let (rows, known) = futures::join!(OptionFuture::from(rows), OptionFuture::from(known));
+            Ok((
+                rows.transpose()?.unwrap_or_default(),
+                known.transpose()?.unwrap_or_default(),
+            ))
+        });
+        let (rows, known) = answered.map_err(|fault| {
+            self.is_broken.set(true);
+            fault.unreachable()
+        })?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in &rows {
+            found.push(Change {
+                key: column(row, 0)?,
+                value: column(row, 1)?,
+            });
+        }
+        held.learn(self.limits(), keys, found);
+        let mut fetched = held.rows(self.shard, wanted)?;
+        let mut here = FastMap::default();
+        for (shard, known) in transfers(&digests, &known)? {
+            let map = if shard == self.shard.number() {
+                &mut here
+            } else {
+                &mut *self.elsewhere.borrow_mut()
+            };
+            map.insert(known.transfer.key, known);
+        }
+        fetched.transfers = wanted.transfers.iter().filter_map(|key| here.remove(key)).collect();
+        Ok(fetched)
+    }
+
+    fn open_hops(&self, homes: &BTreeSet<ShardId>, limit: usize) -> Result<OpenHops, StoreFault> {
+        let open = self.unsettled()?.into_iter().filter(held::is_open);
+        Ok(OpenHops::among(open, homes, limit))
+    }
+
+    fn unapplied_hops(&self, limit: usize) -> Result<Vec<HopRow>, StoreFault> {
+        let mut refused = self.unsettled()?;
+        refused.retain(|row| !held::is_open(row));
+        oldest_first(&mut refused, limit);
+        Ok(refused)
+    }
+
+    fn commit(&mut self, group: Group) -> Result<(), StoreFault> {
+        let sent = self.draft(&group).and_then(|draft| Ok((self.send(&draft)?, draft)));
+        let (sent, draft) = match sent {
+            Ok(sent) => sent,
+            Err(fault) => {
+                self.abandon();
+                return Err(fault);
+            }
+        };
+        match sent {
+            Sent::Durable { expired } => {
+                self.in_transaction = false;
+                self.settle(group, draft, expired);
+                Ok(())
+            }
+            Sent::Refused(fault) => {
+                // the commit that followed has ended the transaction as a rollback
+                self.in_transaction = false;
+                self.doubt();
+                if matches!(fault, CallFault::Lost(_)) {
+                    self.give_up();
+                }
+                Err(if fault.is_key_taken() {
+                    StoreFault::KeyTaken
+                } else {
+                    StoreFault::NotWritten(std::io::Error::other(fault))
+                })
+            }
+            Sent::Unknown(fault) => {
+                self.doubt();
+                self.give_up();
+                Err(StoreFault::InDoubt(Box::new(fault)))
+            }
+        }
+    }
+
+    fn abandon(&mut self) {
+        if !std::mem::take(&mut self.in_transaction) {
+            return;
+        }
+        let rolled_back = self.session().and_then(|open| {
+            self.link
+                .bounded(self.link.deadline(), open.client.batch_execute("ROLLBACK"))
+        });
+        if rolled_back.is_err() {
+            self.give_up();
+        }
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        Arc::new(PostgresReader::new(self.link.settings(), self.shard))
+    }
+
+    fn keys_kept_by(&self) -> Option<&str> {
+        Some(&self.link.settings().name)
+    }
+
+    fn elsewhere(&self, key: &TransferKey) -> Option<Remembered> {
+        self.elsewhere.borrow().get(key).cloned()
+    }
+}
+
+impl std::fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("link", &self.link)
+            .field("state", &self.state)
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
+}
