@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`engine`] decides (pure), [`books`] and [`view`] are what it reads, [`store`] is where that is kept,
 //! [`shard`] is the one thread that writes a store, [`router`] finds the shard and keeps a key to one post at a time,
-//! [`service`] is the gRPC face, [`shipping`] takes the journal to Kafka. What it must never do: know messages or
+//! [`service`] is the gRPC face, [`shipping`] takes the journal to Kafka,
+//! [`reading`] works sums and statements out of it again. What it must never do: know messages or
 //! signatures.
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,7 @@ pub mod hash;
 pub mod hopping;
 pub mod meters;
 pub mod outcome;
+pub mod reading;
 pub mod router;
 pub mod service;
 pub mod shard;

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use ledger::command::{calendar, check, hops, load, positions, serve};
+use ledger::command::{
+    backup, calendar, check, evidence, hops, load, positions, restore, serve, statement, trial_balance,
+};
 use ledger::config;
 use operations::exit;
 
@@ -16,7 +18,7 @@ use operations::exit;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Line {
-    /// Configuration file (TOML); paths in it are relative to it. Only `check` goes without.
+    /// Configuration file (TOML); paths in it are relative to it. `check`, and what reads a `--directory`, go without.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Read and check the configuration, and do nothing else.
@@ -48,6 +50,24 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    TrialBalance(trial_balance::Options),
+    Statement(statement::Options),
+    Evidence(evidence::Options),
+    Backup(backup::Options),
+    Restore(restore::Options),
+}
+
+impl Command {
+    const fn needs_configuration(&self) -> bool {
+        match self {
+            Self::Serve | Self::Load(_) | Self::Calendar(_) | Self::Positions { .. } => true,
+            Self::Check { .. } | Self::Restore(_) => false,
+            Self::TrialBalance(options) => options.needs_configuration(),
+            Self::Statement(options) => options.needs_configuration(),
+            Self::Evidence(options) => options.needs_configuration(),
+            Self::Backup(options) => options.needs_configuration(),
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -55,27 +75,32 @@ fn main() -> ExitCode {
     if let Some(Command::Check { directory }) = &line.command {
         return check::run(directory).into();
     }
-    let Some(file) = &line.config else {
-        eprintln!("--config FILE is needed");
-        return exit::USAGE.into();
-    };
-    let config = match config::read(file) {
+    let config = match line.config.as_deref().map(config::read).transpose() {
         Ok(config) => config,
         Err(fault) => {
             eprintln!("{fault}");
             return exit::CONFIGURATION.into();
         }
     };
+    if config.is_none() && line.command.as_ref().is_none_or(Command::needs_configuration) {
+        eprintln!("--config FILE is needed");
+        return exit::USAGE.into();
+    }
     if line.check_config {
         return exit::DONE.into();
     }
-    let code = match line.command {
-        Some(Command::Serve) => serve::run(config),
-        Some(Command::Load(files)) => load::run(&config, &files),
-        Some(Command::Hops) => hops::run(&config),
-        Some(Command::Calendar(asked)) => calendar::run(&config, &asked),
-        Some(Command::Positions { json }) => positions::run(&config, json),
-        Some(Command::Check { .. }) | None => {
+    let code = match (line.command, config) {
+        (Some(Command::TrialBalance(options)), config) => trial_balance::run(config.as_ref(), &options),
+        (Some(Command::Statement(options)), config) => statement::run(config.as_ref(), &options),
+        (Some(Command::Evidence(options)), config) => evidence::run(config.as_ref(), &options),
+        (Some(Command::Backup(options)), config) => backup::run(config.as_ref(), &options),
+        (Some(Command::Restore(options)), _) => restore::run(&options),
+        (Some(Command::Serve), Some(config)) => serve::run(config),
+        (Some(Command::Load(files)), Some(config)) => load::run(&config, &files),
+        (Some(Command::Hops), Some(config)) => hops::run(&config),
+        (Some(Command::Calendar(asked)), Some(config)) => calendar::run(&config, &asked),
+        (Some(Command::Positions { json }), Some(config)) => positions::run(&config, json),
+        (_, _) => {
             let _shown = Line::command().print_help();
             exit::USAGE
         }

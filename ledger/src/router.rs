@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use ledger_model::{Account, Agreement, Hop, Instruction, ShardCount, ShardId, TransferKey};
-use ledger_protocol::{Evidence, LoadReply, NothingPosted, ShardPosition};
+use ledger_model::{Account, AccountToken, Agreement, Hop, Instruction, ShardCount, ShardId, TransferKey};
+use ledger_protocol::{Evidence, KeptEvidence, LoadReply, NothingPosted, ShardPosition, Standing};
 use tokio::sync::oneshot;
 
 use crate::claims::{Claim, Claims};
@@ -23,7 +23,10 @@ use crate::hopping::route::{AtHome, Order, OrderKind, Route};
 use crate::hopping::selector::Seen;
 use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
-use crate::shard::{FIRST_ATTEMPT, Fatal, Load, Post, Returned, Shard, ShardLimits, ShardParts, ShardRun, Task};
+use crate::reading::evidence::{Place, find};
+use crate::shard::{
+    AskStanding, FIRST_ATTEMPT, Fatal, Load, Post, Returned, Shard, ShardLimits, ShardParts, ShardRun, Task,
+};
 use crate::store::{Reader, Store, StoreFault};
 
 /// Shards that may turn a post away before it is refused: one that was just thought to live, for each of a few groups.
@@ -181,25 +184,21 @@ impl Ledger {
         };
         match self.claims.claim(*post.instruction.key()) {
             Ok(claim) => self.claimed(post, claim),
-            Err(released) => {
-                tokio::spawn(Arc::clone(self).post_after(post, released));
+            Err(turn) => {
+                tokio::spawn(Arc::clone(self).post_after(post, turn));
             }
         }
     }
 
-    /// Waits for the post that has the key, then tries again.
-    async fn post_after(self: Arc<Self>, post: Unclaimed, mut released: oneshot::Receiver<()>) {
-        let claim = loop {
-            if tokio::time::timeout_at(post.deadline.into(), released).await.is_err() {
+    /// Waits for its turn with the key.
+    async fn post_after(self: Arc<Self>, post: Unclaimed, turn: oneshot::Receiver<Claim>) {
+        match tokio::time::timeout_at(post.deadline.into(), turn).await {
+            Ok(Ok(claim)) => self.claimed(post, claim),
+            Ok(Err(_)) | Err(_) => {
                 self.meters.other("in_process");
-                return post.reply.answer(Outcome::InProcess);
+                post.reply.answer(Outcome::InProcess);
             }
-            match self.claims.claim(*post.instruction.key()) {
-                Ok(claim) => break claim,
-                Err(next) => released = next,
-            }
-        };
-        self.claimed(post, claim);
+        }
     }
 
     fn claimed(&self, post: Unclaimed, claim: Claim) {
@@ -374,6 +373,27 @@ impl Ledger {
             answers
         });
         queued.await.map(Loading).map_err(|_| NothingPosted::Store)
+    }
+
+    /// How an account stands in its home shard, as of the shard's last commit.
+    pub async fn standing(self: &Arc<Self>, account: AccountToken) -> Result<Standing, NothingPosted> {
+        let (reply, answer) = oneshot::channel();
+        let ledger = Arc::clone(self);
+        let asked = AskStanding { account, reply };
+        // waits for room in the shard's queue
+        let queued =
+            tokio::task::spawn_blocking(move || ledger.shard(ledger.count.of_account(account)).ask_standing(asked));
+        queued.await.map_err(|_| NothingPosted::Store)?;
+        answer.await.unwrap_or(Err(NothingPosted::Store))
+    }
+
+    /// What is kept about a decided transfer. Reads every shard, so call it off the executor.
+    pub fn evidence(&self, key: &TransferKey, following: u32) -> Result<Option<KeptEvidence>, StoreFault> {
+        let places = self.shards.iter().zip(&self.readers.0).map(|(shard, reader)| Place {
+            state: shard.state(),
+            reader: Arc::clone(reader),
+        });
+        find(&places.collect::<Vec<_>>(), key, following)
     }
 
     pub fn positions(&self) -> Vec<ShardPosition> {

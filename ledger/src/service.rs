@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::Stream;
-use ledger_model::{Account, Agreement, Instruction, ShardId, TransferKey};
+use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardId, TransferKey};
 use ledger_protocol::{Evidence, LoadReply, Malformed, NothingPosted, RefusedItem, wire};
 use operations::exchange::reply_batches;
 use operations::peer::PeerIdentity;
@@ -25,6 +25,7 @@ use crate::feed::Feed;
 use crate::hopping::listing::unsettled;
 use crate::outcome::{Answer, Outcome, ReplyTo, pack};
 use crate::router::{Ledger, Loading};
+use crate::store::StoreFault;
 
 /// Work of one stream that is not answered yet, at the most.
 const UNANSWERED_MAX: usize = 4096;
@@ -144,6 +145,30 @@ impl wire::ledger_server::Ledger for Service {
 
     async fn hops(&self, _request: Request<wire::HopsRequest>) -> Result<Response<wire::HopsReply>, Status> {
         Ok(Response::new(unsettled(&self.ledger).await.into()))
+    }
+
+    async fn standing(&self, request: Request<wire::StandingRequest>) -> Result<Response<wire::StandingReply>, Status> {
+        let account = AccountToken::from_slice(&request.into_inner().account);
+        let account = account.ok_or_else(|| Status::invalid_argument("an account's token is 32 bytes"))?;
+        let standing = self.ledger.standing(account).await;
+        let standing = standing.map_err(|_| Status::unavailable("the account could not be read"))?;
+        Ok(Response::new(standing.into()))
+    }
+
+    async fn evidence(&self, request: Request<wire::EvidenceRequest>) -> Result<Response<wire::EvidenceReply>, Status> {
+        let wire::EvidenceRequest { key, following } = request.into_inner();
+        let key: Option<TransferKey> = key.and_then(|key| key.try_into().ok());
+        let key = key.ok_or_else(|| Status::invalid_argument("a key is issuer, category and id"))?;
+        let ledger = Arc::clone(&self.ledger);
+        let found = tokio::task::spawn_blocking(move || ledger.evidence(&key, following)).await;
+        let found = found.unwrap_or(Err(StoreFault::Inconsistent("reading evidence panicked")));
+        let kept = found.map_err(|fault| {
+            tracing::error!(%fault, cause = ?fault, "evidence could not be read");
+            Status::unavailable("the evidence could not be read")
+        })?;
+        Ok(Response::new(wire::EvidenceReply {
+            kept: kept.map(Into::into),
+        }))
     }
 
     async fn journal(&self, request: Request<wire::JournalRequest>) -> Result<Response<Self::JournalStream>, Status> {

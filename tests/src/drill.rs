@@ -149,7 +149,9 @@ fn drill(
     })?;
     let asked = runtime.block_on(callers.stop());
     let ended = Instant::now();
-    let resent = steps.step("send again what was not posted", || runtime.block_on(load::resend(&client, &asked)))?;
+    let resent = steps.step("send again what was not posted", || {
+        runtime.block_on(load::resend(&client, &asked))
+    })?;
     steps.step("wait until every hop is home", || runtime.block_on(come_home(&client)))?;
     let home_after = ended.elapsed();
     let (counts, differences) = steps.step("read the journals", || {
@@ -248,7 +250,10 @@ impl Report {
         let answers = [
             ("orders asked for", self.asked.len()),
             ("answered posted", told(|told| matches!(told, Told::Posted(_)))),
-            ("answered nothing posted: home down", told(|told| *told == Told::HomeDown)),
+            (
+                "answered nothing posted: home down",
+                told(|told| *told == Told::HomeDown),
+            ),
             ("answered nothing posted: other", told(|told| *told == Told::Nothing)),
             ("answered in process", told(|told| *told == Told::InProcess)),
             ("sent again until posted", self.resent),
@@ -293,7 +298,10 @@ impl Report {
         }
         let slowest = self.asked.iter().map(|asked| asked.took).max().unwrap_or_default();
         say(format!("longest any caller waited for an answer: {}", seconds(slowest)));
-        say(format!("all hops home {} after the load ended", seconds(self.home_after)));
+        say(format!(
+            "all hops home {} after the load ended",
+            seconds(self.home_after)
+        ));
         let Differences {
             orders,
             serials,

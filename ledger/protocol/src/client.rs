@@ -4,7 +4,7 @@
 //! not known is `Unknown`, never an error: whoever sent money must not be told "failed" by a lost connection.
 
 use futures::{Stream, StreamExt};
-use ledger_model::{Instruction, TransferKey};
+use ledger_model::{AccountToken, Instruction, TransferKey};
 use operations::endpoint::{Endpoint, EndpointFault};
 use operations::exchange::{CallFault, CallLimits, Calls, Exchange, Numbered};
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use tonic::{Status, Streaming};
 use crate::convert::{Malformed, cause};
 use crate::hops::UnsettledHops;
 use crate::load::{LoadBatch, LoadReply};
-use crate::reply::{Evidence, NothingPosted, PostReply, QueryReply, ShardPosition};
+use crate::reply::{Evidence, KeptEvidence, NothingPosted, PostReply, QueryReply, ShardPosition, Standing};
 use crate::wire;
 use crate::wire::ledger_client::LedgerClient as Rpc;
 
@@ -127,6 +127,26 @@ impl LedgerClient {
     pub async fn hops(&self) -> Result<UnsettledHops, LedgerFault> {
         let reply = self.rpc.clone().hops(wire::HopsRequest {}).await?;
         Ok(reply.into_inner().try_into()?)
+    }
+
+    /// How an account stands in the books.
+    pub async fn standing(&self, account: AccountToken) -> Result<Standing, LedgerFault> {
+        let request = wire::StandingRequest {
+            account: account.bytes().to_vec(),
+        };
+        let reply = self.rpc.clone().standing(request).await?;
+        reply.into_inner().try_into().map_err(LedgerFault::Answer)
+    }
+
+    /// What is kept about a transfer, with so many of the records that follow its own; `None` where none has the key.
+    pub async fn evidence(&self, key: &TransferKey, following: u32) -> Result<Option<KeptEvidence>, LedgerFault> {
+        let request = wire::EvidenceRequest {
+            key: Some(key.into()),
+            following,
+        };
+        let kept = self.rpc.clone().evidence(request).await?.into_inner().kept;
+        kept.map(|kept| kept.try_into().map_err(LedgerFault::Answer))
+            .transpose()
     }
 
     /// The committed journal of one shard from record `from` on, in chunks of encoded records; follows new ones and

@@ -9,6 +9,7 @@ mod client;
 mod convert;
 mod hops;
 mod load;
+mod reading;
 mod reply;
 #[allow(
     clippy::all,
@@ -27,4 +28,4 @@ pub use client::{LedgerClient, LedgerFault};
 pub use convert::Malformed;
 pub use hops::{UnsettledHop, UnsettledHops};
 pub use load::{LoadBatch, LoadReply, RefusedItem};
-pub use reply::{CurrencySum, Evidence, NothingPosted, PostReply, QueryReply, ShardPosition};
+pub use reply::{CurrencySum, Evidence, KeptEvidence, NothingPosted, PostReply, QueryReply, ShardPosition, Standing};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ledger_model::{ContentField, Currency, Transfer};
+use ledger_model::{ContentField, Currency, Money, Transfer};
 
 /// The request as it was signed, kept with the posting. Never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -74,6 +74,32 @@ pub struct CurrencySum {
     pub currency: Currency,
     pub debit_minor: i64,
     pub credit_minor: i64,
+}
+
+/// What the state has of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Home of the account.
+    pub shard: u8,
+    /// Number of the record as of which it is told.
+    pub sequence: u64,
+    /// None where there is no such account.
+    pub balance: Option<Money>,
+}
+
+/// What is kept about a decided transfer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptEvidence {
+    pub shard: u8,
+    /// Number of the record that decided the transfer.
+    pub sequence: u64,
+    pub evidence: Evidence,
+    /// Encoded: that record, then those that follow it.
+    pub records: Vec<Vec<u8>>,
+    /// How far the shard's journal had come.
+    pub head_sequence: u64,
+    /// SHA-256 of its last record.
+    pub head: [u8; 32],
 }
 
 impl fmt::Debug for Evidence {

@@ -1,12 +1,18 @@
 //! What the command line can do.
 
+pub mod backup;
 pub mod calendar;
 pub mod check;
+pub mod evidence;
+pub mod from;
 pub mod hops;
 pub mod load;
 pub mod positions;
+pub mod restore;
 pub mod serve;
+pub mod statement;
 mod stores;
+pub mod trial_balance;
 
 use std::error::Error;
 

@@ -14,7 +14,7 @@ use crate::store::postgres::{PostgresProbe, PostgresStore};
 use crate::store::{Store, StoreFault};
 
 #[derive(Debug, thiserror::Error)]
-pub enum StoresFault {
+pub(super) enum StoresFault {
     #[error("the directory of the stores cannot be made")]
     Directory(#[source] std::io::Error),
     #[error("opening a store panicked")]
@@ -34,7 +34,7 @@ pub enum StoresFault {
 }
 
 /// Open stores, and the groups they are in.
-pub struct Stores {
+pub(super) struct Stores {
     /// By shard.
     pub stores: Vec<Box<dyn Store>>,
     pub groups: Arc<Groups>,
@@ -42,7 +42,7 @@ pub struct Stores {
 }
 
 /// Waits for disks or servers.
-pub fn open(config: &Config) -> Result<Stores, StoresFault> {
+pub(super) fn open(config: &Config) -> Result<Stores, StoresFault> {
     match &config.groups {
         Some(groups) => in_groups(config, groups),
         None => Ok(Stores {

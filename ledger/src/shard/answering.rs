@@ -105,6 +105,9 @@ impl Worker {
                 (_, outcome, _) => outcome,
             };
             self.count(&outcome);
+            if let (Task::TakeIn { .. }, Outcome::Decided { repeat: false, .. }) = (&task, &outcome) {
+                self.parts.meters.hop("taken_in");
+            }
             // it is durable: let go of the key first, so that whoever is answered can ask about it at once
             drop((claim, task));
             reply.answer(outcome);

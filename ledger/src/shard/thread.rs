@@ -54,7 +54,7 @@ impl ShardRun {
                 Next::Go => Ok(Stepped::Worked),
                 Next::Stop => Ok(Stepped::Stopped),
             },
-            Err(TryRecvError::Empty) => self.worker.note_shipped().map(|()| Stepped::Idle),
+            Err(TryRecvError::Empty) => self.worker.idle().map(|()| Stepped::Idle),
             Err(TryRecvError::Disconnected) => Ok(Stepped::Stopped),
         }
     }
@@ -86,7 +86,7 @@ impl ShardRun {
             let first = match self.queue.recv_timeout(IDLE) {
                 Ok(job) => job,
                 Err(RecvTimeoutError::Timeout) => {
-                    self.worker.note_shipped()?;
+                    self.worker.idle()?;
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return self.worker.note_shipped(),
@@ -112,7 +112,7 @@ impl ShardRun {
         while let Some(taken) = job {
             size += match &taken {
                 Job::Stop => return (jobs, Next::Stop),
-                Job::Post(_) | Job::Errand(_) => 1,
+                Job::Post(_) | Job::Errand(_) | Job::Standing(_) => 1,
                 Job::Load(load) => load.accounts.len() + load.agreements.len(),
             };
             self.depth.dec();

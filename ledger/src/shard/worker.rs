@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use ledger_model::{BusinessDate, ChinaTime, Instruction, ShardId};
-use ledger_protocol::{LoadReply, NothingPosted, RefusedItem};
+use ledger_model::{AccountToken, BusinessDate, ChinaTime, Instruction, ShardId};
+use ledger_protocol::{LoadReply, NothingPosted, RefusedItem, Standing};
 use tokio::sync::{oneshot, watch};
 
 use super::answering::{Again, Fate, Worked, WorkedPost};
@@ -18,7 +18,7 @@ use super::group::{
     Loaded, Working, wanted_by_account, wanted_by_agreement, wanted_by_closing, wanted_by_hop,
     wanted_by_settlement_first, wanted_by_settlement_second, wanted_first, wanted_second,
 };
-use super::{FatalFault, Job, Load, Post, ShardParts, Task};
+use super::{AskStanding, FatalFault, Job, Load, Post, ShardParts, Task};
 use crate::claims::Claim;
 use crate::engine::{Defect, HopOrder};
 use crate::hopping::route::AtHome;
@@ -55,6 +55,7 @@ impl Worker {
         let jobs = self.without_expired(jobs, now);
         let jobs = self.after_fences(jobs);
         let jobs = self.without_unreachable(jobs);
+        let jobs = self.tell_standings(jobs);
         if jobs.is_empty() {
             return Ok(());
         }
@@ -76,7 +77,7 @@ impl Worker {
                     worked.loads.push(loaded.map_err(|source| self.defect(source))?);
                 }
                 Job::Errand(errand) => worked.errands.extend(self.run(&mut working, errand)?),
-                Job::Stop => {}
+                Job::Standing(_) | Job::Stop => {}
             }
         }
         let fate = self.commit(working, began)?;
@@ -133,12 +134,47 @@ impl Worker {
         })
     }
 
+    /// Answers those who ask how an account stands, as of the last commit; gives back the other work.
+    fn tell_standings(&mut self, jobs: Vec<Job>) -> Vec<Job> {
+        let (asked, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| matches!(job, Job::Standing(_)));
+        for job in asked {
+            if let Job::Standing(AskStanding { account, reply }) = job {
+                let standing = self.standing(account);
+                self.parts.store.abandon();
+                let told = standing.map_err(|fault| {
+                    tracing::error!(shard = %self.shard, %fault, cause = ?fault, "an account could not be read");
+                    NothingPosted::Store
+                });
+                let _asker_has_gone = reply.send(told);
+            }
+        }
+        others
+    }
+
+    fn standing(&mut self, account: AccountToken) -> Result<Standing, StoreFault> {
+        let state = self.parts.store.begin()?;
+        self.in_doubt.clear();
+        let wanted = Wanted {
+            accounts: vec![account],
+            ..Wanted::default()
+        };
+        let held = self.parts.store.fetch(&wanted)?.accounts.pop();
+        Ok(Standing {
+            shard: self.shard.number(),
+            sequence: state.sequence,
+            balance: held.map(|held| held.account.balance),
+        })
+    }
+
     /// Takes the shard for a group, and brings in every row it may touch.
     fn begin(&mut self, jobs: &[Job]) -> Result<Working, StoreFault> {
         let state = self.parts.store.begin()?;
         self.epoch.store(self.parts.store.epoch(), Ordering::Release);
+        // what was in doubt, or another process committed, is there for queries and shipping too
+        if state.sequence > self.committed.borrow().sequence {
+            self.committed.send_replace(state.clone());
+        }
         self.in_doubt.clear();
-        self.publish(&state);
         let mut working = Working::over(self.parts.shards, state, (self.parts.clock)());
         self.fetch_all(jobs, &mut working)?;
         Ok(working)
@@ -169,7 +205,9 @@ impl Worker {
         for job in jobs {
             match job {
                 Job::Post(post) => self.give_back(post, at_home),
-                Job::Load(_) | Job::Errand(_) | Job::Stop => job.nothing_posted(NothingPosted::HomeDown),
+                Job::Load(_) | Job::Errand(_) | Job::Standing(_) | Job::Stop => {
+                    job.nothing_posted(NothingPosted::HomeDown);
+                }
             }
         }
     }
@@ -206,7 +244,7 @@ impl Worker {
                     self.parts.meters.other("expired");
                     Job::Post(post).nothing_posted(NothingPosted::Expired);
                 }
-                Job::Post(_) | Job::Load(_) | Job::Errand(_) => left.push(job),
+                Job::Post(_) | Job::Load(_) | Job::Errand(_) | Job::Standing(_) => left.push(job),
                 Job::Stop => {}
             }
         }
@@ -232,7 +270,7 @@ impl Worker {
                 }
                 Job::Errand(Errand::Settle { row, .. }) => wanted_by_settlement_first(row, &mut first),
                 Job::Errand(Errand::Close { row, .. }) => wanted_by_closing(row, &mut first),
-                Job::Errand(_) | Job::Stop => {}
+                Job::Errand(_) | Job::Standing(_) | Job::Stop => {}
             }
         }
         self.fetch(first, working)?;
@@ -245,7 +283,7 @@ impl Worker {
                 Job::Errand(Errand::Settle { row, .. }) => {
                     wanted_by_settlement_second(row, working.view(), &mut second);
                 }
-                Job::Post(_) | Job::Load(_) | Job::Errand(_) | Job::Stop => {}
+                Job::Post(_) | Job::Load(_) | Job::Errand(_) | Job::Standing(_) | Job::Stop => {}
             }
         }
         self.fetch(second, working)
@@ -312,15 +350,14 @@ impl Worker {
         Ok(fate)
     }
 
-    /// Says how far the shard has come, where another process has committed to it or a group in doubt turned out to be there.
-    fn publish(&self, state: &ShardState) {
-        self.committed.send_if_modified(|known| {
-            let is_new = state.sequence > known.sequence;
-            if is_new {
-                known.clone_from(state);
-            }
-            is_new
-        });
+    /// While there is nothing to work: settles what is in doubt, and writes down how far Kafka has come.
+    pub(super) fn idle(&mut self) -> Result<(), FatalFault> {
+        if !self.in_doubt.is_empty() && self.parts.groups.is_used(self.shard) {
+            // where the store cannot be reached, the next time
+            let _settled_or_not = self.begin(&[]);
+            self.parts.store.abandon();
+        }
+        self.note_shipped()
     }
 
     /// Writes down how far Kafka has come, where that has changed and no posting has taken it along.

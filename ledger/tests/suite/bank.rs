@@ -14,8 +14,8 @@ use ledger::shard::{Fatal, ShardLimits};
 use ledger::store::Store;
 use ledger_model::{
     Account, AccountStatus, AccountToken, Agreement, AgreementNumber, AgreementStatus, AgreementTerms, Amount,
-    ChinaTime, DetailsDigest, InstitutionId, Instruction, NameToken, Payee, Payment, Payout, Refund, ShardCount,
-    ShardId, TransferKey,
+    ChinaTime, DetailsDigest, InstitutionId, Instruction, NameToken, Payee, Payment, Payout, Refund, Reversal,
+    ShardCount, ShardId, Side, Supplement, SupplementAgainst, TransferKey,
 };
 use ledger_protocol::Evidence;
 use prometheus_client::registry::Registry;
@@ -143,6 +143,33 @@ pub(crate) fn payout(number: u64, to: u64, minor: i64) -> Instruction {
             token: token(to),
             name: name(to),
         },
+        ordered_at: now(),
+        details: details(),
+    })
+}
+
+pub(crate) fn reversal(number: u64, original: &Instruction) -> Instruction {
+    Instruction::Reversal(Reversal {
+        key: key("9001", number),
+        amount: original.amount(),
+        batch: BATCH.parse().unwrap(),
+        institution: original.institution(),
+        original: *original.key(),
+        ordered_at: now(),
+        details: details(),
+    })
+}
+
+/// Credits the account against suspense.
+pub(crate) fn supplement(number: u64, to: u64, minor: i64) -> Instruction {
+    Instruction::Supplement(Supplement {
+        key: key("9002", number),
+        amount: Amount::new(minor, amount("CNY1.00").currency()).unwrap(),
+        batch: BATCH.parse().unwrap(),
+        institution: institution(0),
+        account: token(to),
+        side: Side::Credit,
+        against: SupplementAgainst::Suspense,
         ordered_at: now(),
         details: details(),
     })

@@ -9,16 +9,36 @@ use ledger_journal::{ChainPosition, JournalRecord};
 use ledger_model::{Currency, Decision, Instruction, Money, UsageSubject};
 
 use crate::bank::{self, SHARDS, account, agreement, first_of, key, now, payment, refund, sealed, token};
+use crate::further::{change_everything, holds_everything, rows_of_everything};
 
 /// Works one group as a shard does, and commits it.
 pub(crate) fn work(store: &mut dyn Store, wanted: Wanted, task: impl FnOnce(&mut Working)) {
+    work_in_steps(store, |first| *first = wanted, |_, _| {}, task);
+}
+
+/// As [`work`], with rows that are wanted in two steps.
+pub(crate) fn work_in_steps(
+    store: &mut dyn Store,
+    first: impl FnOnce(&mut Wanted),
+    second: impl FnOnce(&Working, &mut Wanted),
+    task: impl FnOnce(&mut Working),
+) {
     let state = store.begin().unwrap();
     let mut working = Working::over(SHARDS, state, now());
+    let mut wanted = Wanted::default();
+    first(&mut wanted);
+    fetch(store, &mut working, wanted);
+    let mut wanted = Wanted::default();
+    second(&working, &mut wanted);
+    fetch(store, &mut working, wanted);
+    task(&mut working);
+    store.commit(working.into_group(0).unwrap()).unwrap();
+}
+
+fn fetch(store: &dyn Store, working: &mut Working, wanted: Wanted) {
     let wanted = working.view().missing(wanted);
     let rows = store.fetch(&wanted).unwrap();
     working.view_mut().admit(wanted, rows);
-    task(&mut working);
-    store.commit(working.into_group(0).unwrap()).unwrap();
 }
 
 fn everything(number: u64) -> Wanted {
@@ -80,7 +100,12 @@ pub(crate) fn conforms(mut store: Box<dyn Store>, reopen: &dyn Fn(Box<dyn Store>
     keeps_rows(store.as_ref(), number, &paid);
     reads_committed(store.as_ref(), &paid);
     goes_on(store.as_mut(), number);
+    change_everything(store.as_mut(), number);
+    holds_everything(store.as_ref(), number);
+    let before = rows_of_everything(store.as_ref(), number);
     let store = reopen(store);
+    holds_everything(store.as_ref(), number);
+    assert_eq!(rows_of_everything(store.as_ref(), number), before);
     follows_whole_chain(store.as_ref());
 }
 

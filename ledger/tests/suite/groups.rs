@@ -7,7 +7,7 @@ use ledger::books::{InternalAccount, Remembered};
 use ledger::shard::group::{Working, wanted_first, wanted_second};
 use ledger::state::ShardState;
 use ledger::store::embedded::{EmbeddedStore, StoreOptions};
-use ledger::store::{Store, StoreFault};
+use ledger::store::{Group, Store, StoreFault};
 use ledger::view::{Rows, Wanted};
 use ledger_model::{ChinaTime, Currency, Instruction, ShardId};
 
@@ -44,8 +44,8 @@ fn fetch(store: &dyn Store, working: &mut Working, wanted: Wanted) {
     working.view_mut().admit(wanted, rows);
 }
 
-/// Decides a group and commits it.
-pub(crate) fn post_at(store: &mut dyn Store, instructions: &[Instruction], at: ChinaTime) -> Result<(), StoreFault> {
+/// Decides a group.
+pub(crate) fn decided(store: &dyn Store, instructions: &[Instruction], at: ChinaTime) -> Group {
     let mut working = Working::over(SHARDS, store.state().clone(), at);
     let mut wanted = Wanted::default();
     for instruction in instructions {
@@ -60,7 +60,13 @@ pub(crate) fn post_at(store: &mut dyn Store, instructions: &[Instruction], at: C
     for instruction in instructions {
         working.post(instruction, sealed(instruction), None).unwrap();
     }
-    store.commit(working.into_group(0).unwrap())
+    working.into_group(0).unwrap()
+}
+
+/// Decides a group and commits it.
+pub(crate) fn post_at(store: &mut dyn Store, instructions: &[Instruction], at: ChinaTime) -> Result<(), StoreFault> {
+    let group = decided(store, instructions, at);
+    store.commit(group)
 }
 
 pub(crate) fn post(store: &mut dyn Store, instructions: &[Instruction]) -> Result<(), StoreFault> {

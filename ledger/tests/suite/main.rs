@@ -12,13 +12,31 @@ mod conformance;
 mod damage;
 mod disk;
 mod embedded;
+mod faulty_stores;
+mod formats;
+mod further;
 mod groups;
 mod hopping;
 mod kill;
 mod memory;
 mod postgres;
+mod process;
 mod properties;
+mod reading;
 mod scenarios;
 mod server;
 mod service;
 mod shipping;
+mod sums;
+
+#[path = "../simulation/chance.rs"]
+#[expect(dead_code, reason = "the simulation uses the rest")]
+mod chance;
+#[path = "../simulation/disk.rs"]
+mod disk_of_simulation;
+#[path = "../simulation/faulty.rs"]
+#[expect(dead_code, reason = "the simulation uses the rest")]
+mod faulty;
+#[path = "../simulation/trouble.rs"]
+#[expect(dead_code, reason = "the simulation uses the rest")]
+mod trouble;

@@ -1,170 +1,29 @@
 //! Runs `scenarios/*.txt`: each line is a step, and after `→` stands what it comes to. Comments begin with `#`.
 //! `UPDATE_EXPECT=1` writes what came instead; read the difference before you keep it.
 
-use std::collections::BTreeMap;
+mod hops;
+mod step;
 
 use expect_test::{ExpectFile, expect_file};
-use ledger::books::{Books, InternalAccount, UsageKey};
+use ledger::books::{Books, InternalAccount, Sides, UsageKey};
 use ledger::engine::Changes;
 use ledger::outcome::Outcome;
-use ledger::shard::group::{Loaded, Working, wanted_by_account};
+use ledger::shard::group::{
+    Act, Loaded, Working, wanted_by_account, wanted_by_act, wanted_by_agreement, wanted_first, wanted_second,
+};
 use ledger::state::ShardState;
 use ledger::view::{Rows, Wanted};
 use ledger_model::{
-    Account, AccountStatus, AccountToken, Agreement, AgreementNumber, AgreementStatus, AgreementTerms, BankSerial,
-    BatchId, BusinessDate, Decision, DetailsDigest, Instruction, Payee, Payment, Payout, Refund, ShardCount,
-    TransferKey, UsageSubject,
+    Account, AccountStatus, Agreement, AgreementStatus, Decision, Instruction, ShardCount, UsageSubject,
 };
 
-use crate::bank::{BATCH, INSTITUTIONS, amount, key, name, now, sealed, token};
-
-/// One shard holds all the names of a scenario.
-const ONE: ShardCount = ShardCount::new(1).unwrap();
-
-/// A line's words: a verb, a name, then pairs of a keyword and its value.
-struct Step<'a> {
-    verb: &'a str,
-    name: &'a str,
-    rest: BTreeMap<&'a str, &'a str>,
-}
-
-impl<'a> Step<'a> {
-    fn of(line: &'a str) -> Self {
-        let mut words = line.split_whitespace();
-        let verb = words.next().unwrap();
-        let name = words.next().unwrap_or_default();
-        let mut rest = BTreeMap::new();
-        while let Some(keyword) = words.next() {
-            rest.insert(
-                keyword,
-                words.next().unwrap_or_else(|| panic!("{keyword} of what? {line}")),
-            );
-        }
-        Self { verb, name, rest }
-    }
-
-    fn word(&self, keyword: &str) -> &'a str {
-        self.rest
-            .get(keyword)
-            .unwrap_or_else(|| panic!("{} {} {keyword} what?", self.verb, self.name))
-    }
-
-    fn or(&self, keyword: &str, default: &'a str) -> &'a str {
-        self.rest.get(keyword).copied().unwrap_or(default)
-    }
-
-    /// A name stands for the same number everywhere.
-    fn number(name: &str) -> u64 {
-        name.bytes()
-            .fold(0, |sum, byte| (sum * 64 + u64::from(byte)) % 999_999_999_989)
-    }
-
-    fn account(&self, keyword: &str) -> AccountToken {
-        token(Self::number(self.word(keyword)))
-    }
-
-    fn agreement(name: &str) -> AgreementNumber {
-        let shard = if name.starts_with("other") {
-            ShardCount::new(64).unwrap().shard(9)
-        } else {
-            ONE.shard(0)
-        };
-        AgreementNumber::issue(shard.unwrap(), Self::number(name))
-    }
-
-    fn date(&self) -> BusinessDate {
-        self.or("ordered", "2026-03-02").parse().unwrap()
-    }
-
-    fn batch(&self) -> BatchId {
-        self.rest
-            .get("batch")
-            .map_or(BATCH.to_owned(), |date| format!("B{}0001", date.replace('-', "")))
-            .parse()
-            .unwrap()
-    }
-
-    fn institution(&self) -> ledger_model::InstitutionId {
-        INSTITUTIONS[usize::from(self.or("by", "Z1") == "Z2")].parse().unwrap()
-    }
-
-    fn details(&self) -> DetailsDigest {
-        DetailsDigest::new([u8::try_from(self.or("saying", "nothing").len()).unwrap(); 32])
-    }
-
-    fn key(category: &str, name: &str) -> TransferKey {
-        key(category, Self::number(name))
-    }
-
-    fn instruction(&self) -> Instruction {
-        let (amount, batch, institution) = (amount(self.word("amount")), self.batch(), self.institution());
-        let (details, ordered_at) = (self.details(), self.date().at_midnight());
-        match self.verb {
-            "pay" => Instruction::Payment(Payment {
-                key: Self::key("0110", self.name),
-                amount,
-                batch,
-                institution,
-                agreement: Self::agreement(self.word("under")),
-                ordered_at,
-                details,
-            }),
-            "refund" => {
-                let category = if self.rest.contains_key("of-payout") {
-                    "0120"
-                } else {
-                    "0110"
-                };
-                let original = self.rest.get("of").or_else(|| self.rest.get("of-payout")).unwrap();
-                Instruction::Refund(Refund {
-                    key: Self::key("0121", self.name),
-                    amount,
-                    batch,
-                    institution,
-                    agreement: Self::agreement(self.word("under")),
-                    original: Self::key(category, original),
-                    original_amount: self::amount(self.word("was")),
-                    original_serial: self
-                        .rest
-                        .get("serial")
-                        .map(|serial| serial.parse::<BankSerial>().unwrap()),
-                    ordered_at,
-                    details,
-                })
-            }
-            "payout" => {
-                let payee = match self.rest.get("under") {
-                    Some(agreement) => Payee::Agreement(Self::agreement(agreement)),
-                    None => Payee::Account {
-                        token: self.account("to"),
-                        name: name(Self::number(self.or("named", self.word("to")))),
-                    },
-                };
-                Instruction::Payout(Payout {
-                    // a key is used for another kind only to show that this is noticed
-                    key: Self::key(
-                        if self.rest.contains_key("reusing") {
-                            "0110"
-                        } else {
-                            "0120"
-                        },
-                        self.name,
-                    ),
-                    amount,
-                    batch,
-                    institution,
-                    payee,
-                    ordered_at,
-                    details,
-                })
-            }
-            other => panic!("{other} is no step"),
-        }
-    }
-}
+use self::step::{ONE, Step};
+use crate::bank::{amount, name, now, sealed, token};
 
 struct Scenario {
     working: Working,
+    /// Another shard, which takes transfers in while this one cannot be reached.
+    other: Working,
     /// Names of accounts, as they came.
     accounts: Vec<String>,
 }
@@ -172,16 +31,16 @@ struct Scenario {
 impl Scenario {
     fn new() -> Self {
         let state = ShardState::empty(ONE.shard(0).unwrap());
+        let two = ShardCount::new(2).unwrap();
         Self {
             working: Working::over(ONE, state, now()),
+            other: Working::over(ONE, ShardState::empty(two.shard(1).unwrap()), now()),
             accounts: Vec::new(),
         }
     }
 
-    /// What is not in the books yet is not there: nothing is fetched from anywhere.
     fn admit(&mut self, wanted: Wanted) {
-        let wanted = self.working.view().missing(wanted);
-        self.working.view_mut().admit(wanted, Rows::default());
+        admit(&mut self.working, wanted);
     }
 
     fn run(&mut self, line: &str) -> String {
@@ -190,7 +49,9 @@ impl Scenario {
             "account" => self.open(&step),
             "agreement" => self.record(&step),
             "becomes" => self.change(&step),
+            "status" | "limits" | "terms" => self.administer(&step),
             "show" => self.show(&step),
+            verb if hops::VERBS.contains(&verb) => self.hop(&step),
             _ => self.post(&step.instruction()),
         }
     }
@@ -219,18 +80,10 @@ impl Scenario {
             account: step.account("for"),
             institution: step.institution(),
             status: AgreementStatus::from_name(step.or("is", "normal")).unwrap(),
-            terms: AgreementTerms {
-                single_max: amount(step.or("single", "CNY500.00")),
-                daily_max: amount(step.or("daily", "CNY800.00")),
-                daily_count_max: step.or("times", "3").parse().unwrap(),
-                expires: step.or("until", "2026-12-31").parse().unwrap(),
-            },
+            terms: step.terms(),
         };
-        let wanted = Wanted {
-            accounts: vec![agreement.account],
-            agreements: vec![agreement.number],
-            ..Wanted::default()
-        };
+        let mut wanted = Wanted::default();
+        wanted_by_agreement(&agreement, &mut wanted);
         self.admit(wanted);
         told(self.working.record_agreement(&agreement))
     }
@@ -264,23 +117,54 @@ impl Scenario {
 
     fn post(&mut self, instruction: &Instruction) -> String {
         let mut first = Wanted::default();
-        ledger::shard::group::wanted_first(instruction, &mut first);
+        wanted_first(instruction, &mut first);
         self.admit(first);
         let mut second = Wanted::default();
-        ledger::shard::group::wanted_second(instruction, self.working.view(), &mut second);
+        wanted_second(instruction, self.working.view(), &mut second);
         self.admit(second);
-        match self.working.post(instruction, sealed(instruction), None).unwrap() {
-            Outcome::Decided { transfer, repeat } => {
-                let again = if repeat { "again " } else { "" };
-                let serial = transfer.serial;
-                match transfer.decision {
-                    Decision::Posted => format!("{again}posted, serial {serial}"),
-                    Decision::Refused(refusal) => format!("{again}refused: {}, serial {serial}", refusal.name()),
+        outcome(&self.working.post(instruction, sealed(instruction), None).unwrap())
+    }
+
+    fn administer(&mut self, step: &Step<'_>) -> String {
+        let act = step.act();
+        let mut wanted = Wanted::default();
+        wanted_by_act(&act, &mut wanted);
+        self.admit(wanted);
+        let (operator, reason) = ("li.wei".parse().unwrap(), "as the customer asked".parse().unwrap());
+        match self.working.administer(&act, &operator, &reason) {
+            Act::Done => "done".to_owned(),
+            Act::Unchanged => "unchanged".to_owned(),
+            Act::Refused(reason) => format!("refused: {reason}"),
+        }
+    }
+
+    /// The bank's own accounts in both shards, debits/credits in minor units.
+    fn show_internal(&mut self) -> String {
+        let named = [
+            ("opening balances", InternalAccount::OpeningBalances),
+            ("suspense", InternalAccount::Suspense),
+            ("fee", InternalAccount::Fee),
+            ("advance", InternalAccount::StandInAdvance),
+        ];
+        let mut shown = Vec::new();
+        for (place, working) in [("here", &mut self.working), ("there", &mut self.other)] {
+            for (name, account) in named {
+                let key = account.in_currency(amount("CNY1.00").currency());
+                let internal = vec![key];
+                admit(
+                    working,
+                    Wanted {
+                        internal,
+                        ..Wanted::default()
+                    },
+                );
+                let sums = working.view().internal(&key);
+                if sums != Sides::default() {
+                    shown.push(format!("{name} {place} {}/{}", sums.debit_minor, sums.credit_minor));
                 }
             }
-            Outcome::Conflict(field) => format!("conflict: {}", field.name()),
-            other => panic!("{other:?}"),
         }
+        shown.join(", ")
     }
 
     fn show(&mut self, step: &Step<'_>) -> String {
@@ -304,10 +188,12 @@ impl Scenario {
                 format!("{batch} debits {} credits {}", sums.debit_minor, sums.credit_minor)
             }
             "usage" => {
-                let key = UsageKey {
-                    subject: UsageSubject::Agreement(Step::agreement(step.word("of"))),
-                    date: step.date(),
+                let subject = match step.rest.get("account") {
+                    Some(account) => UsageSubject::Account(token(Step::number(account))),
+                    None => UsageSubject::Agreement(Step::agreement(step.word("of"))),
                 };
+                let date = step.date();
+                let key = UsageKey { subject, date };
                 self.admit(Wanted {
                     usages: vec![key],
                     ..Wanted::default()
@@ -315,8 +201,32 @@ impl Scenario {
                 let used = self.working.view().usage(&key);
                 format!("{} times, {}", used.count, used.sum_minor)
             }
+            "hops" => hops::shown(&self.other),
+            "internal" => self.show_internal(),
             other => panic!("show {other}?"),
         }
+    }
+}
+
+/// What is not in the books yet is not there: nothing is fetched from anywhere.
+fn admit(working: &mut Working, wanted: Wanted) {
+    let wanted = working.view().missing(wanted);
+    working.view_mut().admit(wanted, Rows::default());
+}
+
+fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Decided { transfer, repeat } => {
+            let again = if *repeat { "again " } else { "" };
+            let serial = transfer.serial;
+            match transfer.decision {
+                Decision::Posted => format!("{again}posted, serial {serial}"),
+                Decision::Refused(refusal) => format!("{again}refused: {}, serial {serial}", refusal.name()),
+            }
+        }
+        Outcome::Conflict(field) => format!("conflict: {}", field.name()),
+        Outcome::NothingPosted(reason) => format!("nothing posted: {reason:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -342,6 +252,7 @@ fn check(expected: &ExpectFile) {
         came.push('\n');
     }
     scenario.working.into_group(0).unwrap();
+    scenario.other.into_group(0).unwrap();
     expected.assert_eq(&came);
 }
 
@@ -371,6 +282,26 @@ fn repeats_and_conflicts() {
 }
 
 #[test]
+fn limits_of_accounts() {
+    check(&expect_file!["scenarios/limits.txt"]);
+}
+
+#[test]
+fn adjustments() {
+    check(&expect_file!["scenarios/adjustments.txt"]);
+}
+
+#[test]
+fn administration() {
+    check(&expect_file!["scenarios/administration.txt"]);
+}
+
+#[test]
+fn hops() {
+    check(&expect_file!["scenarios/hops.txt"]);
+}
+
+#[test]
 fn loading() {
     check(&expect_file!["scenarios/loading.txt"]);
 }
@@ -382,6 +313,8 @@ fn every_refusal_has_a_case() {
         include_str!("scenarios/payments.txt"),
         include_str!("scenarios/refunds.txt"),
         include_str!("scenarios/payouts.txt"),
+        include_str!("scenarios/limits.txt"),
+        include_str!("scenarios/adjustments.txt"),
     ];
     for refusal in ledger_model::Refusal::ALL {
         let case = format!("refused: {}", refusal.name());

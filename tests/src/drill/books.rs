@@ -110,7 +110,10 @@ impl Books {
             }
             Event::AccountOpened { .. } | Event::AgreementRecorded { .. } | Event::Administered { .. } => return,
         };
-        self.serials.entry(transfer.key).or_default().push(transfer.serial.to_string());
+        self.serials
+            .entry(transfer.key)
+            .or_default()
+            .push(transfer.serial.to_string());
         let moved = self.by_key.entry(transfer.key).or_default();
         for entry in event.entries() {
             *moved.entry(entry.account).or_default() += signed(entry.side, entry.amount.minor());

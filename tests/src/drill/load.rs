@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ledger_model::{
     Account, AccountStatus, AccountToken, Agreement, AgreementNumber, AgreementStatus, AgreementTerms, Amount,
-    BusinessDate, ChinaTime, Currency, DetailsDigest, Instruction, Money, NameToken, Payee, Payment, Payout, ShardCount,
-    TransferKey,
+    BusinessDate, ChinaTime, Currency, DetailsDigest, Instruction, Money, NameToken, Payee, Payment, Payout,
+    ShardCount, TransferKey,
 };
 use ledger_protocol::{Evidence, LedgerClient, NothingPosted, PostReply};
 use tokio::task::JoinSet;
@@ -240,7 +240,11 @@ pub(super) async fn resend(client: &LedgerClient, asked: &[Asked]) -> Result<usi
         let mut next = Vec::new();
         for some in left.chunks(64) {
             let told = futures::future::join_all(some.iter().map(|order| ask(client, order))).await;
-            next.extend(some.iter().zip(told).filter(|(_, told)| !matches!(told, Told::Posted(_))));
+            next.extend(
+                some.iter()
+                    .zip(told)
+                    .filter(|(_, told)| !matches!(told, Told::Posted(_))),
+            );
         }
         if let Some((_, told)) = next.first().filter(|_| Instant::now() > until) {
             return Err(DrillFault::NotSettled {

@@ -56,7 +56,6 @@ pub(super) struct Place {
 /// A server that runs.
 #[derive(Debug)]
 pub(super) struct Server {
-    name: &'static str,
     directory: PathBuf,
     sources: Sources,
     user: Option<&'static str>,
@@ -112,7 +111,16 @@ impl Place {
         fs::create_dir_all(&directory).map_err(file_fault(&directory, "made"))?;
         self.hand_over(&directory)?;
         let data = directory.join("data").display().to_string();
-        let options = ["--username", OWNER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C"];
+        let options = [
+            "--username",
+            OWNER,
+            "--auth",
+            "trust",
+            "--encoding",
+            "UTF8",
+            "--locale",
+            "C",
+        ];
         let arguments = ["-D".to_owned(), data].into_iter().chain(options.map(str::to_owned));
         self.run("initdb", sources, arguments)?;
         let server = self.start(name, directory, sources)?;
@@ -126,7 +134,7 @@ impl Place {
         fs::create_dir_all(&directory).map_err(file_fault(&directory, "made"))?;
         self.hand_over(&directory)?;
         let data = directory.join("data").display().to_string();
-        let from = format!("host={} port={PORT} user={OWNER}", primary.host());
+        let from = format!("host={} port={PORT} user={OWNER}", primary.host().display());
         let arguments = ["-R", "-X", "stream", "-c", "fast", "-d", &from, "-D", &data].map(str::to_owned);
         self.run("pg_basebackup", &primary.sources, arguments)?;
         let standby = self.start(name, directory, &primary.sources)?;
@@ -170,7 +178,6 @@ impl Place {
             pid_file: self.logs.join(format!("{name}.pid")),
         })?;
         let mut server = Server {
-            name,
             directory,
             sources: sources.clone(),
             user: self.user,
@@ -224,10 +231,21 @@ impl Server {
     /// What a statement yields, as text.
     pub(super) fn sql(&self, database: &str, statement: &str) -> Result<String, ServerFault> {
         let mut psql = command(self.user, &self.sources.postgres("psql"));
-        psql.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-U", OWNER, "-d", database])
-            .arg("-h")
-            .arg(&self.directory)
-            .args(["-c", statement]);
+        psql.args([
+            "-X",
+            "-A",
+            "-t",
+            "-q",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-U",
+            OWNER,
+            "-d",
+            database,
+        ])
+        .arg("-h")
+        .arg(&self.directory)
+        .args(["-c", statement]);
         output("psql", &mut psql)
     }
 
@@ -244,7 +262,9 @@ fn command(user: Option<&'static str>, program: &Path) -> Command {
 }
 
 fn output(program: &'static str, command: &mut Command) -> Result<String, ServerFault> {
-    let output = command.output().map_err(|source| ServerFault::Run { program, source })?;
+    let output = command
+        .output()
+        .map_err(|source| ServerFault::Run { program, source })?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }

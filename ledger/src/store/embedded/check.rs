@@ -9,16 +9,15 @@ use std::path::Path;
 use ledger_journal::{ChainPosition, Event, EvidenceDigest, JournalRecord};
 use ledger_model::{
     AccountLimits, AccountToken, Administration, Agreement, AgreementNumber, Decision, Entry, Hop, HopState,
-    LedgerAccount, Packed, ShardCount, Transfer, TransferKey, TransferKind, UsageSubject,
+    LedgerAccount, Packed, Transfer, TransferKey, TransferKind, UsageSubject,
 };
 
 use super::frame::{Frame, Header, KeyDigest};
 use super::location::Location;
 use super::log::Written;
 use super::recovery::{Recovered, log_start, recover};
-use super::segment::{
-    Owner, SEGMENT_HEADER_BYTES, after, header_at, path_of, read_frame, read_item, read_some, reading,
-};
+use super::resting::shards_of;
+use super::segment::{Owner, after, header_at, path_of, read_frame, read_item, reading};
 use super::{shard_directory, take};
 use crate::books::{HeldAccount, HopRow, InternalAccount, InternalKey, Said, Sides, Usage, UsageKey};
 use crate::state::ShardState;
@@ -41,9 +40,7 @@ const fn differs(what: &'static str) -> StoreFault {
 
 /// Every shard under `directory`, which nobody has open.
 pub fn check(directory: &Path) -> Result<Vec<Checked>, StoreFault> {
-    let every = ShardCount::new(1).expect("one is a count of shards");
-    let first = every.all().next().expect("one shard has a first");
-    let shards = count_of(&shard_directory(directory, first))?;
+    let shards = shards_of(directory)?;
     let checked = shards.all().map(|shard| {
         let directory = shard_directory(directory, shard);
         if !path_of(&directory, 1).exists() {
@@ -53,15 +50,6 @@ pub fn check(directory: &Path) -> Result<Vec<Checked>, StoreFault> {
         check_shard(&directory, Owner { shard, shards })
     });
     checked.collect()
-}
-
-/// As the first segment says.
-fn count_of(directory: &Path) -> Result<ShardCount, StoreFault> {
-    let file = File::open(path_of(directory, 1)).map_err(reading)?;
-    let mut header = vec![0; usize::try_from(SEGMENT_HEADER_BYTES).expect("short")];
-    read_some(&file, &mut header, 0).map_err(reading)?;
-    let count = header.get(9).copied().and_then(ShardCount::new);
-    count.ok_or(differs("a segment of its log does not begin as one"))
 }
 
 fn check_shard(directory: &Path, owner: Owner) -> Result<Checked, StoreFault> {

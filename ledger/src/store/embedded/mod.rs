@@ -18,6 +18,7 @@
 //! Memory: about 95 bytes an account, 120 an agreement, 60 an agreement used in a day, 20 to 40 an idempotency record.
 
 mod check;
+mod copying;
 mod disk;
 mod frame;
 mod index;
@@ -25,6 +26,7 @@ mod location;
 mod log;
 mod reader;
 mod recovery;
+mod resting;
 mod restore;
 mod segment;
 mod snapshot;
@@ -40,11 +42,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ledger_model::{BusinessDate, HopState, Packed, ShardCount, ShardId};
 
 pub use self::check::{Checked, check};
+pub use self::copying::{Copied, Copies, CopyFault, Extent};
 pub use self::disk::{Disk, LogFile, RealDisk};
 use self::frame::{Draft, Frame, Header, KeyDigest, Refunded};
 use self::log::{Log, LogPlace, Written};
 use self::reader::{EmbeddedReader, Shared};
 use self::recovery::{apply, recover};
+pub use self::resting::RestingStore;
 use self::segment::{FORMAT, Owner, Segments};
 use self::snapshot::{Progress, Snapshots};
 use self::tables::Tables;

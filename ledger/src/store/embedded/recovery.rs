@@ -144,7 +144,7 @@ pub(super) fn recover(directory: &Path, owner: Owner) -> Result<Recovered, Store
 }
 
 /// Segments there are; refuses to count over a gap.
-fn count_segments(directory: &Path) -> Result<u32, StoreFault> {
+pub(super) fn count_segments(directory: &Path) -> Result<u32, StoreFault> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(reading)? {
         let name = entry.map_err(reading)?.file_name();
@@ -177,7 +177,7 @@ fn without_empty(segments: Arc<Segments>, directory: &Path, last: u32) -> Arc<Se
     Arc::new(used)
 }
 
-fn check_header(file: &File, owner: Owner, number: u32) -> Result<u32, StoreFault> {
+pub(super) fn check_header(file: &File, owner: Owner, number: u32) -> Result<u32, StoreFault> {
     let mut header = vec![0; usize::try_from(SEGMENT_HEADER_BYTES).expect("short")];
     let read = read_some(file, &mut header, 0).map_err(reading)?;
     header.truncate(read);
@@ -285,7 +285,7 @@ impl Replay {
 }
 
 /// Whether something is left after the last sound frame. Refuses it where a sound frame that is still due is among it.
-fn rest_is_torn(file: &File, from: u32, due: u64) -> Result<bool, StoreFault> {
+pub(super) fn rest_is_torn(file: &File, from: u32, due: u64) -> Result<bool, StoreFault> {
     let mut block = vec![0; REST_BYTES];
     let mut at = u64::from(from);
     let mut torn = false;

@@ -1,0 +1,321 @@
+//! The faulty store: a test double that loses, delays and doubts what is written, as a power failure or a lost
+//! connection would, and that says of itself what is durable.
+//!
+//! A group on its way is not there for anybody until it is durable. A crash loses it or finds it there, whole. A commit in
+//! doubt is there, is lost, or gets there any time before the next `begin`, which settles it. With no faults it is simply
+//! a store; the conformance suite runs against it. What torn bytes come to is the affair of the embedded store on a
+//! faulty disk.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use ledger::books::{ClearingKey, HeldAccount, Remembered, Sides, Usage, UsageKey};
+use ledger::state::ShardState;
+use ledger::store::{Group, Reader, Store, StoreFault};
+use ledger::view::{Rows, Wanted};
+use ledger_model::{AccountToken, Agreement, AgreementNumber, ShardId, TransferKey};
+
+use crate::trouble::{CommitFate, Trouble};
+
+/// What outlives a process.
+#[derive(Debug, Clone)]
+pub(crate) struct Platter(Arc<Mutex<Held>>);
+
+#[derive(Debug)]
+struct Held {
+    state: ShardState,
+    accounts: BTreeMap<AccountToken, HeldAccount>,
+    agreements: BTreeMap<AgreementNumber, Agreement>,
+    transfers: BTreeMap<TransferKey, Remembered>,
+    usages: BTreeMap<UsageKey, Usage>,
+    clearing: BTreeMap<ClearingKey, Sides>,
+    journal: Vec<Vec<u8>>,
+    evidence: BTreeMap<u64, Vec<u8>>,
+    under_way: UnderWay,
+}
+
+#[derive(Debug)]
+enum UnderWay {
+    Nothing,
+    /// Written and not synced.
+    Written(Box<Group>),
+    /// Whoever sent it gave up waiting, and it has not got there yet.
+    Late(Box<Group>),
+}
+
+impl Platter {
+    pub(crate) fn new(shard: ShardId) -> Self {
+        Self(Arc::new(Mutex::new(Held {
+            state: ShardState::empty(shard),
+            accounts: BTreeMap::new(),
+            agreements: BTreeMap::new(),
+            transfers: BTreeMap::new(),
+            usages: BTreeMap::new(),
+            clearing: BTreeMap::new(),
+            journal: Vec::new(),
+            evidence: BTreeMap::new(),
+            under_way: UnderWay::Nothing,
+        })))
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap()
+    }
+
+    pub(crate) fn open(&self, trouble: &Trouble) -> FaultyStore {
+        let state = self.held().state.clone();
+        FaultyStore {
+            platter: self.clone(),
+            state,
+            trouble: trouble.clone(),
+        }
+    }
+
+    /// Number of the last record that would survive a crash now.
+    pub(crate) fn durable(&self) -> u64 {
+        self.held().state.sequence
+    }
+
+    /// Whether the key is in a group that nobody waits for any more and that may still get there.
+    pub(crate) fn may_appear(&self, key: &TransferKey) -> bool {
+        match &self.held().under_way {
+            UnderWay::Late(group) => group.rows.transfers.iter().any(|row| row.transfer.key == *key),
+            UnderWay::Nothing | UnderWay::Written(_) => false,
+        }
+    }
+
+    /// A late group, if there is one, gets there now.
+    pub(crate) fn late_gets_there(&self) -> bool {
+        let mut held = self.held();
+        match std::mem::replace(&mut held.under_way, UnderWay::Nothing) {
+            UnderWay::Late(group) => {
+                held.apply(*group);
+                true
+            }
+            other => {
+                held.under_way = other;
+                false
+            }
+        }
+    }
+
+    /// What is under way is there or lost for good.
+    pub(crate) fn settle(&self, trouble: &Trouble) {
+        let mut held = self.held();
+        match std::mem::replace(&mut held.under_way, UnderWay::Nothing) {
+            UnderWay::Nothing => {}
+            UnderWay::Written(group) | UnderWay::Late(group) => {
+                if trouble.one_of([true, false]) {
+                    held.apply(*group);
+                }
+            }
+        }
+    }
+}
+
+impl Held {
+    fn apply(&mut self, group: Group) {
+        let Group {
+            rows,
+            records,
+            evidence,
+            state,
+        } = group;
+        let Rows {
+            accounts,
+            agreements,
+            transfers,
+            usages,
+            clearing,
+        } = rows;
+        let accounts = accounts.into_iter().map(|row| (row.account.token, row));
+        self.accounts.extend(accounts);
+        let agreements = agreements.into_iter().map(|row| (row.number, row));
+        self.agreements.extend(agreements);
+        let transfers = transfers.into_iter().map(|row| (row.transfer.key, row));
+        self.transfers.extend(transfers);
+        self.usages.extend(usages);
+        self.clearing.extend(clearing);
+        self.evidence.extend(evidence);
+        self.journal.extend(records.into_iter().map(|(_, record)| record));
+        self.state = state;
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct FaultyStore {
+    platter: Platter,
+    state: ShardState,
+    trouble: Trouble,
+}
+
+struct FaultyReader {
+    platter: Platter,
+    trouble: Trouble,
+}
+
+fn told_to_fail() -> Box<io::Error> {
+    Box::new(io::Error::other("told to fail"))
+}
+
+fn crashed() -> StoreFault {
+    StoreFault::Engine {
+        doing: "go on after a crash",
+        source: told_to_fail(),
+    }
+}
+
+fn found<K: Ord, V: Clone>(rows: &BTreeMap<K, V>, wanted: &[K]) -> Vec<V> {
+    wanted.iter().filter_map(|key| rows.get(key).cloned()).collect()
+}
+
+fn found_pairs<K: Ord + Copy, V: Copy>(rows: &BTreeMap<K, V>, wanted: &[K]) -> Vec<(K, V)> {
+    let pairs = wanted.iter().filter_map(|key| rows.get(key).map(|row| (*key, *row)));
+    pairs.collect()
+}
+
+impl FaultyStore {
+    fn is_written(&self) -> bool {
+        matches!(self.platter.held().under_way, UnderWay::Written(_))
+    }
+
+    fn take_written(&self) -> Group {
+        let mut held = self.platter.held();
+        match std::mem::replace(&mut held.under_way, UnderWay::Nothing) {
+            UnderWay::Written(group) => *group,
+            other => panic!("{other:?} where a group was written"),
+        }
+    }
+
+    fn becomes(&mut self, fate: CommitFate) -> Result<(), StoreFault> {
+        match fate {
+            CommitFate::Durable => {
+                let group = self.take_written();
+                self.state = group.state.clone();
+                self.platter.held().apply(group);
+                self.trouble.moment();
+                if self.trouble.is_crashed() {
+                    return Err(crashed());
+                }
+                Ok(())
+            }
+            CommitFate::NotWritten => {
+                drop(self.take_written());
+                Err(StoreFault::NotWritten(io::ErrorKind::StorageFull.into()))
+            }
+            CommitFate::Unreachable => {
+                drop(self.take_written());
+                Err(StoreFault::Unreachable(told_to_fail()))
+            }
+            CommitFate::InDoubtThere | CommitFate::InDoubtLost | CommitFate::InDoubtLate => {
+                let group = self.take_written();
+                let mut held = self.platter.held();
+                match fate {
+                    CommitFate::InDoubtThere => held.apply(group),
+                    CommitFate::InDoubtLate => held.under_way = UnderWay::Late(Box::new(group)),
+                    _ => {}
+                }
+                Err(StoreFault::InDoubt(told_to_fail()))
+            }
+            CommitFate::Crash => {
+                self.trouble.set_crashed(true);
+                Err(crashed())
+            }
+        }
+    }
+}
+
+impl Store for FaultyStore {
+    fn begin(&mut self) -> Result<ShardState, StoreFault> {
+        if self.trouble.begin_fails() {
+            return Err(StoreFault::Unreachable(told_to_fail()));
+        }
+        assert!(!self.is_written(), "one group at a time");
+        self.platter.settle(&self.trouble);
+        self.state = self.platter.held().state.clone();
+        Ok(self.state.clone())
+    }
+
+    fn abandon(&mut self) {}
+
+    fn state(&self) -> &ShardState {
+        &self.state
+    }
+
+    fn fetch(&self, wanted: &Wanted) -> Result<Rows, StoreFault> {
+        if self.trouble.read_fails() {
+            return Err(StoreFault::Unreachable(told_to_fail()));
+        }
+        let held = self.platter.held();
+        let Wanted {
+            accounts,
+            agreements,
+            transfers,
+            usages,
+            clearing,
+        } = wanted;
+        Ok(Rows {
+            accounts: found(&held.accounts, accounts),
+            agreements: found(&held.agreements, agreements),
+            transfers: found(&held.transfers, transfers),
+            usages: found_pairs(&held.usages, usages),
+            clearing: found_pairs(&held.clearing, clearing),
+        })
+    }
+
+    fn commit(&mut self, group: Group) -> Result<(), StoreFault> {
+        self.platter.held().under_way = UnderWay::Written(Box::new(group));
+        self.trouble.moment();
+        if self.trouble.is_crashed() {
+            return Err(crashed());
+        }
+        let fate = self.trouble.commit_fate();
+        self.becomes(fate)
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        Arc::new(FaultyReader {
+            platter: self.platter.clone(),
+            trouble: self.trouble.clone(),
+        })
+    }
+}
+
+impl FaultyReader {
+    fn readable(&self) -> Result<MutexGuard<'_, Held>, StoreFault> {
+        if self.trouble.read_fails() {
+            return Err(StoreFault::Unreachable(told_to_fail()));
+        }
+        Ok(self.platter.held())
+    }
+}
+
+impl Reader for FaultyReader {
+    fn committed(&self) -> Result<u64, StoreFault> {
+        Ok(self.readable()?.state.sequence)
+    }
+
+    fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
+        Ok(self.readable()?.transfers.get(key).cloned())
+    }
+
+    fn journal(&self, from: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreFault> {
+        let held = self.readable()?;
+        let mut bytes = 0;
+        let mut records: Vec<Vec<u8>> = Vec::new();
+        let skipped = usize::try_from(from.saturating_sub(1)).unwrap();
+        for record in held.journal.iter().skip(skipped) {
+            if !records.is_empty() && bytes >= bytes_max {
+                break;
+            }
+            bytes += record.len();
+            records.push(record.clone());
+        }
+        Ok(records)
+    }
+
+    fn evidence(&self, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault> {
+        Ok(self.readable()?.evidence.get(&sequence).cloned())
+    }
+}

@@ -1,0 +1,250 @@
+//! The journal of each shard, followed record by record as it becomes readable.
+
+use ledger_journal::{Event, EvidenceDigest, JournalRecord};
+use ledger_model::{
+    Account, Agreement, BankSerial, Decision, Entry, Instruction, LedgerAccount, Money, ShardId, Side, Transfer,
+};
+use sha2::{Digest, Sha256};
+
+use super::{Check, Decided, Held, Oracle, Rule, Standing, Sums, must};
+use crate::bank::home;
+
+impl Oracle {
+    /// Takes the next records of a shard, as a reader gave them.
+    pub(crate) fn follow(&mut self, shard: ShardId, records: &[Vec<u8>]) -> Check {
+        records.iter().try_for_each(|encoded| self.follow_one(shard, encoded))
+    }
+
+    fn follow_one(&mut self, shard: ShardId, encoded: &[u8]) -> Check {
+        let record = JournalRecord::decode(encoded).map_err(|fault| super::Violation {
+            rule: Rule::L5,
+            what: format!("shard {shard}: a record does not read: {fault}"),
+        })?;
+        let books = &mut self.books[shard.index()];
+        let (expected, head) = (books.sequence + 1, books.head);
+        must(record.shard == shard && record.sequence == expected, Rule::L5, || {
+            format!(
+                "shard {}: record {} where {expected} was due",
+                record.shard, record.sequence
+            )
+        })?;
+        must(record.previous.0 == head, Rule::L5, || {
+            format!("shard {shard}: record {expected} does not follow from the one before")
+        })?;
+        books.sequence = expected;
+        books.head = Sha256::digest(encoded).into();
+        match record.event {
+            Event::AccountOpened { account, entries } => self.opened(shard, account, &entries),
+            Event::AgreementRecorded { agreement } => self.recorded(shard, agreement),
+            Event::TransferDecided {
+                transfer,
+                entries,
+                evidence,
+            } => self.decided(shard, transfer, &entries, evidence),
+        }
+    }
+
+    fn opened(&mut self, shard: ShardId, account: Account, entries: &[Entry]) -> Check {
+        let asked = self.loads.iter().any(|(accounts, _)| accounts.contains(&account));
+        let fits = asked && home(self.shards, account.token) == shard && !self.accounts.contains_key(&account.token);
+        must(fits, Rule::Decision, || {
+            format!("nobody asked for this account: {account:?}")
+        })?;
+        let opened_with = account.balance;
+        let mut empty = account;
+        empty.balance = Money::zero(opened_with.currency());
+        let held = Held {
+            account: empty,
+            opened_with,
+        };
+        let token = held.account.token;
+        self.accounts.insert(token, held);
+        let due: Vec<(LedgerAccount, Side, i64)> = if opened_with.minor() == 0 {
+            Vec::new()
+        } else {
+            let minor = opened_with.minor();
+            vec![
+                (LedgerAccount::OpeningBalances, Side::Debit, minor),
+                (LedgerAccount::Customer(token), Side::Credit, minor),
+            ]
+        };
+        let found = entries
+            .iter()
+            .map(|entry| (entry.account, entry.side, entry.amount.minor()));
+        must(found.eq(due), Rule::L1, || {
+            format!("an opening has these entries: {entries:?}")
+        })?;
+        self.post(shard, entries)
+    }
+
+    fn recorded(&mut self, shard: ShardId, agreement: Agreement) -> Check {
+        let asked = self.loads.iter().any(|(_, agreements)| agreements.contains(&agreement));
+        let account_is_there = self.accounts.contains_key(&agreement.account);
+        let known = self.agreements.contains_key(&agreement.number);
+        let fits = asked && account_is_there && !known && home(self.shards, agreement.account) == shard;
+        must(fits, Rule::Decision, || {
+            format!("nobody asked for this agreement: {agreement:?}")
+        })?;
+        self.agreements.insert(agreement.number, agreement);
+        Ok(())
+    }
+
+    fn decided(&mut self, shard: ShardId, transfer: Transfer, entries: &[Entry], evidence: EvidenceDigest) -> Check {
+        let key = transfer.key;
+        must(!self.decided.contains_key(&key), Rule::L4, || {
+            format!("{} is decided a second time", key.id)
+        })?;
+        let order = self.orders.iter().position(|order| order.digest == evidence.0);
+        let Some((place, order)) = order.map(|place| (place, &self.orders[place])) else {
+            return must(false, Rule::Decision, || format!("nobody asked for {transfer:?}"));
+        };
+        must(order.standing != Standing::Over, Rule::Denied, || {
+            format!("request {place} was over, and its order is decided now: {transfer:?}")
+        })?;
+        let due = self.due(shard, &order.instruction);
+        must(sums_of(entries).is_none_or(|differs| !differs), Rule::L1, || {
+            format!("debits and credits differ: {entries:?}")
+        })?;
+        let found = (transfer.decision, transfer.account, entries);
+        must(
+            found == (due.decision, due.account, due.entries.as_slice()),
+            Rule::Decision,
+            || format!("request {place}: {found:?} where this was due: {due:?}"),
+        )?;
+        let said = (
+            transfer.kind,
+            transfer.amount,
+            transfer.batch,
+            transfer.institution,
+            transfer.details,
+        );
+        let asked = &order.instruction;
+        let as_asked = key == *asked.key()
+            && said
+                == (
+                    asked.kind(),
+                    asked.amount(),
+                    asked.batch(),
+                    asked.institution(),
+                    asked.details(),
+                );
+        must(as_asked, Rule::Decision, || {
+            format!("request {place} asked for {asked:?}; recorded was {transfer:?}")
+        })?;
+        must(
+            self.serials.insert(transfer.serial.as_str().to_owned()),
+            Rule::Decision,
+            || format!("serial {} was given before", transfer.serial),
+        )?;
+        let sequence = self.books[shard.index()].sequence;
+        let serial = BankSerial::issue(transfer.decided_at.date(), shard, sequence);
+        must(transfer.serial == serial, Rule::Decision, || {
+            format!("serial {} of record {sequence} of shard {shard}", transfer.serial)
+        })?;
+        self.count(shard, &order.instruction.clone(), transfer.decision);
+        self.decided.insert(
+            key,
+            Decided {
+                shard,
+                sequence,
+                transfer,
+                order: place,
+                refunded: 0,
+                told_as_new: false,
+            },
+        );
+        self.post(shard, entries)
+    }
+
+    /// What a decision counts for later ones.
+    fn count(&mut self, shard: ShardId, instruction: &Instruction, decision: Decision) {
+        let books = &mut self.books[shard.index()];
+        if decision != Decision::Posted {
+            books.refused += 1;
+            return;
+        }
+        books.posted += 1;
+        match instruction {
+            Instruction::Payment(payment) => {
+                let day = (payment.agreement, payment.ordered_at.date());
+                let used = books.used.entry(day).or_default();
+                used.0 += 1;
+                used.1 += payment.amount.minor();
+            }
+            Instruction::Refund(refund) => {
+                let original = self.decided.get_mut(&refund.original);
+                original.expect("a refund was due only for what is there").refunded += refund.amount.minor();
+            }
+            Instruction::Payout(_) => {}
+        }
+    }
+
+    fn post(&mut self, shard: ShardId, entries: &[Entry]) -> Check {
+        let books = &mut self.books[shard.index()];
+        for entry in entries {
+            let money = entry.amount.money();
+            let (minor, currency) = (money.minor(), money.currency());
+            let add = |sums: &mut Sums| match entry.side {
+                Side::Debit => sums.debit += minor,
+                Side::Credit => sums.credit += minor,
+            };
+            add(books.totals.entry(currency).or_default());
+            match entry.account {
+                LedgerAccount::Customer(token) => {
+                    let held = self
+                        .accounts
+                        .get_mut(&token)
+                        .expect("an entry names an account that is there");
+                    let balance = held.account.balance;
+                    held.account.balance = match entry.side {
+                        Side::Credit => balance.plus(money),
+                        Side::Debit => balance.minus(money),
+                    }
+                    .expect("sums of a test are small");
+                    let balance = held.account.balance.minor();
+                    must(balance >= 0, Rule::L3, || format!("a balance is {balance}"))?;
+                }
+                LedgerAccount::NetworkClearing(batch) => add(books.clearing.entry((batch, currency)).or_default()),
+                LedgerAccount::OpeningBalances => {}
+            }
+        }
+        for (currency, sums) in &books.totals {
+            must(sums.debit == sums.credit, Rule::L2, || {
+                format!("shard {shard}, {}: {sums:?}", currency.as_str())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What a reader gave as evidence of a record is what its request signed.
+    pub(crate) fn evidence_is(&self, shard: ShardId, sequence: u64, sealed: Option<&[u8]>) -> Check {
+        let decided = self
+            .decided
+            .values()
+            .find(|decided| decided.shard == shard && decided.sequence == sequence);
+        let due = decided.map(|decided| crate::bank::evidence(decided.order));
+        let found = sealed.map(ledger::evidence::open).transpose();
+        let same = matches!(&found, Ok(found) if *found == due);
+        must(same, Rule::Rows, || {
+            format!("evidence of record {sequence} of shard {shard}: {found:?}, not {due:?}")
+        })
+    }
+}
+
+/// Whether debits and credits differ; `None` where there are none.
+fn sums_of(entries: &[Entry]) -> Option<bool> {
+    let mut sum = 0;
+    for entry in entries {
+        match entry.side {
+            Side::Debit => sum += entry.amount.minor(),
+            Side::Credit => sum -= entry.amount.minor(),
+        }
+    }
+    (!entries.is_empty()).then_some(sum != 0)
+}
+
+/// The digest a record carries of the evidence of a request.
+pub(crate) fn digest_of(request: usize) -> [u8; 32] {
+    let evidence = crate::bank::evidence(request);
+    EvidenceDigest::over(&evidence.signed, &evidence.signature, &evidence.signing_serial).0
+}

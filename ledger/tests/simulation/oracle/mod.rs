@@ -1,0 +1,210 @@
+//! The oracle: what the books must be, worked out anew from the journal and from what clients sent, by rules written
+//! here and not taken from the engine.
+//!
+//! The journal says in which order things happened; everything else it says is checked. A record names its request by
+//! the digest of what was signed, so it is known exactly which request posted, and what that one may be told.
+
+mod answers;
+mod journal;
+mod rows;
+mod rules;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ledger_model::{
+    Account, AccountToken, Agreement, AgreementNumber, BatchId, BusinessDate, Currency, Instruction, Money, ShardCount,
+    ShardId, Transfer, TransferKey,
+};
+
+pub(crate) use self::answers::Circumstances;
+pub(crate) use self::journal::digest_of;
+
+/// What was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rule {
+    L1,
+    L2,
+    L3,
+    L4,
+    L5,
+    L6,
+    S2,
+    /// What was decided, and what it came to, is what the rules of the business say.
+    Decision,
+    /// Rows are what the journal comes to.
+    Rows,
+    /// A repeat is told what was decided, and nothing else.
+    Repeat,
+    /// Other content under a known key posts nothing and is told which field differs.
+    Conflict,
+    /// What was denied never posts.
+    Denied,
+    /// What may yet post is never told as not found.
+    InProcess,
+    /// Every request is answered, and nothing stays in process for ever.
+    Liveness,
+    /// What was written opens again.
+    Opens,
+    /// The program refuses to go on, or panics, where nothing is wrong.
+    Halt,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Violation {
+    pub(crate) rule: Rule,
+    pub(crate) what: String,
+}
+
+pub(crate) type Check = Result<(), Violation>;
+
+pub(crate) fn must(holds: bool, rule: Rule, what: impl FnOnce() -> String) -> Check {
+    if holds {
+        Ok(())
+    } else {
+        Err(Violation { rule, what: what() })
+    }
+}
+
+/// What may still come of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Waiting,
+    /// Told that it is in process; it may be there later.
+    InProcess,
+    /// It ended with its process, or was told something definite.
+    Over,
+}
+
+/// A request to post.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    pub(crate) instruction: Instruction,
+    digest: [u8; 32],
+    pub(crate) standing: Standing,
+    pub(crate) deadline_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sums {
+    debit: i64,
+    credit: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Held {
+    account: Account,
+    opened_with: Money,
+}
+
+#[derive(Debug, Clone)]
+struct Decided {
+    shard: ShardId,
+    sequence: u64,
+    transfer: Transfer,
+    /// The request that posted it.
+    order: usize,
+    refunded: i64,
+    told_as_new: bool,
+}
+
+/// One shard, as its journal says.
+#[derive(Debug, Clone, Default)]
+struct ShardBooks {
+    sequence: u64,
+    head: [u8; 32],
+    posted: u64,
+    refused: u64,
+    totals: BTreeMap<Currency, Sums>,
+    clearing: BTreeMap<(BatchId, Currency), Sums>,
+    used: BTreeMap<(AgreementNumber, BusinessDate), (u32, i64)>,
+    /// Records when rows were last compared.
+    compared: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Oracle {
+    shards: ShardCount,
+    books: Vec<ShardBooks>,
+    accounts: BTreeMap<AccountToken, Held>,
+    agreements: BTreeMap<AgreementNumber, Agreement>,
+    decided: BTreeMap<TransferKey, Decided>,
+    serials: BTreeSet<String>,
+    pub(crate) orders: Vec<Order>,
+    /// Brought in, or to be.
+    loads: Vec<(Vec<Account>, Vec<Agreement>)>,
+}
+
+impl Oracle {
+    pub(crate) fn new(shards: ShardCount) -> Self {
+        Self {
+            shards,
+            books: shards.all().map(|_| ShardBooks::default()).collect(),
+            accounts: BTreeMap::new(),
+            agreements: BTreeMap::new(),
+            decided: BTreeMap::new(),
+            serials: BTreeSet::new(),
+            orders: Vec::new(),
+            loads: Vec::new(),
+        }
+    }
+
+    /// A client is about to send this; its number.
+    pub(crate) fn sends(&mut self, instruction: Instruction, digest: [u8; 32], deadline_ms: u64) -> usize {
+        self.orders.push(Order {
+            instruction,
+            digest,
+            standing: Standing::Waiting,
+            deadline_ms,
+        });
+        self.orders.len() - 1
+    }
+
+    pub(crate) fn loads(&mut self, accounts: Vec<Account>, agreements: Vec<Agreement>) {
+        self.loads.push((accounts, agreements));
+    }
+
+    pub(crate) fn sequence(&self, shard: ShardId) -> u64 {
+        self.books[shard.index()].sequence
+    }
+
+    /// The process is gone, and what its journal had was followed: nothing of it can post any more.
+    pub(crate) fn process_ended(&mut self) {
+        for order in &mut self.orders {
+            order.standing = Standing::Over;
+        }
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        let waiting = self.orders.iter().filter(|order| order.standing == Standing::Waiting);
+        waiting.count()
+    }
+
+    /// Accounts and agreements that were loaded and told as there, are there.
+    pub(crate) fn was_loaded(&self, accounts: &[Account], agreements: &[Agreement]) -> Check {
+        for account in accounts {
+            must(self.accounts.contains_key(&account.token), Rule::S2, || {
+                format!("an account told as loaded is not there: {account:?}")
+            })?;
+        }
+        for agreement in agreements {
+            let fits = self
+                .accounts
+                .get(&agreement.account)
+                .is_some_and(|held| held.account.balance.currency() == agreement.terms.single_max.currency());
+            must(
+                !fits || self.agreements.contains_key(&agreement.number),
+                Rule::S2,
+                || format!("an agreement told as loaded is not there: {agreement:?}"),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// A number that two runs of one seed agree on.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let heads = self.books.iter().flat_map(|books| books.head);
+        heads.fold(0xcbf2_9ce4_8422_2325, |all: u64, byte| {
+            (all ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+}

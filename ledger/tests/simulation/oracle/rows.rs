@@ -1,0 +1,178 @@
+//! The rows a shard keeps, compared with what its journal comes to.
+
+use ledger::books::{ClearingKey, HeldAccount, Said, UsageKey};
+use ledger::store::{Store, StoreFault};
+use ledger::view::{Rows, Wanted};
+use ledger_model::{Instruction, Payee, ShardId};
+
+use super::{Check, Oracle, Rule, must};
+use crate::bank::home;
+
+impl Oracle {
+    /// Compares everything a shard holds, if its journal has grown since it was last compared.
+    pub(crate) fn compare(&mut self, shard: ShardId, store: &dyn Store) -> Check {
+        let books = &self.books[shard.index()];
+        if books.compared == books.sequence {
+            return Ok(());
+        }
+        let found = store
+            .fetch(&self.wanted(shard))
+            .map_err(|fault| unreadable(shard, &fault))?;
+        self.compare_customers(shard, &found)?;
+        self.compare_sums(shard, &found)?;
+        self.compare_transfers(shard, &found)?;
+        self.compare_state(shard, store)?;
+        let books = &mut self.books[shard.index()];
+        books.compared = books.sequence;
+        Ok(())
+    }
+
+    /// The next comparison compares whatever the journal says.
+    pub(crate) fn compare_anew(&mut self) {
+        for books in &mut self.books {
+            books.compared = u64::MAX;
+        }
+    }
+
+    fn wanted(&self, shard: ShardId) -> Wanted {
+        let books = &self.books[shard.index()];
+        let here = |account| home(self.shards, account) == shard;
+        let transfers = self.decided.iter().filter(|(_, decided)| decided.shard == shard);
+        let agreements = self.agreements.values().filter(|agreement| here(agreement.account));
+        Wanted {
+            accounts: self.accounts.keys().copied().filter(|token| here(*token)).collect(),
+            agreements: agreements.map(|agreement| agreement.number).collect(),
+            transfers: transfers.map(|(key, _)| *key).collect(),
+            usages: books
+                .used
+                .keys()
+                .map(|(agreement, date)| UsageKey {
+                    agreement: *agreement,
+                    date: *date,
+                })
+                .collect(),
+            clearing: books
+                .clearing
+                .keys()
+                .map(|(batch, currency)| ClearingKey {
+                    batch: *batch,
+                    currency: *currency,
+                })
+                .collect(),
+        }
+    }
+
+    fn compare_customers(&self, shard: ShardId, found: &Rows) -> Check {
+        let held = self.accounts.values();
+        let here = held.filter(|held| home(self.shards, held.account.token) == shard);
+        let due: Vec<HeldAccount> = here
+            .map(|held| HeldAccount {
+                account: held.account.clone(),
+                opened_with: held.opened_with,
+            })
+            .collect();
+        must(found.accounts == due, Rule::Rows, || {
+            format!("shard {shard} holds {:?}; the journal comes to {due:?}", found.accounts)
+        })?;
+        let all = self.agreements.values();
+        let here = all.filter(|agreement| home(self.shards, agreement.account) == shard);
+        must(found.agreements.iter().eq(here), Rule::Rows, || {
+            format!("shard {shard} holds {:?}", found.agreements)
+        })
+    }
+
+    fn compare_sums(&self, shard: ShardId, found: &Rows) -> Check {
+        let books = &self.books[shard.index()];
+        let usages = found
+            .usages
+            .iter()
+            .map(|(key, used)| ((key.agreement, key.date), (used.count, used.sum_minor)));
+        must(
+            usages.eq(books.used.iter().map(|(day, used)| (*day, *used))),
+            Rule::Rows,
+            || format!("shard {shard} counts {:?}, not {:?}", found.usages, books.used),
+        )?;
+        let clearing = found.clearing.iter().map(|(key, sums)| {
+            let key = (key.batch, key.currency);
+            (key, (sums.debit_minor, sums.credit_minor))
+        });
+        let due = books.clearing.iter();
+        let due = due.map(|(key, sums)| (*key, (sums.debit, sums.credit)));
+        must(clearing.eq(due), Rule::Rows, || {
+            format!("shard {shard} holds {:?}, not {:?}", found.clearing, books.clearing)
+        })
+    }
+
+    fn compare_transfers(&self, shard: ShardId, found: &Rows) -> Check {
+        let due: Vec<_> = self.decided.values().filter(|decided| decided.shard == shard).collect();
+        must(found.transfers.len() == due.len(), Rule::Rows, || {
+            format!("shard {shard} remembers {} of {}", found.transfers.len(), due.len())
+        })?;
+        for (row, due) in found.transfers.iter().zip(due) {
+            let said = said_by(&self.orders[due.order].instruction);
+            let same = row.transfer == due.transfer
+                && row.sequence == due.sequence
+                && row.refunded_minor == due.refunded
+                && row.said == said;
+            must(same, Rule::Rows, || {
+                format!("shard {shard} remembers {row:?}; due is {due:?}, {said:?}")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What a shard knows of itself, where it knows of its last commit.
+    fn compare_state(&self, shard: ShardId, store: &dyn Store) -> Check {
+        let (state, books) = (store.state(), &self.books[shard.index()]);
+        if state.sequence < books.sequence {
+            return Ok(());
+        }
+        let totals = state.totals.iter();
+        let totals = totals.map(|(currency, sums)| (*currency, (sums.debit_minor, sums.credit_minor)));
+        let due = books.totals.iter();
+        let due = due.map(|(currency, sums)| (*currency, (sums.debit, sums.credit)));
+        must(totals.eq(due), Rule::L2, || {
+            format!("shard {shard} sums to {:?}, not {:?}", state.totals, books.totals)
+        })?;
+        let found = (
+            state.sequence,
+            state.head.0,
+            state.transfers_posted,
+            state.transfers_refused,
+        );
+        must(
+            found == (books.sequence, books.head, books.posted, books.refused),
+            Rule::L5,
+            || format!("shard {shard} says of itself {state:?}"),
+        )
+    }
+}
+
+fn unreadable(shard: ShardId, fault: &StoreFault) -> super::Violation {
+    super::Violation {
+        rule: Rule::Opens,
+        what: format!("rows of shard {shard} do not read: {fault}"),
+    }
+}
+
+/// What an order said beyond what its transfer keeps.
+fn said_by(order: &Instruction) -> Said {
+    let (ordered_at, name, original) = match order {
+        Instruction::Payment(payment) => (payment.ordered_at, None, None),
+        Instruction::Refund(refund) => (
+            refund.ordered_at,
+            None,
+            Some((refund.original_amount, refund.original_serial)),
+        ),
+        Instruction::Payout(payout) => match payout.payee {
+            Payee::Account { name, .. } => (payout.ordered_at, Some(name), None),
+            Payee::Agreement(_) => (payout.ordered_at, None, None),
+        },
+    };
+    Said {
+        ordered_at,
+        name,
+        original_amount: original.map(|(amount, _)| amount),
+        original_serial: original.and_then(|(_, serial)| serial),
+    }
+}

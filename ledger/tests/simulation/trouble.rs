@@ -1,0 +1,164 @@
+//! What goes wrong in a run, how often, and the moments in a commit at which others get a turn.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::chance::Chance;
+
+/// Times in a thousand.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rates {
+    pub(crate) begin_fails: u64,
+    pub(crate) read_fails: u64,
+    pub(crate) not_written: u64,
+    pub(crate) in_doubt: u64,
+    pub(crate) crash: u64,
+    pub(crate) others_get_a_turn: u64,
+}
+
+/// What becomes of one commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CommitFate {
+    Durable,
+    NotWritten,
+    Unreachable,
+    /// It is there and nobody was told.
+    InDoubtThere,
+    InDoubtLost,
+    /// It may still get there, until the next `begin` settles it.
+    InDoubtLate,
+    Crash,
+}
+
+#[derive(Debug)]
+pub(crate) struct Troubles {
+    chance: Chance,
+    rates: Rates,
+    /// Nothing goes wrong while somebody only looks.
+    quiet: bool,
+    /// Faults so far.
+    count: u64,
+    crashed: bool,
+}
+
+/// Of all stores of a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Trouble(Arc<Mutex<Troubles>>);
+
+impl Trouble {
+    pub(crate) fn new(chance: Chance, rates: Rates) -> Self {
+        Self(Arc::new(Mutex::new(Troubles {
+            chance,
+            rates,
+            quiet: false,
+            count: 0,
+            crashed: false,
+        })))
+    }
+
+    /// Nothing goes wrong, as the conformance suite wants it.
+    #[allow(dead_code, reason = "the conformance suite uses it")]
+    pub(crate) fn none() -> Self {
+        Self::new(Chance::new(0), Rates::default())
+    }
+
+    fn held(&self) -> MutexGuard<'_, Troubles> {
+        self.0.lock().unwrap()
+    }
+
+    pub(crate) fn set_rates(&self, rates: Rates) {
+        self.held().rates = rates;
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.held().count
+    }
+
+    /// Only looks: `look` sees no faults.
+    pub(crate) fn quietly<T>(&self, look: impl FnOnce() -> T) -> T {
+        self.held().quiet = true;
+        let seen = look();
+        self.held().quiet = false;
+        seen
+    }
+
+    /// The process is gone; what it still does has no effect.
+    pub(crate) fn set_crashed(&self, crashed: bool) {
+        self.held().crashed = crashed;
+    }
+
+    pub(crate) fn is_crashed(&self) -> bool {
+        self.held().crashed
+    }
+
+    fn fails(&self, rate: impl Fn(&Rates) -> u64) -> bool {
+        let mut held = self.held();
+        if held.quiet {
+            return false;
+        }
+        let rate = rate(&held.rates);
+        let fails = held.chance.per_mille(rate);
+        held.count += u64::from(fails);
+        fails
+    }
+
+    pub(crate) fn begin_fails(&self) -> bool {
+        self.fails(|rates| rates.begin_fails)
+    }
+
+    pub(crate) fn read_fails(&self) -> bool {
+        self.fails(|rates| rates.read_fails)
+    }
+
+    pub(crate) fn not_written(&self) -> bool {
+        self.fails(|rates| rates.not_written)
+    }
+
+    pub(crate) fn crashes(&self) -> bool {
+        self.fails(|rates| rates.crash)
+    }
+
+    pub(crate) fn commit_fate(&self) -> CommitFate {
+        if self.crashes() {
+            CommitFate::Crash
+        } else if self.not_written() {
+            self.one_of([CommitFate::NotWritten, CommitFate::Unreachable])
+        } else if self.fails(|rates| rates.in_doubt) {
+            self.one_of([
+                CommitFate::InDoubtThere,
+                CommitFate::InDoubtLost,
+                CommitFate::InDoubtLate,
+            ])
+        } else {
+            CommitFate::Durable
+        }
+    }
+
+    /// Draws where chance decides what a fault leaves.
+    pub(crate) fn one_of<T: Copy, const N: usize>(&self, all: [T; N]) -> T {
+        let place = self.held().chance.below(N);
+        all[place]
+    }
+
+    /// In the middle of a commit: others may get a turn.
+    pub(crate) fn moment(&self) {
+        let turn = {
+            let mut held = self.held();
+            let rate = held.rates.others_get_a_turn;
+            !held.quiet && !held.crashed && held.chance.per_mille(rate)
+        };
+        if turn && let Some(others) = OTHERS.with_borrow(Clone::clone) {
+            others();
+        }
+    }
+}
+
+thread_local! {
+    static OTHERS: RefCell<Option<Rc<dyn Fn()>>> = const { RefCell::new(None) };
+}
+
+/// Who gets a turn in the middle of commits of this thread.
+pub(crate) fn set_others(others: Option<Rc<dyn Fn()>>) {
+    OTHERS.set(others);
+}

@@ -1,0 +1,316 @@
+//! The whole of a run: clients, the ledger's process, what it keeps its books on, and the oracle that watches.
+
+use ledger::outcome::{Answer, Outcome};
+use ledger::shard::ShardLimits;
+use ledger_model::{Account, Agreement, BankSerial, Instruction, ShardCount, ShardId, TransferKey, TransferKind};
+use ledger_protocol::{LoadReply, NothingPosted};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::backing::{Backing, Kind};
+use crate::bank::Bank;
+use crate::chance::Chance;
+use crate::oracle::{Check, Circumstances, Oracle, Rule, Standing, Violation, must};
+use crate::process::{Process, RunClock};
+use crate::trouble::{Rates, Trouble};
+
+/// What a run is like, drawn from its seed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) kind: Kind,
+    pub(crate) shards: ShardCount,
+    pub(crate) limits: ShardLimits,
+    pub(crate) rates: Rates,
+    pub(crate) steps: u64,
+}
+
+/// Days for which keys are kept; none of a run's days is that long ago but those that are meant to be.
+const KEPT_DAYS: u32 = 400;
+/// One run in so many keeps its books in the embedded store.
+const EMBEDDED_ONE_IN: u64 = 8;
+
+impl Plan {
+    pub(crate) fn drawn(chance: &mut Chance) -> Self {
+        let kind = if chance.next() % EMBEDDED_ONE_IN == 0 {
+            Kind::Embedded
+        } else {
+            Kind::Faulty
+        };
+        let rate = |chance: &mut Chance, rates: [u64; 3]| rates[chance.below(3)];
+        Self {
+            kind,
+            shards: ShardCount::new(u8::try_from(chance.between(1, 4)).unwrap()).unwrap(),
+            limits: ShardLimits {
+                queue_max: [2, 6, 32][chance.below(3)],
+                commit_batch_max: [1, 3, 16][chance.below(3)],
+                kept_days: KEPT_DAYS,
+            },
+            rates: Rates {
+                begin_fails: rate(chance, [0, 20, 100]),
+                read_fails: rate(chance, [0, 10, 50]),
+                not_written: rate(chance, [0, 30, 100]),
+                in_doubt: rate(chance, [0, 50, 200]),
+                crash: rate(chance, [0, 20, 80]),
+                others_get_a_turn: rate(chance, [0, 200, 600]),
+            },
+            steps: chance.between(20, 110),
+        }
+    }
+}
+
+/// A request that was not answered yet.
+pub(crate) struct Pending {
+    pub(crate) order: usize,
+    pub(crate) answers: mpsc::Receiver<Answer>,
+    pub(crate) faults_then: u64,
+}
+
+pub(crate) struct Loading {
+    pub(crate) reply: oneshot::Receiver<Result<LoadReply, NothingPosted>>,
+    pub(crate) accounts: Vec<Account>,
+    pub(crate) agreements: Vec<Agreement>,
+}
+
+pub(crate) struct World {
+    pub(crate) plan: Plan,
+    pub(crate) chance: Chance,
+    pub(crate) clock: RunClock,
+    pub(crate) trouble: Trouble,
+    /// Before what it has open.
+    pub(crate) process: Process,
+    pub(crate) backing: Backing,
+    pub(crate) bank: Bank,
+    pub(crate) oracle: Oracle,
+    pub(crate) sent: Vec<Instruction>,
+    pub(crate) serials: Vec<(TransferKey, BankSerial)>,
+    pub(crate) pending: Vec<Pending>,
+    pub(crate) loading: Vec<Loading>,
+    /// Steps told, when somebody wants to read them.
+    pub(crate) lines: Option<Vec<String>>,
+    pub(crate) depth: usize,
+    pub(crate) violation: Option<Violation>,
+}
+
+pub(crate) fn open(plan: &Plan, backing: &Backing, trouble: &Trouble, clock: &RunClock) -> Result<Process, Violation> {
+    let mut stores = Vec::new();
+    for shard in plan.shards.all() {
+        let store = trouble.quietly(|| backing.open(plan.shards, shard, trouble));
+        stores.push(store.map_err(|fault| Violation {
+            rule: Rule::Opens,
+            what: format!("the store of shard {shard} does not open: {fault:?}"),
+        })?);
+    }
+    Ok(Process::start(stores, plan.shards, plan.limits, clock))
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, tell: bool) -> Result<Self, Violation> {
+        let mut chance = Chance::new(seed);
+        let plan = Plan::drawn(&mut chance);
+        let clock = RunClock::starting("2026-03-02T23:57:00".parse().unwrap());
+        let trouble = Trouble::new(chance.fork(), plan.rates);
+        let backing = Backing::new(plan.kind, plan.shards, &trouble);
+        let process = open(&plan, &backing, &trouble, &clock)?;
+        let bank = Bank::drawn(&mut chance, plan.shards, clock.now());
+        Ok(Self {
+            plan,
+            chance,
+            trouble,
+            process,
+            backing,
+            bank,
+            oracle: Oracle::new(plan.shards),
+            clock,
+            sent: Vec::new(),
+            serials: Vec::new(),
+            pending: Vec::new(),
+            loading: Vec::new(),
+            lines: tell.then(Vec::new),
+            depth: 0,
+            violation: None,
+        })
+    }
+
+    pub(crate) fn tell(&mut self, line: impl FnOnce(&Self) -> String) {
+        if self.lines.is_some() {
+            let line = format!(
+                "{}{:>7} ms  {}",
+                "    ".repeat(self.depth),
+                self.clock.now_ms,
+                line(self)
+            );
+            self.lines.get_or_insert_default().push(line);
+        }
+    }
+
+    fn circumstances(&self, faults_then: u64) -> Circumstances {
+        let kept_seconds = i64::from(KEPT_DAYS) * 24 * 3600;
+        Circumstances {
+            now_ms: self.clock.now_ms,
+            first_day: self.clock.now().plus_seconds(-kept_seconds).unwrap().date(),
+            store_failed: self.trouble.count() > faults_then,
+            may_be_busy: self.oracle.waiting() + self.loading.len() > self.plan.limits.queue_max,
+        }
+    }
+
+    /// All that is new since the last look: records, answers, rows. Everything is checked.
+    pub(crate) fn observe(&mut self) -> Check {
+        self.follow()?;
+        self.take_answers()?;
+        self.take_loads()?;
+        self.compare()
+    }
+
+    fn follow(&mut self) -> Check {
+        for shard in self.plan.shards.all() {
+            let reader = self.process.ledger.feed(shard).reader;
+            let from = self.oracle.sequence(shard) + 1;
+            let records = self.trouble.quietly(|| reader.journal(from, usize::MAX));
+            let records = records.map_err(|fault| Violation {
+                rule: Rule::L5,
+                what: format!("the journal of shard {shard} does not read: {fault}"),
+            })?;
+            self.oracle.follow(shard, &records)?;
+            for sequence in from..=self.oracle.sequence(shard) {
+                let sealed = self.trouble.quietly(|| reader.evidence(sequence));
+                let sealed = sealed.map_err(|fault| Violation {
+                    rule: Rule::Rows,
+                    what: format!("evidence does not read: {fault}"),
+                })?;
+                self.oracle.evidence_is(shard, sequence, sealed.as_deref())?;
+            }
+            self.is_durable(shard)?;
+        }
+        Ok(())
+    }
+
+    /// Invariant S2, and the half of L6 that says that nothing is offered for shipping early.
+    fn is_durable(&self, shard: ShardId) -> Check {
+        let readable = self.oracle.sequence(shard);
+        let durable = self.backing.durable(shard).unwrap_or(readable);
+        must(readable <= durable, Rule::S2, || {
+            format!("record {readable} of shard {shard} is read; durable is {durable}")
+        })?;
+        let offered = self.process.ledger.shard(shard).state().sequence;
+        must(offered <= durable, Rule::L6, || {
+            format!("record {offered} of shard {shard} is offered for shipping; durable is {durable}")
+        })
+    }
+
+    fn take_answers(&mut self) -> Check {
+        let may_be_busy = self.circumstances(0).may_be_busy;
+        let mut place = 0;
+        while place < self.pending.len() {
+            let Ok(answer) = self.pending[place].answers.try_recv() else {
+                place += 1;
+                continue;
+            };
+            let pending = self.pending.remove(place);
+            let (order, outcome) = (pending.order, answer.outcome);
+            self.tell(|_| format!("request {order} is told {}", short(&outcome)));
+            let at = Circumstances {
+                may_be_busy,
+                ..self.circumstances(pending.faults_then)
+            };
+            self.oracle.told(order, &outcome, at)?;
+            if let Outcome::Decided { transfer, .. } = outcome
+                && transfer.kind == TransferKind::Payment
+            {
+                self.serials.push((transfer.key, transfer.serial));
+            }
+        }
+        Ok(())
+    }
+
+    fn take_loads(&mut self) -> Check {
+        let (trouble, oracle) = (&self.trouble, &self.oracle);
+        let mut told: Check = Ok(());
+        self.loading.retain_mut(|loading| match loading.reply.try_recv() {
+            Ok(Ok(_)) => {
+                told = std::mem::replace(&mut told, Ok(()))
+                    .and_then(|()| oracle.was_loaded(&loading.accounts, &loading.agreements));
+                false
+            }
+            Ok(Err(reason)) => {
+                let failed = trouble.count() > 0 && reason == NothingPosted::Store;
+                told = std::mem::replace(&mut told, Ok(()))
+                    .and_then(|()| must(failed, Rule::Liveness, || format!("a load is refused: {reason:?}")));
+                false
+            }
+            Err(oneshot::error::TryRecvError::Empty) => true,
+            Err(oneshot::error::TryRecvError::Closed) => false,
+        });
+        told
+    }
+
+    /// Rows of the shards that are not in the middle of something.
+    fn compare(&mut self) -> Check {
+        for (shard, run) in self.plan.shards.all().zip(&self.process.runs) {
+            if let Some(run) = run {
+                let oracle = &mut self.oracle;
+                self.trouble.quietly(|| oracle.compare(shard, run.store()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The process is gone; the next one opens what is left.
+    pub(crate) fn reopen(&mut self) -> Check {
+        self.tell(|_| "the process is gone; a new one opens what is left".to_owned());
+        self.process.runs.clear();
+        self.pending.clear();
+        self.loading.clear();
+        self.backing.crash(&self.trouble);
+        self.trouble.set_crashed(false);
+        self.process = open(&self.plan, &self.backing, &self.trouble, &self.clock)?;
+        self.follow()?;
+        self.oracle.process_ended();
+        self.oracle.compare_anew();
+        self.compare()
+    }
+
+    /// Asks about a key.
+    pub(crate) fn query(&mut self, key: &TransferKey) -> Result<Outcome, Violation> {
+        // whoever was answered before it was asked is not under way
+        self.follow()?;
+        self.take_answers()?;
+        let outcome = self.process.ledger.query(key);
+        self.tell(|_| format!("query of {}: {}", key.id, short(&outcome)));
+        let may_appear = self.backing.may_appear(key);
+        let at = self.circumstances(0);
+        self.oracle.queried(key, &outcome, may_appear, at)?;
+        Ok(outcome)
+    }
+
+    /// Nothing waits, nothing goes wrong any more: every answer is definite, and what is there stays there.
+    pub(crate) fn ends_well(&mut self) -> Check {
+        let unanswered: Vec<usize> = self.pending.iter().map(|pending| pending.order).collect();
+        must(unanswered.is_empty() && self.loading.is_empty(), Rule::Liveness, || {
+            format!("requests {unanswered:?} are never answered")
+        })?;
+        let keys: Vec<TransferKey> = self.sent.iter().map(|order| *order.key()).collect();
+        for key in keys {
+            let outcome = self.query(&key)?;
+            must(
+                matches!(outcome, Outcome::Decided { .. } | Outcome::NotFound),
+                Rule::Liveness,
+                || format!("{} stays without a definite answer: {outcome:?}", key.id),
+            )?;
+        }
+        let over = self
+            .oracle
+            .orders
+            .iter()
+            .all(|order| order.standing != Standing::Waiting);
+        must(over, Rule::Liveness, || "an order waits for ever".to_owned())
+    }
+}
+
+pub(crate) fn short(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Decided { transfer, repeat } => {
+            let again = if *repeat { ", again" } else { "" };
+            format!("{:?} under {}{again}", transfer.decision, transfer.serial)
+        }
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,131 @@
+//! A ledger as a process of its own, and its commands.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use futures::StreamExt;
+use ledger_model::{Instruction, Transfer};
+use ledger_protocol::{LedgerClient, LoadBatch, PostReply};
+use operations::endpoint::Endpoint;
+use tokio::time::Instant;
+
+use crate::bank::{WAIT, account, agreement, evidence};
+
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) client: LedgerClient,
+    pub(crate) config: PathBuf,
+}
+
+impl Process {
+    /// Runs under `directory`, with its stores in `directory/data`; answers when this returns.
+    pub(crate) async fn start(directory: &Path) -> Self {
+        let socket = directory.join("ledger.sock");
+        let config = directory.join("ledger.toml");
+        let text = format!(
+            "listen = \"unix:{}\"\ndirectory = \"data\"\nkept_days = 3660\n[operations]\naddress = \"127.0.0.1:0\"\n",
+            socket.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let log = std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(directory.join("ledger.log"))
+            .unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_ledger"))
+            .arg("--config")
+            .arg(&config)
+            .arg("serve")
+            .stderr(Stdio::from(log))
+            .spawn()
+            .unwrap();
+        let client = LedgerClient::connect(&Endpoint::unix(&socket)).unwrap();
+        let started = Self { child, client, config };
+        let deadline = Instant::now() + WAIT;
+        while started.client.positions().await.is_err() {
+            assert!(Instant::now() < deadline, "the ledger does not start");
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        started
+    }
+
+    pub(crate) async fn load(&self, numbers: std::ops::Range<u64>, balance: &str) {
+        let batch = LoadBatch {
+            accounts: numbers.clone().map(|number| account(number, balance)).collect(),
+            agreements: numbers.map(agreement).collect(),
+        };
+        let replies = self.client.load(futures::stream::iter([batch])).await.unwrap();
+        let replies: Vec<_> = replies.map(|reply| reply.unwrap().refused).collect().await;
+        assert_eq!(replies, [vec![]]);
+    }
+
+    pub(crate) async fn post(&self, instruction: &Instruction) -> Transfer {
+        let deadline = Instant::now() + WAIT;
+        let reply = self.client.post(instruction.clone(), evidence(instruction), deadline);
+        match reply.await {
+            PostReply::Decided { transfer, .. } => transfer,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A command about this ledger.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Told {
+        let config = [OsStr::new("--config"), self.config.as_os_str()];
+        Told::by(config.into_iter().chain(arguments.iter().map(OsStr::new)))
+    }
+
+    pub(crate) fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let _ended_already = self.child.kill();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What a command told, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Told {
+    pub(crate) fn by(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_ledger"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        Self {
+            code: status.code().unwrap(),
+            out: String::from_utf8(stdout).unwrap(),
+            err: String::from_utf8(stderr).unwrap(),
+        }
+    }
+
+    /// A command over stores that nobody has open.
+    pub(crate) fn at_rest(directory: &Path, command: &str, arguments: &[&str]) -> Self {
+        let place = [OsStr::new(command), OsStr::new("--directory"), directory.as_os_str()];
+        Self::by(place.into_iter().chain(arguments.iter().map(OsStr::new)))
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
+        serde_json::from_str(&self.out).unwrap()
+    }
+
+    /// Ended with this code, and said this on stderr.
+    pub(crate) fn fails(&self, code: i32, text: &str) {
+        assert_eq!(self.code, code, "{self:?}");
+        assert!(self.err.contains(text), "{self:?}");
+    }
+}
