@@ -16,6 +16,7 @@ pub mod compare;
 pub mod config;
 mod copy_rows;
 pub mod database;
+mod event_rows;
 pub mod figures;
 pub mod ledger_positions;
 pub mod matching;

@@ -57,25 +57,34 @@ const RECOMPUTED: &str = "SELECT e.batch_id, t.institution, e.currency, \
      FROM entry e JOIN transfer t USING (business_date, shard, sequence) \
      LEFT JOIN closing c USING (business_date) LEFT JOIN closing_position p USING (business_date, shard) \
      WHERE business_date = to_date($1, 'YYYYMMDD') AND e.account_kind = 'network_clearing' \
-     AND (c.business_date IS NULL OR e.sequence <= COALESCE(p.sequence, 0)) GROUP BY 1, 2, 3";
-/// Postings that are not one clearing entry of their own batch and amount, or whose sides differ; and strays.
+     AND (c.business_date IS NULL OR e.sequence <= COALESCE(p.sequence, 0)) \
+     AND NOT EXISTS (SELECT FROM compensated_transfer x \
+     WHERE (x.business_date, x.shard, x.sequence) = (e.business_date, e.shard, e.sequence) \
+     AND (c.business_date IS NULL OR x.closed_sequence <= COALESCE(p.sequence, 0))) GROUP BY 1, 2, 3";
+/// An adjustment need not touch the network's clearing account. Postings that are not one clearing entry of their own batch and amount, or whose sides differ; and strays.
 const MISPLACED: &str = "SELECT shard, sequence, \
      COALESCE(sum(CASE e.side WHEN 'D' THEN e.minor ELSE -e.minor END), 0) <> 0 OR count(DISTINCT e.currency) > 1 \
      FROM transfer t LEFT JOIN entry e USING (business_date, shard, sequence) \
-     WHERE business_date = to_date($1, 'YYYYMMDD') GROUP BY shard, sequence, t.refusal \
-     HAVING count(e.line) FILTER (WHERE e.account_kind = 'network_clearing') <> (t.refusal IS NULL)::integer \
-     OR count(e.line) FILTER (WHERE e.account_kind = 'network_clearing' AND e.batch_id = t.batch_id \
-     AND e.minor = t.minor AND e.currency = t.currency) <> (t.refusal IS NULL)::integer \
+     WHERE business_date = to_date($1, 'YYYYMMDD') GROUP BY shard, sequence, t.refusal, t.kind \
+     HAVING (count(e.line) FILTER (WHERE e.account_kind = 'network_clearing') <> (t.refusal IS NULL)::integer \
+     AND NOT (t.kind IN ('reversal', 'supplement') \
+     AND count(e.line) FILTER (WHERE e.account_kind = 'network_clearing') = 0)) \
+     OR count(e.line) FILTER (WHERE e.account_kind = 'network_clearing') <> \
+     count(e.line) FILTER (WHERE e.account_kind = 'network_clearing' AND e.batch_id = t.batch_id \
+     AND e.minor = t.minor AND e.currency = t.currency) \
      OR (t.refusal IS NOT NULL AND count(e.line) > 0) \
      OR COALESCE(sum(CASE e.side WHEN 'D' THEN e.minor ELSE -e.minor END), 0) <> 0 \
      OR count(DISTINCT e.currency) > 1 \
      UNION ALL SELECT shard, sequence, false FROM entry e LEFT JOIN transfer t USING (business_date, shard, sequence) \
-     WHERE business_date = to_date($1, 'YYYYMMDD') AND e.account_kind = 'network_clearing' AND t.issuer IS NULL \
+     LEFT JOIN hop_closing h USING (shard, sequence) WHERE e.business_date = to_date($1, 'YYYYMMDD') \
+     AND e.account_kind = 'network_clearing' AND t.issuer IS NULL AND h.issuer IS NULL \
      ORDER BY 1, 2 LIMIT 20";
-const POSTED_TWICE: &str = "SELECT issuer, category, transfer_id FROM transfer \
-     WHERE business_date = to_date($1, 'YYYYMMDD') GROUP BY 1, 2, 3 HAVING count(*) > 1 ORDER BY 1, 2, 3 LIMIT 20";
+const POSTED_TWICE: &str = "SELECT issuer, category, transfer_id FROM transfer t \
+     LEFT JOIN compensated_transfer x USING (business_date, shard, sequence) \
+     WHERE business_date = to_date($1, 'YYYYMMDD') AND x.closed_sequence IS NULL GROUP BY 1, 2, 3 HAVING count(*) > 1 ORDER BY 1, 2, 3 LIMIT 20";
 const COUNTS: &str = "SELECT (SELECT count(*) FROM batch WHERE business_date = day), \
-     (SELECT count(*) FROM transfer WHERE business_date = day AND refusal IS NULL), \
+     (SELECT count(*) FROM transfer WHERE business_date = day AND refusal IS NULL) - \
+     (SELECT count(*) FROM compensated_transfer WHERE business_date = day), \
      (SELECT count(*) FROM transfer WHERE business_date = day AND refusal IS NOT NULL), \
      (SELECT count(*) FROM late_transfer WHERE business_date = day), \
      (SELECT count(*) FROM closing WHERE business_date = day) FROM to_date($1, 'YYYYMMDD') day";

@@ -47,6 +47,15 @@ impl NetSums {
         })
     }
 
+    /// Of sums of one transfer, which are no smaller than the negative of the largest.
+    const fn negated(&self) -> Self {
+        Self {
+            posted: -self.posted,
+            debit_minor: -self.debit_minor,
+            credit_minor: -self.credit_minor,
+        }
+    }
+
     const fn one(side: Side, minor: i64) -> Self {
         match side {
             Side::Debit => Self {
@@ -86,17 +95,32 @@ impl Nets {
         match (transfer.decision, institution_side(transfer.kind)) {
             (Decision::Refused(_), _) => {}
             (Decision::Posted, Some(side)) => {
-                self.add_institution(transfer, NetSums::one(side, transfer.amount.minor()))?
+                self.add_institution(transfer, NetSums::one(side, transfer.amount.minor()))?;
             }
             (Decision::Posted, None) => self.mirror(transfer, entries)?,
         }
         self.take_entries(bank, entries)
     }
 
-    /// Takes entries that take a transfer back, wholly or not at all.
+    /// Takes a transfer out again that `entries` take back: it counts as if it had never been. Without entries it stays.
     pub fn take_back(&mut self, bank: InstitutionId, transfer: &Transfer, entries: &[Entry]) -> Result<(), NetFault> {
-        self.mirror(transfer, entries)?;
-        self.take_entries(bank, entries)
+        let of = |institution| NetKey {
+            batch: transfer.batch,
+            institution,
+            currency: transfer.amount.currency(),
+        };
+        for entry in entries {
+            if matches!(entry.account, LedgerAccount::NetworkClearing(_)) {
+                let minor = entry.amount.minor();
+                // the transfer stood on the other side
+                self.add(
+                    of(transfer.institution),
+                    NetSums::one(entry.side.other(), minor).negated(),
+                )?;
+                self.add(of(bank), NetSums::one(entry.side, minor).negated())?;
+            }
+        }
+        Ok(())
     }
 
     /// The institution's side of entries at the network, where the kind of the transfer does not say it.

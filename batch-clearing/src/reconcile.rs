@@ -65,7 +65,9 @@ impl ReconcileReport {
 }
 
 const OWN: &str = "SELECT category, transfer_id, batch_id, institution, minor, currency, kind, refusal IS NULL, serial \
-     FROM transfer WHERE business_date = to_date($1, 'YYYYMMDD') AND kind IN ('payment', 'refund', 'payout')";
+     FROM transfer t LEFT JOIN compensated_transfer x USING (business_date, shard, sequence) \
+     WHERE business_date = to_date($1, 'YYYYMMDD') AND kind IN ('payment', 'refund', 'payout') \
+     AND x.closed_sequence IS NULL";
 
 /// `progress` hears of each file as it is read, from a thread of its own.
 pub async fn run(

@@ -6,7 +6,10 @@ use tokio_postgres::Client;
 
 use crate::database::{DatabaseFault, Doing};
 
-const STEPS: [&str; 1] = [include_str!("../schema/0001_replica.sql")];
+const STEPS: [&str; 2] = [
+    include_str!("../schema/0001_replica.sql"),
+    include_str!("../schema/0002_hops_and_administration.sql"),
+];
 
 /// First key of every advisory lock of this program; the second says which.
 pub(crate) mod lock {

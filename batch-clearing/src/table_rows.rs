@@ -10,6 +10,7 @@ use ledger_model::{
 };
 
 use crate::copy_rows::CopyRows;
+use crate::event_rows::{self, EventRows};
 
 const COPY_RECORDS: &str =
     "COPY journal_record (business_date, shard, sequence, hash, committed_at, encoded) FROM STDIN BINARY";
@@ -25,12 +26,16 @@ const COPY_AGREEMENTS: &str = "COPY agreement_version (shard, sequence, number, 
      FROM STDIN BINARY";
 
 /// Every COPY statement there is, for preparing them once.
-pub(crate) const STATEMENTS: [&str; 5] = [
+pub(crate) const STATEMENTS: [&str; 9] = [
     COPY_RECORDS,
     COPY_TRANSFERS,
     COPY_ENTRIES,
     COPY_ACCOUNTS,
     COPY_AGREEMENTS,
+    event_rows::STATEMENTS[0],
+    event_rows::STATEMENTS[1],
+    event_rows::STATEMENTS[2],
+    event_rows::STATEMENTS[3],
 ];
 
 /// One table's rows, ready to be sent.
@@ -48,14 +53,15 @@ pub(crate) struct TableRows {
     entries: CopyRows,
     accounts: CopyRows,
     agreements: CopyRows,
+    events: EventRows,
 }
 
 /// Where a row belongs: the day, and the record it came with.
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    day: BusinessDate,
-    shard: i16,
-    sequence: i64,
+pub(crate) struct Place {
+    pub(crate) day: BusinessDate,
+    pub(crate) shard: i16,
+    pub(crate) sequence: i64,
 }
 
 pub(crate) fn business_date(record: &JournalRecord) -> BusinessDate {
@@ -78,6 +84,7 @@ impl TableRows {
             entries: CopyRows::new(10),
             accounts: CopyRows::new(7),
             agreements: CopyRows::new(12),
+            events: EventRows::new(),
         }
     }
 
@@ -101,9 +108,10 @@ impl TableRows {
             Event::TransferDecided { transfer, evidence, .. } | Event::TransferHopped { transfer, evidence, .. } => {
                 self.push_transfer(place, transfer, *evidence);
             }
-            // no transfers of their own: only their entries are kept, and the record as it came
+            // no transfers of their own
             Event::HopSettled { .. } | Event::HopClosed { .. } | Event::Administered { .. } => {}
         }
+        self.events.push(place, record);
         for (line, entry) in (0_i16..).zip(record.event.entries()) {
             self.push_entry(place, line, entry);
         }
@@ -118,7 +126,8 @@ impl TableRows {
             (COPY_ACCOUNTS, self.accounts),
             (COPY_AGREEMENTS, self.agreements),
         ];
-        let filled = tables.into_iter().filter(|(_, rows)| rows.rows() > 0);
+        let tables = tables.into_iter().chain(self.events.into_copies());
+        let filled = tables.filter(|(_, rows)| rows.rows() > 0);
         filled.map(|(statement, rows)| TableCopy {
             statement,
             rows: rows.rows(),

@@ -260,6 +260,7 @@ mod tests {
             format!("{:24} {payment} {refund} {payout}", refusal.name())
         });
         expect![[r"
+            batch_closed             PB522099 RB622099 RB622099
             no_such_agreement        PB521014 RB622099 RB622099
             agreement_rescinded      PB521013 RB622099 RB622099
             agreement_expired        PB521015 RB622099 RB622099

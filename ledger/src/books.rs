@@ -123,6 +123,8 @@ pub trait Books {
     fn usage(&self, key: &UsageKey) -> Usage;
     /// Zero where nothing was posted yet.
     fn internal(&self, key: &InternalKey) -> Sides;
+    /// The last business date that is closed; none of its batches, or of an earlier date's, takes a posting any more.
+    fn closed_through(&self) -> Option<BusinessDate>;
     /// Over all entries of the shard.
     fn totals(&self, currency: Currency) -> Sides;
 }

@@ -94,6 +94,19 @@ pub fn read(path: &Path) -> Result<Calendar, ConfigFault> {
     })
 }
 
+/// Knows no working days: for a bank that names no calendar. The next business date begins at midnight.
+impl Default for Calendar {
+    fn default() -> Self {
+        Self {
+            cut_over: DAY_SECONDS,
+            years: BTreeSet::new(),
+            weekend: BTreeSet::new(),
+            holidays: BTreeMap::new(),
+            worked: BTreeSet::new(),
+        }
+    }
+}
+
 impl Calendar {
     fn new(written: Written) -> Result<Self, String> {
         let Written {

@@ -5,7 +5,7 @@ mod group;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use ledger_model::ShardCount;
+use ledger_model::{InstitutionId, NameFault, ShardCount, TransferCategory};
 use operations::config::{ConfigFault, load, resolve};
 use operations::endpoint::{Endpoint, TlsAddress};
 use serde::Deserialize;
@@ -39,9 +39,19 @@ pub struct Config {
     pub kafka: Option<KafkaSettings>,
     /// Who may administer; absent: the user the ledger runs as, over TCP nobody.
     pub administrators: Option<Vec<String>>,
+    /// Absent: nothing is adjusted.
+    pub adjustments: Option<Adjustments>,
     /// Absent: the bank has none, and nothing is said of working days.
     pub calendar: Option<Calendar>,
     pub log: String,
+}
+
+/// In whose name the bank orders adjustments, and as what kind of transfer.
+#[derive(Debug, Clone, Copy)]
+pub struct Adjustments {
+    pub bank: InstitutionId,
+    pub reversal_category: TransferCategory,
+    pub supplement_category: TransferCategory,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,11 +74,22 @@ struct Written {
     operations: WrittenOperations,
     kafka: Option<WrittenKafka>,
     administration: Option<WrittenAdministration>,
+    adjustments: Option<WrittenAdjustments>,
     calendar: Option<PathBuf>,
     #[serde(default)]
     hopping: WrittenHopping,
     #[serde(default)]
     group: Vec<WrittenGroup>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAdjustments {
+    bank: String,
+    #[serde(default = "reversal_category")]
+    reversal_category: String,
+    #[serde(default = "supplement_category")]
+    supplement_category: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -116,6 +137,14 @@ fn log() -> String {
     "info".to_owned()
 }
 
+fn reversal_category() -> String {
+    "9001".to_owned()
+}
+
+fn supplement_category() -> String {
+    "9002".to_owned()
+}
+
 const fn replication() -> u16 {
     1
 }
@@ -139,6 +168,7 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
         operations,
         kafka,
         administration,
+        adjustments,
         calendar,
         hopping,
         group,
@@ -181,6 +211,8 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
     let listen = resolved(path, listen);
     let administrators = administration.map(|administration| administration.allow);
     access(&listen, administrators.as_deref()).map_err(|fault| refused(&fault.to_string()))?;
+    let adjustments = adjustments.map(Adjustments::read).transpose();
+    let adjustments = adjustments.map_err(|fault| refused(&format!("adjustments: {fault}")))?;
     let calendar = calendar.map(|file| calendar::read(&resolve(path, &file))).transpose()?;
     Ok(Config {
         listen,
@@ -197,9 +229,25 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
         hopping,
         kafka,
         administrators,
+        adjustments,
         calendar,
         log,
     })
+}
+
+impl Adjustments {
+    fn read(written: WrittenAdjustments) -> Result<Self, NameFault> {
+        let WrittenAdjustments {
+            bank,
+            reversal_category,
+            supplement_category,
+        } = written;
+        Ok(Self {
+            bank: bank.parse()?,
+            reversal_category: reversal_category.parse()?,
+            supplement_category: supplement_category.parse()?,
+        })
+    }
 }
 
 impl Config {
@@ -278,6 +326,11 @@ mod tests {
         check(
             &format!("calendar = \"none.toml\"\n{WHOLE}"),
             Err("none.toml cannot be read"),
+        );
+        check(&format!("{WHOLE}[adjustments]\nbank = \"C1030131001234\"\n"), Ok(()));
+        check(
+            &format!("{WHOLE}[adjustments]\nbank = \"C1030131001234\"\nreversal_category = \"9\"\n"),
+            Err("adjustments: a transfer category is 4 digits"),
         );
         check("directory = \"data\"", Err("missing field"));
     }

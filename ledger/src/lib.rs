@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod administration;
 pub mod books;
 pub mod calendar;
 pub mod claims;

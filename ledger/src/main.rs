@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use ledger::command::{
-    backup, calendar, check, evidence, hops, load, positions, restore, serve, statement, trial_balance,
+    account, adjust, agreement, backup, calendar, check, day, evidence, hops, load, positions, restore, serve,
+    statement, trial_balance,
 };
 use ledger::config;
 use operations::exit;
@@ -42,6 +43,18 @@ enum Command {
     },
     /// Show what was taken in for another shard and is not at rest yet. Exit code 1 if there is any.
     Hops,
+    /// Freeze, unfreeze, block debits of, close and limit an account of the running ledger, or show it.
+    #[command(subcommand)]
+    Account(account::Account),
+    /// Rescind and restore an agreement of the running ledger, change its terms, or show it.
+    #[command(subcommand)]
+    Agreement(agreement::Agreement),
+    /// Order a reversal or a supplement, by two people.
+    #[command(subcommand)]
+    Adjust(adjust::Adjust),
+    /// Close a business date of the running ledger, or show which are closed.
+    #[command(subcommand)]
+    Day(day::Day),
     /// Show the business date, and what kind of day a day is to the bank. Asks the configuration alone.
     Calendar(calendar::Asked),
     /// Show how far every shard of the running ledger has come: counts, sums, chain heads.
@@ -98,6 +111,10 @@ fn main() -> ExitCode {
         (Some(Command::Serve), Some(config)) => serve::run(config),
         (Some(Command::Load(files)), Some(config)) => load::run(&config, &files),
         (Some(Command::Hops), Some(config)) => hops::run(&config),
+        (Some(Command::Account(account)), Some(config)) => account::run(&config, account),
+        (Some(Command::Agreement(agreement)), Some(config)) => agreement::run(&config, agreement),
+        (Some(Command::Adjust(adjust)), Some(config)) => adjust::run(&config, adjust),
+        (Some(Command::Day(day)), Some(config)) => day::run(&config, day),
         (Some(Command::Calendar(asked)), Some(config)) => calendar::run(&config, &asked),
         (Some(Command::Positions { json }), Some(config)) => positions::run(&config, json),
         (_, _) => {

@@ -71,7 +71,7 @@ impl From<Answer> for wire::Reply {
     }
 }
 
-fn nothing_posted(reason: NothingPosted) -> wire::NothingPosted {
+pub(crate) fn nothing_posted(reason: NothingPosted) -> wire::NothingPosted {
     use wire::nothing_posted::Cause;
     let (cause, text) = match reason {
         NothingPosted::Expired => (Cause::Expired, "the deadline passed before the ledger began"),

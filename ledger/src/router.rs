@@ -3,34 +3,32 @@
 //! Everything one instruction touches lies in its home shard: the account it names, or the one its agreement's number
 //! carries. What names neither goes to a shard chosen by its key, where its refusal is remembered.
 
+mod way;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use ledger_model::{Account, AccountToken, Agreement, Hop, Instruction, ShardCount, ShardId, TransferKey};
+use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardCount, ShardId, TransferKey};
 use ledger_protocol::{Evidence, KeptEvidence, LoadReply, NothingPosted, ShardPosition, Standing};
 use tokio::sync::oneshot;
 
+use crate::books::Arrival;
 use crate::claims::{Claim, Claims};
 use crate::clock::Clock;
 use crate::engine::{account_named, agreement_named};
 use crate::evidence::{self, SealedEvidence};
 use crate::feed::Feed;
 use crate::hopping::groups::Groups;
-use crate::hopping::route::{AtHome, Order, OrderKind, Route};
+use crate::hopping::route::AtHome;
 use crate::hopping::selector::Seen;
 use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
 use crate::reading::evidence::{Place, find};
-use crate::shard::{
-    AskStanding, FIRST_ATTEMPT, Fatal, Load, Post, Returned, Shard, ShardLimits, ShardParts, ShardRun, Task,
-};
+use crate::shard::{AskStanding, Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun, Task};
 use crate::store::{Reader, Store, StoreFault};
-
-/// Shards that may turn a post away before it is refused: one that was just thought to live, for each of a few groups.
-const TURNED_AWAY_MAX: u8 = 4;
 
 /// What a ledger is made of.
 pub struct LedgerParts {
@@ -112,7 +110,7 @@ impl Ledger {
     pub fn assemble_over(groups: Arc<Groups>, parts: LedgerParts) -> (Arc<Self>, Vec<ShardRun>) {
         let mut runs = Vec::with_capacity(parts.stores.len());
         let ledger = Arc::new_cyclic(|ledger| {
-            let returned = returned_to(Weak::clone(ledger));
+            let returned = way::returned_to(Weak::clone(ledger));
             let LedgerParts {
                 stores,
                 shards: count,
@@ -218,76 +216,6 @@ impl Ledger {
             turned_away: 0,
         };
         self.route(Box::new(post), AtHome::NotTried);
-    }
-
-    /// Sends a post where it belongs, given what came of it at its home so far.
-    fn route(&self, mut post: Box<Post>, at_home: AtHome) {
-        let home = self.home(&post.instruction);
-        let order = Order {
-            home,
-            kind: order_kind(&post.instruction),
-            at_home,
-        };
-        match self.groups.route(order) {
-            Route::Home => {
-                post.task = self.task_at_home(order);
-                self.shard(home).post(post);
-            }
-            Route::Hop(taker) | Route::StandIn(taker) => {
-                let attempt = match at_home {
-                    AtHome::NotTried | AtHome::Nothing => FIRST_ATTEMPT,
-                    AtHome::InDoubt => FIRST_ATTEMPT + 1,
-                };
-                let hop = Hop {
-                    home,
-                    attempt,
-                    epoch: self.shard(home).epoch(),
-                };
-                post.task = Task::TakeIn {
-                    hop,
-                    underway: self.groups.hop(home, taker),
-                };
-                self.shard(taker).post(post);
-            }
-            Route::HomeDown => {
-                self.meters.other("home_down");
-                post.answer(Outcome::NothingPosted(NothingPosted::HomeDown));
-            }
-            Route::InProcess => {
-                self.meters.other("in_process");
-                post.answer(Outcome::InProcess);
-            }
-        }
-    }
-
-    /// What the home is asked to do. What may have hopped into a group that cannot be asked is not decided anew, nor is a
-    /// refund whose original may be a payment that somebody stood in for.
-    fn task_at_home(&self, order: Order) -> Task {
-        let stands_in = self.groups.stands_in();
-        let is_open_question = match order.kind {
-            OrderKind::Payout => self.groups.may_be_unseen(order.home),
-            OrderKind::Payment => stands_in && self.groups.may_be_unseen(order.home),
-            OrderKind::BoundToHome => stands_in && self.groups.may_be_open(order.home),
-        };
-        if is_open_question { Task::Recall } else { Task::Decide }
-    }
-
-    /// Takes back what a shard could not work.
-    fn take_back(&self, post: Box<Post>, at_home: AtHome) {
-        let at_home = match &post.task {
-            // the home was not asked now: what was known of it stays
-            Task::TakeIn { hop, .. } if hop.attempt > FIRST_ATTEMPT => AtHome::InDoubt,
-            Task::TakeIn { .. } => AtHome::Nothing,
-            Task::Decide | Task::Recall => at_home,
-        };
-        if post.turned_away < TURNED_AWAY_MAX {
-            return self.route(post, at_home);
-        }
-        self.meters.other("home_down");
-        match at_home {
-            AtHome::InDoubt => post.answer(Outcome::InProcess),
-            AtHome::NotTried | AtHome::Nothing => post.answer(Outcome::NothingPosted(NothingPosted::HomeDown)),
-        }
     }
 
     /// What is known of a key. Reads every shard, so call it off the executor.
@@ -446,7 +374,13 @@ impl Ledger {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn home(&self, instruction: &Instruction) -> ShardId {
+    /// Reads other shards for a reversal, so call it off the executor.
+    pub(crate) fn home(&self, instruction: &Instruction) -> ShardId {
+        if let Instruction::Reversal(reversal) = instruction {
+            return self
+                .home_of(&reversal.original)
+                .unwrap_or_else(|| self.count.of_stray(instruction.key()));
+        }
         let by_account = account_named(instruction).map(|token| self.count.of_account(token));
         let by_agreement = || agreement_named(instruction).and_then(|number| self.count.of_agreement(&number));
         by_account
@@ -455,19 +389,14 @@ impl Ledger {
     }
 }
 
-fn returned_to(ledger: Weak<Ledger>) -> Returned {
-    Arc::new(move |post, at_home| match ledger.upgrade() {
-        Some(ledger) => ledger.take_back(post, at_home),
-        // the ledger ends; nothing definite is said any more
-        None => post.answer(Outcome::InProcess),
-    })
-}
-
-fn order_kind(instruction: &Instruction) -> OrderKind {
-    match instruction {
-        Instruction::Payment(_) => OrderKind::Payment,
-        Instruction::Payout(_) => OrderKind::Payout,
-        Instruction::Refund(_) | Instruction::Reversal(_) | Instruction::Supplement(_) => OrderKind::BoundToHome,
+impl Ledger {
+    /// The shard whose customer a transfer moved the money of. `None` where it is not found; its refusal says so.
+    fn home_of(&self, key: &TransferKey) -> Option<ShardId> {
+        let held = self.count.all().zip(&self.readers.0).find(|(_, reader)| {
+            let found = reader.transfer(key).ok().flatten();
+            found.is_some_and(|found| found.arrival != Arrival::Hopped)
+        });
+        held.map(|(shard, _)| shard)
     }
 }
 

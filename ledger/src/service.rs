@@ -21,6 +21,8 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::access::{Access, Rights};
+use crate::administration::service::{AdministrationService, Days};
+use crate::clock::wall_clock;
 use crate::feed::Feed;
 use crate::hopping::listing::unsettled;
 use crate::outcome::{Answer, Outcome, ReplyTo, pack};
@@ -65,14 +67,23 @@ enum Asked {
 impl Service {
     /// For the user this process runs as.
     pub fn routes(ledger: Arc<Ledger>, stop: Stop) -> Routes {
-        Self::routes_for(Arc::new(Access::of_owner()), ledger, stop)
+        let days = Days {
+            calendar: Arc::default(),
+            clock: wall_clock(),
+        };
+        Self::routes_for(Arc::new(Access::of_owner()), days, ledger, stop)
     }
 
-    pub fn routes_for(access: Arc<Access>, ledger: Arc<Ledger>, stop: Stop) -> Routes {
+    pub fn routes_for(access: Arc<Access>, days: Days, ledger: Arc<Ledger>, stop: Stop) -> Routes {
+        let administration = wire::administration_server::AdministrationServer::new(AdministrationService {
+            ledger: Arc::clone(&ledger),
+            days,
+        });
+        let administration = InterceptedService::new(administration, judge(Arc::clone(&access)));
         let server = wire::ledger_server::LedgerServer::new(Self { ledger, stop })
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
-        Routes::new(InterceptedService::new(server, judge(access)))
+        Routes::new(InterceptedService::new(server, judge(access))).add_service(administration)
     }
 }
 
@@ -91,7 +102,7 @@ fn judge(access: Arc<Access>) -> impl Fn(Request<()>) -> Result<Request<()>, Sta
 }
 
 /// Who administers, as records call it.
-fn administrator<T>(request: &Request<T>) -> Result<String, Status> {
+pub(crate) fn administrator<T>(request: &Request<T>) -> Result<String, Status> {
     let rights = request.extensions().get::<Rights>();
     let administrator = rights.and_then(|rights| rights.administrator.clone());
     administrator.ok_or_else(|| {
@@ -109,14 +120,13 @@ impl wire::ledger_server::Ledger for Service {
 
     async fn work(&self, request: Request<Streaming<wire::WorkBatch>>) -> Result<Response<Self::WorkStream>, Status> {
         let rights = request.extensions().get::<Rights>();
-        if !rights.is_some_and(|rights| rights.orders) {
-            return Err(Status::permission_denied("the caller has not the right to post orders"));
-        }
+        let orders = rights.is_some_and(|rights| rights.orders);
         let (answers, replies) = reply_batches(UNANSWERED_MAX, REPLY_BATCH_MAX, pack);
         tokio::spawn(read_work(
             Arc::clone(&self.ledger),
             self.stop.clone(),
             request.into_inner(),
+            orders,
             answers,
         ));
         Ok(Response::new(Box::pin(replies)))
@@ -186,11 +196,13 @@ impl wire::ledger_server::Ledger for Service {
     }
 }
 
-/// Reads until the stream ends or the stop is requested. The replies end by themselves after the last answer.
+/// Reads until the stream ends or the stop is requested. The replies end by themselves after the last answer. `orders`:
+/// the peer may post; anybody who is served may query.
 async fn read_work(
     ledger: Arc<Ledger>,
     stop: Stop,
     mut batches: Streaming<wire::WorkBatch>,
+    orders: bool,
     answers: mpsc::Sender<Answer>,
 ) {
     loop {
@@ -221,10 +233,10 @@ async fn read_work(
                 break;
             }
             if is_short(&piece) {
-                take_piece(&ledger, received, piece);
+                take_piece(&ledger, received, orders, piece);
             } else {
                 let ledger = Arc::clone(&ledger);
-                tokio::task::spawn_blocking(move || take_piece(&ledger, received, piece));
+                tokio::task::spawn_blocking(move || take_piece(&ledger, received, orders, piece));
             }
         }
     }
@@ -249,17 +261,32 @@ fn is_short(piece: &[(ReplyTo, wire::Work)]) -> bool {
     bytes <= SHORT_PIECE_BYTES_MAX
 }
 
-fn take_piece(ledger: &Arc<Ledger>, received: Instant, piece: Vec<(ReplyTo, wire::Work)>) {
+fn take_piece(ledger: &Arc<Ledger>, received: Instant, orders: bool, piece: Vec<(ReplyTo, wire::Work)>) {
     for (reply, work) in piece {
         let deadline = received + Duration::from_millis(work.budget_ms.into());
         match asked(work.what) {
-            Ok(Asked::Post(instruction, evidence)) => ledger.post(instruction, &evidence, deadline, reply),
+            Ok(Asked::Post(instruction, evidence)) if orders && is_of_message(&instruction) => {
+                ledger.post(instruction, &evidence, deadline, reply);
+            }
+            Ok(Asked::Post(instruction, _)) => {
+                let kind = instruction.kind().name();
+                tracing::warn!(kind, orders, "an order of somebody who may not order it here");
+                reply.answer(Outcome::NothingPosted(NothingPosted::MalformedWork));
+            }
             Ok(Asked::Query(key)) => reply.answer(ledger.query(&key)),
             Err(malformed) => {
                 tracing::warn!(field = malformed.field, "work is not as the contract says");
                 reply.answer(Outcome::NothingPosted(NothingPosted::MalformedWork));
             }
         }
+    }
+}
+
+/// Adjustments come by administration, with who ordered them.
+const fn is_of_message(instruction: &Instruction) -> bool {
+    match instruction {
+        Instruction::Payment(_) | Instruction::Refund(_) | Instruction::Payout(_) => true,
+        Instruction::Reversal(_) | Instruction::Supplement(_) => false,
     }
 }
 

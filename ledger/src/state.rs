@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ledger_journal::ChainHash;
-use ledger_model::{Currency, Invariant, ShardId};
+use ledger_model::{BusinessDate, Currency, Invariant, ShardId};
 use ledger_protocol::{CurrencySum, ShardPosition};
 
 use crate::books::Sides;
@@ -20,6 +20,8 @@ pub struct ShardState {
     pub shipped: u64,
     pub transfers_posted: u64,
     pub transfers_refused: u64,
+    /// The last business date that is closed.
+    pub closed_through: Option<BusinessDate>,
     /// Over all entries.
     pub totals: BTreeMap<Currency, Sides>,
 }
@@ -33,6 +35,7 @@ impl ShardState {
             shipped: 0,
             transfers_posted: 0,
             transfers_refused: 0,
+            closed_through: None,
             totals: BTreeMap::new(),
         }
     }

@@ -13,11 +13,12 @@
 use std::collections::BTreeMap;
 use std::hash::Hash;
 
-use ledger_model::{AccountLimits, AccountToken, Agreement, AgreementNumber, Currency, TransferKey};
+use ledger_model::{AccountLimits, AccountToken, Agreement, AgreementNumber, BusinessDate, Currency, TransferKey};
 
 use crate::books::{Books, HeldAccount, HopRow, InternalKey, Remembered, Sides, Usage, UsageKey};
 use crate::engine::Changes;
 use crate::hash::FastMap;
+use crate::state::ShardState;
 
 const FETCHED: &str = "every row an instruction may touch is fetched before it is decided";
 
@@ -64,6 +65,7 @@ pub struct View {
     hops: Slots<TransferKey, HopRow>,
     usages: Slots<UsageKey, Usage>,
     internal: Slots<InternalKey, Sides>,
+    closed_through: Option<BusinessDate>,
     totals: BTreeMap<Currency, Sides>,
 }
 
@@ -100,10 +102,11 @@ impl Wanted {
 }
 
 impl View {
-    /// A view over a shard whose entries sum to `totals`.
-    pub fn over(totals: BTreeMap<Currency, Sides>) -> Self {
+    /// A view over a shard that knows this of itself.
+    pub fn over(state: &ShardState) -> Self {
         Self {
-            totals,
+            closed_through: state.closed_through,
+            totals: state.totals.clone(),
             ..Self::default()
         }
     }
@@ -164,6 +167,7 @@ impl View {
             refunded,
             reversed,
             internal,
+            closed_through,
             totals,
         } = changes;
         for row in accounts {
@@ -187,6 +191,7 @@ impl View {
         for (key, sums) in internal {
             put(&mut self.internal, key, sums);
         }
+        self.closed_through = closed_through.or(self.closed_through);
         self.totals.extend(totals);
     }
 
@@ -279,6 +284,10 @@ impl Books for View {
 
     fn internal(&self, key: &InternalKey) -> Sides {
         fetched(&self.internal, key).copied().unwrap_or_default()
+    }
+
+    fn closed_through(&self) -> Option<BusinessDate> {
+        self.closed_through
     }
 
     fn totals(&self, currency: Currency) -> Sides {

@@ -3,7 +3,10 @@
 use batch_clearing::chunk::Chunk;
 use batch_clearing::closing::{self, ClosingFault};
 use batch_clearing::net::{self, NetReport};
-use ledger_model::{BusinessDate, Transfer, TransferKind};
+use ledger_journal::{Event, EvidenceDigest};
+use ledger_model::{
+    Administration, BusinessDate, Decision, Entry, Hop, HopState, LedgerAccount, Side, Transfer, TransferKind,
+};
 
 use crate::copying::{copy, incoming, open};
 use crate::server::Database;
@@ -16,6 +19,8 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("clearing::what_comes_late_changes_no_net_of_a_closed_date", late),
         Test::new("clearing::a_date_closes_between_chunks_that_run", busy_closing),
         Test::new("clearing::other_dates_stay_open", other_dates),
+        Test::new("clearing::a_hop_counts_once_and_a_compensated_one_not_at_all", hops),
+        Test::new("clearing::adjustments_and_acts_are_taken_in", adjustments),
     ]
 }
 
@@ -200,4 +205,162 @@ async fn other_dates(database: Database) {
         database.number("SELECT count(*) FROM batch WHERE state = 'open'").await,
         4
     );
+}
+
+/// A payout taken in by shard 1 for shard 0, and what takes it back.
+fn hopped(number: u64) -> (Transfer, Vec<Entry>, Vec<Entry>) {
+    let (transfer, mut entries) = sample::transfer(TransferKind::Payout, number, 700);
+    entries[0].account = LedgerAccount::Suspense;
+    let back = entries.iter().map(|entry| Entry {
+        side: entry.side.other(),
+        ..*entry
+    });
+    let back = back.collect();
+    (transfer, entries, back)
+}
+
+fn hop(number: u64) -> Event {
+    let (transfer, entries, _) = hopped(number);
+    Event::TransferHopped {
+        transfer,
+        entries,
+        evidence: EvidenceDigest([5; 32]),
+        hop: Hop {
+            home: sample::shard(0),
+            attempt: 2,
+            epoch: 7,
+        },
+    }
+}
+
+fn closed(number: u64, state: HopState) -> Event {
+    let (transfer, _, back) = hopped(number);
+    let entries = if state == HopState::Compensated {
+        back
+    } else {
+        Vec::new()
+    };
+    Event::HopClosed {
+        transfer,
+        state,
+        entries,
+    }
+}
+
+fn settled(number: u64) -> Event {
+    let (transfer, entries, _) = hopped(number);
+    let entry = |account, side| Entry {
+        account,
+        side,
+        amount: entries[0].amount,
+    };
+    let customer = LedgerAccount::Customer(transfer.account.unwrap());
+    let entries = vec![
+        entry(LedgerAccount::Suspense, Side::Debit),
+        entry(customer, Side::Credit),
+    ];
+    Event::HopSettled {
+        transfer,
+        decision: Decision::Posted,
+        entries,
+    }
+}
+
+async fn hops(database: Database) {
+    copy(&database, 2, &mixed(2, 0..20), 10).await;
+    let without = audited(&database).await;
+    // 1 hops and is settled at home; 2 hops, and home had posted it after all
+    let (late, entries) = sample::transfer(TransferKind::Payout, 2, 700);
+    let home = [settled(1), sample::decided(late, entries)];
+    copy(&database, 0, &sample::chain(sample::shard(0), home), 1).await;
+    let taken_in = sample::chain(
+        sample::shard(1),
+        [
+            hop(1),
+            hop(2),
+            closed(1, HopState::Settled),
+            closed(2, HopState::Compensated),
+        ],
+    );
+    // one record at a time: until it is compensated it is posted twice, and the audit says so
+    copy(&database, 1, &taken_in[..3], 1).await;
+    let doubled = net::audited(&mut database.connect().await, day(), sample::bank()).await;
+    let said = doubled.unwrap_err().to_string();
+    assert!(
+        said.contains("invariant L4 (a message id posts at most once)"),
+        "{said}"
+    );
+    assert_eq!(database.number("SELECT count(*) FROM open_hop").await, 1);
+    let (mut writer, position) = open(&database, 1).await;
+    let rest = Chunk::prepare(position.chain, &incoming(&taken_in[3..], 0), sample::bank()).unwrap();
+    writer.commit(rest).await.unwrap();
+
+    let report = audited(&database).await;
+    assert_eq!(report.transfers_posted, without.transfers_posted + 2);
+    let bank = |report: &NetReport, part: fn(&net::NetLine) -> i64| -> i64 {
+        let lines = report.positions.iter().filter(|line| line.role == "bank");
+        lines.map(part).sum()
+    };
+    assert_eq!(
+        bank(&report, |line| line.posted),
+        bank(&without, |line| line.posted) + 2
+    );
+    assert_eq!(
+        bank(&report, |line| line.credit_minor),
+        bank(&without, |line| line.credit_minor) + 1_400
+    );
+    assert_eq!(
+        bank(&report, |line| line.debit_minor),
+        bank(&without, |line| line.debit_minor)
+    );
+    assert_eq!(database.number("SELECT count(*) FROM open_hop").await, 0);
+    let suspense = "SELECT sum(CASE side WHEN 'D' THEN minor ELSE -minor END)::bigint FROM entry \
+         WHERE account_kind = 'suspense'";
+    assert_eq!(database.number(suspense).await, 0);
+    assert_eq!(
+        database
+            .number("SELECT sum(home + attempt + epoch)::bigint FROM hop")
+            .await,
+        18
+    );
+    assert_eq!(
+        database
+            .number("SELECT count(*) FROM hop_settlement WHERE refusal IS NULL")
+            .await,
+        1
+    );
+}
+
+async fn adjustments(database: Database) {
+    let of_kind = |kind, number| {
+        let (transfer, mut entries) = sample::transfer(kind, number, 300);
+        if kind == TransferKind::Supplement {
+            entries[1].account = LedgerAccount::Fee;
+        }
+        sample::decided(transfer, entries)
+    };
+    let act = Event::Administered {
+        act: Administration::CloseThrough { date: day() },
+        operator: "wang.fang (user:1000)".parse().unwrap(),
+        reason: "night run".parse().unwrap(),
+    };
+    let events = [
+        of_kind(TransferKind::Payment, 1),
+        of_kind(TransferKind::Reversal, 1),
+        of_kind(TransferKind::Supplement, 2),
+        act,
+    ];
+    copy(&database, 0, &sample::chain(sample::shard(0), events), 2).await;
+    let report = audited(&database).await;
+    assert_eq!(report.transfers_posted, 3);
+    // the payment and its reversal, of one batch and institution; the supplement is no affair of the network's
+    let nets: Vec<_> = report
+        .positions
+        .iter()
+        .map(|line| (line.posted, line.net_minor))
+        .collect();
+    assert_eq!(nets, [(2, 0), (2, 0)]);
+    let recorded = "SELECT count(*) FROM administration WHERE act = 'close_through' AND detail = '2026-03-02' \
+         AND operator = 'wang.fang (user:1000)' AND reason = 'night run' AND account IS NULL";
+    assert_eq!(database.number(recorded).await, 1);
 }

@@ -12,8 +12,8 @@ use ledger_journal::JournalRecord;
 use ledger_protocol::LedgerClient;
 use ledger_protocol::wire::ledger_server::{Ledger, LedgerServer};
 use ledger_protocol::wire::{
-    CurrencySum, JournalChunk, JournalRequest, LoadBatch, LoadReply, PositionsReply, PositionsRequest, ReplyBatch,
-    ShardPosition, WorkBatch,
+    CurrencySum, EvidenceReply, EvidenceRequest, JournalChunk, JournalRequest, LoadBatch, LoadReply, PositionsReply,
+    PositionsRequest, ReplyBatch, ShardPosition, StandingReply, StandingRequest, WorkBatch,
 };
 use operations::endpoint::Endpoint;
 use operations::stop::{Stop, StopSwitch};
@@ -140,6 +140,14 @@ impl Ledger for Service {
         Ok(Response::new(PositionsReply {
             shards: shards.collect(),
         }))
+    }
+
+    async fn standing(&self, _: Request<StandingRequest>) -> Result<Response<StandingReply>, Status> {
+        Err(Status::unimplemented("this ledger shows no books"))
+    }
+
+    async fn evidence(&self, _: Request<EvidenceRequest>) -> Result<Response<EvidenceReply>, Status> {
+        Err(Status::unimplemented("this ledger keeps no evidence"))
     }
 
     async fn journal(&self, request: Request<JournalRequest>) -> Result<Response<Self::JournalStream>, Status> {

@@ -81,12 +81,17 @@ pub(crate) fn resident_bytes() -> u64 {
 
 /// Of this process, user and kernel, in microseconds.
 pub(crate) fn cpu_micros() -> u64 {
-    let text = fs::read_to_string("/proc/self/stat").unwrap();
-    let after_name = text.rsplit_once(')').unwrap().1;
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks = |place: usize| fields.get(place).unwrap().parse::<u64>().unwrap();
+    cpu_micros_of(std::process::id())
+}
+
+/// Of a process and of those of its children that have ended.
+pub(crate) fn cpu_micros_of(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = text.rsplit_once(')').map_or("", |(_, after)| after);
+    let fields = after_name.split_whitespace().skip(11).take(4);
+    let ticks: u64 = fields.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
     // clock ticks of 10 ms
-    (ticks(11) + ticks(12)) * 10_000
+    ticks * 10_000
 }
 
 pub(crate) fn machine() -> String {

@@ -113,7 +113,7 @@ fn payload_bytes(running: &Running) -> u64 {
     (given + record) as u64
 }
 
-fn load(running: &Running) {
+pub(crate) fn load(running: &Running) {
     let work = &running.work;
     let batches = (0..work.accounts).step_by(LOADED_AT_ONCE as usize);
     let loading = batches.map(|first| {

@@ -19,7 +19,11 @@ mod figures;
 mod in_process;
 mod naive;
 mod over_grpc;
+mod postgres;
 mod recovery;
+#[allow(dead_code, reason = "tests do more with a server")]
+#[path = "../../tests/suite/server.rs"]
+mod server;
 mod work;
 
 use std::path::PathBuf;
@@ -49,6 +53,9 @@ struct Line {
     /// Only the postings in process, for a profiler.
     #[arg(long)]
     only_in_process: bool,
+    /// Only the Postgres store and pgbench, for a profiler.
+    #[arg(long)]
+    only_postgres: bool,
     /// Given by cargo; nothing follows from it.
     #[arg(long, hide = true)]
     bench: bool,
@@ -67,6 +74,10 @@ pub(crate) struct Extent {
     pub(crate) over_grpc: u64,
     pub(crate) lone: u64,
     pub(crate) naive: u64,
+    /// Measured with the Postgres store.
+    pub(crate) postgres: u64,
+    /// For each count of clients.
+    pub(crate) pgbench_seconds: u32,
 }
 
 const FULL: Extent = Extent {
@@ -77,6 +88,8 @@ const FULL: Extent = Extent {
     over_grpc: 1_000_000,
     lone: 2_000,
     naive: 1_000_000,
+    postgres: 1_000_000,
+    pgbench_seconds: 10,
 };
 
 const QUICK: Extent = Extent {
@@ -87,6 +100,8 @@ const QUICK: Extent = Extent {
     over_grpc: 150_000,
     lone: 500,
     naive: 200_000,
+    postgres: 200_000,
+    pgbench_seconds: 3,
 };
 
 fn main() {
@@ -102,13 +117,17 @@ fn main() {
     erase();
     std::fs::create_dir_all(root).unwrap();
     let mut figures = Figures::default();
-    let ledger = in_process::run(&root.join("ledger"), extent, &mut figures);
-    if !line.only_in_process {
+    if !line.only_postgres {
+        let ledger = in_process::run(&root.join("ledger"), extent, &mut figures);
+        if line.only_in_process {
+            return figures.print();
+        }
         let ledger = over_grpc::run(ledger, &root.join("ledger.sock"), extent, &mut figures);
         recovery::run(ledger, &root.join("ledger"), extent, &mut figures);
         naive::run(&root.join("naive"), extent, &mut figures);
         figures.ratio("embedded_to_fjall", "embedded_postings_per_s", "fjall_postings_per_s");
     }
+    postgres::run(extent, &mut figures);
     figures.text("machine", &figures::machine());
     figures.text("durability", "one fdatasync a group, before any of its answers");
     figures.text(

@@ -212,6 +212,7 @@ fn is_transfer_of_version_1(transfer: &Transfer) -> bool {
         Refusal::OverAccountSingleAmount,
         Refusal::OverAccountDailyCount,
         Refusal::OverAccountDailyAmount,
+        Refusal::BatchClosed,
     ];
     let decision = match transfer.decision {
         Decision::Posted => true,

@@ -37,10 +37,6 @@ pub struct JournalRecord {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every record is the large one; a box would cost each an allocation"
-)]
 pub enum Event {
     /// The account as it stands after opening; `entries` bring in its opening balance, none when it is zero.
     AccountOpened {

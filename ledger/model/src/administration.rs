@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{AccountStatus, AccountToken, AgreementNumber, AgreementStatus, AgreementTerms, Amount};
+use crate::{AccountStatus, AccountToken, AgreementNumber, AgreementStatus, AgreementTerms, Amount, BusinessDate};
 
 /// What may be debited from an account in payments, whatever the agreement. Counted from when the account has limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Administration {
         number: AgreementNumber,
         terms: AgreementTerms,
     },
+    /// No order of a batch of this business date or an earlier one posts any more. Never taken back.
+    CloseThrough { date: BusinessDate },
 }
 
 impl Administration {
@@ -40,7 +42,7 @@ impl Administration {
     pub const fn account(&self) -> Option<AccountToken> {
         match self {
             Self::AccountStatus { account, .. } | Self::AccountLimits { account, .. } => Some(*account),
-            Self::AgreementStatus { .. } | Self::AgreementTerms { .. } => None,
+            Self::AgreementStatus { .. } | Self::AgreementTerms { .. } | Self::CloseThrough { .. } => None,
         }
     }
 
@@ -48,7 +50,7 @@ impl Administration {
     pub const fn agreement(&self) -> Option<AgreementNumber> {
         match self {
             Self::AgreementStatus { number, .. } | Self::AgreementTerms { number, .. } => Some(*number),
-            Self::AccountStatus { .. } | Self::AccountLimits { .. } => None,
+            Self::AccountStatus { .. } | Self::AccountLimits { .. } | Self::CloseThrough { .. } => None,
         }
     }
 }

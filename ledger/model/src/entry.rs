@@ -9,6 +9,7 @@ pub enum Side {
 }
 
 impl Side {
+    #[must_use]
     pub const fn other(self) -> Self {
         match self {
             Self::Debit => Self::Credit,

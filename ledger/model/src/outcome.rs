@@ -4,6 +4,9 @@
 /// of the frontend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal {
+    // which batch is meant
+    /// The bank has closed the batch's business date.
+    BatchClosed,
     // which agreement, original or account is meant
     NoSuchAgreement,
     AgreementRescinded,
@@ -39,7 +42,8 @@ pub enum Refusal {
 
 impl Refusal {
     /// In order of precedence.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
+        Self::BatchClosed,
         Self::NoSuchAgreement,
         Self::AgreementRescinded,
         Self::AgreementExpired,
@@ -68,6 +72,7 @@ impl Refusal {
     /// Stable name in journals, tables and configuration.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::BatchClosed => "batch_closed",
             Self::NoSuchAgreement => "no_such_agreement",
             Self::AgreementRescinded => "agreement_rescinded",
             Self::AgreementExpired => "agreement_expired",

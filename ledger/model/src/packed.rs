@@ -199,7 +199,7 @@ tagged! {
         AccountClosed = 10, AccountFrozen = 11, CurrencyDiffers = 12, OverSingleAmount = 13, OverDailyCount = 14,
         OverDailyAmount = 15, RefundExceedsRest = 16, BalanceShort = 17, BalanceOutOfRange = 18,
         OverAccountSingleAmount = 19, OverAccountDailyCount = 20, OverAccountDailyAmount = 21, AlreadyReversed = 22,
-        OriginalRefunded = 23;
+        OriginalRefunded = 23, BatchClosed = 24;
 }
 
 impl<T: Packed> Packed for Option<T> {

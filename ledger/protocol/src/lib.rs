@@ -5,6 +5,8 @@
 //! an amount is checked once, at the edge.
 #![forbid(unsafe_code)]
 
+mod administration;
+mod administration_client;
 mod client;
 mod convert;
 mod hops;
@@ -20,10 +22,15 @@ mod reply;
     reason = "generated code"
 )]
 pub mod wire {
-    //! Generated from `proto/ledger.proto`.
+    //! Generated from `proto`.
     tonic::include_proto!("ledger.v1");
 }
 
+pub use administration::{
+    AccountState, Adjusted, Adjustment, AdjustmentMode, AdministerOrder, Administered, AgreementState, CloseDayOrder,
+    ClosedShard, Closing, DayStatus, JournalPlace, Rehearsed, Used,
+};
+pub use administration_client::AdministrationClient;
 pub use client::{LedgerClient, LedgerFault};
 pub use convert::Malformed;
 pub use hops::{UnsettledHop, UnsettledHops};

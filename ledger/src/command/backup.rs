@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use ledger_journal::ChainHash;
 use ledger_model::ShardId;
 use ledger_protocol::{LedgerClient, LedgerFault, ShardPosition};
@@ -12,6 +12,7 @@ use operations::endpoint::EndpointFault;
 use operations::exit;
 use operations::stop::Stop;
 
+use super::from::counting;
 use super::told;
 use crate::config::Config;
 use crate::store::StoreFault;
@@ -107,7 +108,7 @@ async fn back_up(config: Option<&Config>, options: &Options) -> Result<(), Backu
         (None, Some(config)) => {
             let stop = Stop::on_signals();
             let client = LedgerClient::connect(&config.listen)?;
-            let bar = counting();
+            let bar = counting("copied");
             loop {
                 let copies = Copies::resumed(&config.directory, &options.output).map_err(BackupFault::Stores)?;
                 for (shard, copied) in copy_committed(&copies, &client.positions().await?, &bar)? {
@@ -126,7 +127,7 @@ async fn back_up(config: Option<&Config>, options: &Options) -> Result<(), Backu
 
 fn copy_at_rest(from: &Path, to: &Path) -> Result<(), BackupFault> {
     let copies = Copies::resumed(from, to).map_err(BackupFault::Stores)?;
-    let bar = counting();
+    let bar = counting("copied");
     for shard in copies.shards().all() {
         let fault = |source| BackupFault::Copy { shard, source };
         let _nobody_opens_it = copies.hold(shard).map_err(fault)?;
@@ -163,14 +164,6 @@ fn copy_committed(
         all.push((shard, copied));
     }
     Ok(all)
-}
-
-/// Bytes on a terminal's stderr, nothing elsewhere.
-pub(super) fn counting() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {bytes} copied, {bytes_per_sec}");
-    let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
 }
 
 fn tell(shard: ShardId, copied: &Copied) {

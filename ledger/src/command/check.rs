@@ -4,13 +4,17 @@ use std::path::Path;
 
 use operations::exit;
 
+use super::from::counting;
 use super::told;
 use crate::store::StoreFault;
-use crate::store::embedded::check;
+use crate::store::embedded::check_with;
 
 #[expect(clippy::print_stdout, reason = "what was found is the command's output")]
 pub fn run(directory: &Path) -> u8 {
-    match check(directory) {
+    let bar = counting("checked");
+    let found = check_with(directory, |bytes| bar.inc(bytes));
+    bar.finish_and_clear();
+    match found {
         Ok(shards) => {
             for checked in shards {
                 let state = &checked.state;

@@ -44,3 +44,12 @@ pub fn progress(length: u64, unit: &'static str) -> ProgressBar {
     bar.enable_steady_tick(DRAWN);
     bar
 }
+
+/// Bytes so far on a terminal's stderr, nothing elsewhere. `done` is what is done with them.
+pub fn counting(done: &'static str) -> ProgressBar {
+    let template = format!("{{spinner}} {{bytes}} {done}, {{bytes_per_sec}}");
+    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let bar = ProgressBar::new_spinner().with_style(style);
+    bar.enable_steady_tick(DRAWN);
+    bar
+}

@@ -1,8 +1,13 @@
 //! What the command line can do.
 
+pub mod account;
+pub mod adjust;
+mod administrators;
+pub mod agreement;
 pub mod backup;
 pub mod calendar;
 pub mod check;
+pub mod day;
 pub mod evidence;
 pub mod from;
 pub mod hops;

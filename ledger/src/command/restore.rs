@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use ledger_model::{ChinaTime, ShardId};
 use operations::exit;
 
-use super::backup::{BackupFault, counting};
+use super::backup::BackupFault;
+use super::from::counting;
 use super::told;
 use super::trial_balance::ShardRecord;
 use crate::store::embedded::{Copied, Copies, Extent};
@@ -57,7 +58,7 @@ fn restore(options: &Options) -> Result<(), BackupFault> {
             });
         }
     }
-    let bar = counting();
+    let bar = counting("restored");
     for shard in count.all() {
         let fault = |source| BackupFault::Copy { shard, source };
         let _nobody_adds_to_it = copies.hold(shard).map_err(fault)?;

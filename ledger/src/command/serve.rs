@@ -18,6 +18,7 @@ use prometheus_client::registry::Registry;
 use super::stores::{self, Stores, StoresFault};
 use super::told;
 use crate::access::AccessFault;
+use crate::administration::service::Days;
 use crate::clock::wall_clock;
 use crate::config::Config;
 use crate::hopping::homecoming::Homecoming;
@@ -115,13 +116,17 @@ async fn serve(config: Config) -> Result<(), ServeFault> {
     };
     let access = Arc::new(config.access()?);
     let audience = access.audience();
+    let days = Days {
+        calendar: Arc::new(config.calendar.clone().unwrap_or_default()),
+        clock: wall_clock(),
+    };
     ready.store(true, Ordering::Release);
     tracing::info!(shards = config.shards.count(), listen = %config.listen, "the ledger is ready");
     let served = config
         .listen
         .serve_to(
             audience,
-            Service::routes_for(access, Arc::clone(&ledger), stop.clone()),
+            Service::routes_for(access, days, Arc::clone(&ledger), stop.clone()),
             stop,
         )
         .await;

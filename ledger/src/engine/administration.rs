@@ -2,7 +2,7 @@
 
 use ledger_model::{
     AccountLimits, AccountStatus, AccountToken, Administration, AgreementNumber, AgreementStatus, AgreementTerms,
-    Amount,
+    Amount, BusinessDate,
 };
 
 use super::Changes;
@@ -25,7 +25,19 @@ pub fn administer(books: &impl Books, act: &Administration) -> Administered {
         Administration::AccountLimits { account, limits } => account_limits(books, account, *limits),
         Administration::AgreementStatus { number, status } => agreement_status(books, number, *status),
         Administration::AgreementTerms { number, terms } => agreement_terms(books, number, terms),
+        Administration::CloseThrough { date } => close_through(books, *date),
     }
+}
+
+/// Whether the date has ended is known to whoever has the calendar.
+fn close_through(books: &impl Books, date: BusinessDate) -> Administered {
+    if books.closed_through() >= Some(date) {
+        return Administered::Unchanged;
+    }
+    Administered::Changed(Changes {
+        closed_through: Some(date),
+        ..Changes::default()
+    })
 }
 
 fn account_status(books: &impl Books, token: &AccountToken, status: AccountStatus) -> Administered {

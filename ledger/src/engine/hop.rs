@@ -104,9 +104,10 @@ pub fn settle_hop(books: &impl Books, row: &HopRow) -> Result<Settlement, Defect
             (Arrival::Settled(decision), _) if known.transfer.serial == row.transfer.serial => {
                 Ok(Settlement::Known(state_after(decision)))
             }
-            // it hopped twice, and the other hop is the one that counts
-            (Arrival::Settled(_), _) => Ok(Settlement::Known(HopState::Compensated)),
-            (Arrival::Direct, Decision::Posted) => Ok(Settlement::Known(HopState::Compensated)),
+            // it hopped twice, and the other hop is the one that counts; or a late commit had posted it
+            (Arrival::Settled(_), _) | (Arrival::Direct, Decision::Posted) => {
+                Ok(Settlement::Known(HopState::Compensated))
+            }
             // a late commit refused it: then nobody has the money yet
             (Arrival::Direct, refused @ Decision::Refused(_)) => Ok(Settlement::Known(state_after(refused))),
             (Arrival::Hopped, _) => Err(broken("a hop is settled in a shard that took it in")),

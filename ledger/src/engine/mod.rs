@@ -20,8 +20,8 @@ mod reversal;
 mod supplement;
 
 use ledger_model::{
-    AccountLimits, AccountToken, Agreement, AgreementNumber, Decision, Entry, Instruction, Invariant, LedgerAccount,
-    TransferKey,
+    AccountLimits, AccountToken, Agreement, AgreementNumber, BusinessDate, Decision, Entry, Instruction, Invariant,
+    LedgerAccount, Refusal, TransferKey,
 };
 
 use crate::books::{Arrival, Books, HeldAccount, InternalKey, Remembered, Sides, Usage, UsageKey};
@@ -64,11 +64,23 @@ pub struct Changes {
     /// What is taken back wholly.
     pub reversed: Option<TransferKey>,
     pub internal: Vec<(InternalKey, Sides)>,
+    pub closed_through: Option<BusinessDate>,
     pub totals: Vec<(ledger_model::Currency, Sides)>,
+}
+
+/// Whether the batch's business date is closed. What was taken in for another shard before is settled all the same: at the
+/// network it is posted.
+pub fn is_closed(books: &impl Books, instruction: &Instruction) -> bool {
+    books
+        .closed_through()
+        .is_some_and(|closed| instruction.batch().date() <= closed)
 }
 
 /// Decides an instruction whose key is new.
 pub fn decide(books: &impl Books, instruction: &Instruction) -> Result<Verdict, Defect> {
+    if is_closed(books, instruction) {
+        return Ok(Verdict::refused(Refusal::BatchClosed, None));
+    }
     match instruction {
         Instruction::Payment(payment) => payment::decide(books, payment, LedgerAccount::NetworkClearing(payment.batch)),
         Instruction::Refund(refund) => refund::decide(books, refund),
@@ -115,7 +127,7 @@ pub fn account_named(instruction: &Instruction) -> Option<AccountToken> {
 }
 
 impl Verdict {
-    fn refused(refusal: ledger_model::Refusal, account: Option<AccountToken>) -> Self {
+    fn refused(refusal: Refusal, account: Option<AccountToken>) -> Self {
         Self {
             decision: Decision::Refused(refusal),
             account,

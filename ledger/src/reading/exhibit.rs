@@ -244,8 +244,11 @@ fn outcome(exhibit: &Exhibit, records: &[Recorded<'_>]) -> String {
         (HEAD_RECORD, exhibit.kept.head_sequence.to_string()),
         (HEAD, hex::encode(exhibit.kept.head)),
     ];
-    lines
-        .into_iter()
-        .map(|(name, value)| format!("{name}: {value}\n"))
-        .collect()
+    let hashes = records.iter().map(|Recorded { record, encoded }| {
+        let hash = ChainHash::of(encoded).to_string();
+        (format!("sha256 of {}", record_name(record.sequence)), hash)
+    });
+    let lines = lines.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let lines = lines.chain(hashes);
+    lines.map(|(name, value)| format!("{name}: {value}\n")).collect()
 }

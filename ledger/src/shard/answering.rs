@@ -5,6 +5,7 @@ use std::time::Instant;
 use ledger_model::Instruction;
 use ledger_protocol::NothingPosted;
 
+use super::administering::Pending;
 use super::errand::Done;
 use super::worker::{Loading, Worker};
 use super::{Post, Task};
@@ -31,6 +32,7 @@ pub(super) struct Worked {
     pub(super) posts: Vec<WorkedPost>,
     pub(super) loads: Vec<Loading>,
     pub(super) errands: Vec<Done>,
+    pub(super) pending: Vec<Pending>,
 }
 
 pub(super) struct WorkedPost {
@@ -119,6 +121,9 @@ impl Worker {
             }
             self.parts.meters.loaded(loaded.accounts + loaded.agreements);
             let _loader_has_gone = reply.send(Ok(loaded));
+        }
+        for answer in worked.pending {
+            answer.answer(fate == Fate::Durable);
         }
         if fate == Fate::Durable {
             worked.errands.into_iter().for_each(Done::tell);

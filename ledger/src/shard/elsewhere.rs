@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ledger_model::{Instruction, TransferKey};
+use ledger_model::{Instruction, ShardId, TransferKey};
 use ledger_protocol::NothingPosted;
 
 use super::Job;
@@ -94,6 +94,20 @@ impl Worker {
                     tracing::error!(shard = %self.shard, %fault, cause = ?fault, "another shard could not be read");
                     return Err(Outcome::NothingPosted(NothingPosted::Store));
                 }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Under one key, in the groups that are not down.
+    pub(super) fn elsewhere_of(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
+        if let Some(remembered) = self.parts.store.elsewhere(key) {
+            return Ok(Some(remembered));
+        }
+        let used = |shard: ShardId| self.parts.groups.is_used(shard);
+        for (_, neighbour) in self.parts.neighbours.iter().filter(|(shard, _)| used(*shard)) {
+            if let Some(remembered) = neighbour.transfer(key)? {
+                return Ok(Some(remembered));
             }
         }
         Ok(None)

@@ -10,6 +10,7 @@
 //! fails, a broken invariant or a panic ends the process through [`Fatal`], with nothing answered: what may have posted
 //! is never called failed.
 
+mod administering;
 mod answering;
 mod elsewhere;
 mod errand;
@@ -39,6 +40,7 @@ use crate::outcome::{Outcome, ReplyTo};
 use crate::state::ShardState;
 use crate::store::{Reader, Store, StoreFault};
 
+pub use self::administering::{Administer, Ask, adjusted};
 pub use self::errand::Errand;
 pub use self::thread::{ShardRun, Stepped};
 
@@ -117,6 +119,8 @@ enum Job {
     Post(Box<Post>),
     Load(Load),
     Errand(Errand),
+    Administer(Box<Administer>),
+    Ask(Ask),
     Standing(AskStanding),
     Stop,
 }
@@ -285,6 +289,8 @@ impl Job {
             Self::Load(load) => {
                 let _loader_has_gone = load.reply.send(Err(reason));
             }
+            Self::Administer(administer) => administer.nothing_posted(reason),
+            Self::Ask(ask) => ask.nothing_posted(reason),
             Self::Standing(asked) => {
                 let _asker_has_gone = asked.reply.send(Err(reason));
             }

@@ -13,7 +13,7 @@ use super::worker::Worker;
 use super::{FatalFault, Job};
 use crate::store::Store;
 
-/// How often an idle shard writes down how far Kafka has come.
+/// How often an idle shard writes down how far Kafka has come, and looks what other processes have committed.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// The inside of a shard: its queue and what works it, on a thread of its own or stepped by whoever has it.
@@ -112,7 +112,7 @@ impl ShardRun {
         while let Some(taken) = job {
             size += match &taken {
                 Job::Stop => return (jobs, Next::Stop),
-                Job::Post(_) | Job::Errand(_) | Job::Standing(_) => 1,
+                Job::Post(_) | Job::Errand(_) | Job::Administer(_) | Job::Ask(_) | Job::Standing(_) => 1,
                 Job::Load(load) => load.accounts.len() + load.agreements.len(),
             };
             self.depth.dec();

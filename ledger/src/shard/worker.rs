@@ -11,6 +11,7 @@ use ledger_model::{AccountToken, BusinessDate, ChinaTime, Instruction, ShardId};
 use ledger_protocol::{LoadReply, NothingPosted, RefusedItem, Standing};
 use tokio::sync::{oneshot, watch};
 
+use super::administering::Pending;
 use super::answering::{Again, Fate, Worked, WorkedPost};
 use super::elsewhere::Elsewhere;
 use super::errand::Errand;
@@ -18,7 +19,7 @@ use super::group::{
     Loaded, Working, wanted_by_account, wanted_by_agreement, wanted_by_closing, wanted_by_hop,
     wanted_by_settlement_first, wanted_by_settlement_second, wanted_first, wanted_second,
 };
-use super::{AskStanding, FatalFault, Job, Load, Post, ShardParts, Task};
+use super::{Ask, AskStanding, FatalFault, Job, Load, Post, ShardParts, Task};
 use crate::claims::Claim;
 use crate::engine::{Defect, HopOrder};
 use crate::hopping::route::AtHome;
@@ -77,6 +78,11 @@ impl Worker {
                     worked.loads.push(loaded.map_err(|source| self.defect(source))?);
                 }
                 Job::Errand(errand) => worked.errands.extend(self.run(&mut working, errand)?),
+                Job::Administer(administer) => worked.pending.push(administer.work(&mut working)),
+                Job::Ask(ask) => {
+                    let asked = self.asked(&working, ask).map_err(|source| self.defect(source))?;
+                    worked.pending.extend(asked);
+                }
                 Job::Standing(_) | Job::Stop => {}
             }
         }
@@ -205,7 +211,7 @@ impl Worker {
         for job in jobs {
             match job {
                 Job::Post(post) => self.give_back(post, at_home),
-                Job::Load(_) | Job::Errand(_) | Job::Standing(_) | Job::Stop => {
+                Job::Load(_) | Job::Errand(_) | Job::Administer(_) | Job::Ask(_) | Job::Standing(_) | Job::Stop => {
                     job.nothing_posted(NothingPosted::HomeDown);
                 }
             }
@@ -244,7 +250,9 @@ impl Worker {
                     self.parts.meters.other("expired");
                     Job::Post(post).nothing_posted(NothingPosted::Expired);
                 }
-                Job::Post(_) | Job::Load(_) | Job::Errand(_) | Job::Standing(_) => left.push(job),
+                Job::Post(_) | Job::Load(_) | Job::Errand(_) | Job::Administer(_) | Job::Ask(_) | Job::Standing(_) => {
+                    left.push(job)
+                }
                 Job::Stop => {}
             }
         }
@@ -270,6 +278,8 @@ impl Worker {
                 }
                 Job::Errand(Errand::Settle { row, .. }) => wanted_by_settlement_first(row, &mut first),
                 Job::Errand(Errand::Close { row, .. }) => wanted_by_closing(row, &mut first),
+                Job::Administer(administer) => administer.wanted(&mut first),
+                Job::Ask(ask) => ask.wanted_first(working.now().date(), &mut first),
                 Job::Errand(_) | Job::Standing(_) | Job::Stop => {}
             }
         }
@@ -283,7 +293,8 @@ impl Worker {
                 Job::Errand(Errand::Settle { row, .. }) => {
                     wanted_by_settlement_second(row, working.view(), &mut second);
                 }
-                Job::Post(_) | Job::Load(_) | Job::Errand(_) | Job::Standing(_) | Job::Stop => {}
+                Job::Ask(ask) => ask.wanted_second(working.view(), &mut second),
+                Job::Post(_) | Job::Load(_) | Job::Administer(_) | Job::Errand(_) | Job::Standing(_) | Job::Stop => {}
             }
         }
         self.fetch(second, working)
@@ -297,6 +308,19 @@ impl Worker {
         let rows = self.parts.store.fetch(&missing)?;
         working.view_mut().admit(missing, rows);
         Ok(())
+    }
+
+    /// `None` where it is answered already: another shard could not be read.
+    fn asked(&self, working: &Working, ask: Ask) -> Result<Option<Pending>, Defect> {
+        let known = ask.rehearsed().map(|instruction| self.elsewhere_of(instruction.key()));
+        match known.transpose() {
+            Ok(known) => ask.work(working, known.flatten().as_ref()).map(Some),
+            Err(fault) => {
+                tracing::error!(shard = %self.shard, %fault, cause = ?fault, "another shard could not be read");
+                ask.nothing_posted(NothingPosted::Store);
+                Ok(None)
+            }
+        }
     }
 
     fn commit(&mut self, working: Working, taken: Instant) -> Result<Fate, FatalFault> {
@@ -350,9 +374,11 @@ impl Worker {
         Ok(fate)
     }
 
-    /// While there is nothing to work: settles what is in doubt, and writes down how far Kafka has come.
+    /// While there is nothing to work: settles what is in doubt, takes in what other processes have committed, and
+    /// writes down how far Kafka has come.
     pub(super) fn idle(&mut self) -> Result<(), FatalFault> {
-        if !self.in_doubt.is_empty() && self.parts.groups.is_used(self.shard) {
+        let is_asked = !self.in_doubt.is_empty() || self.parts.store.keys_kept_by().is_some();
+        if is_asked && self.parts.groups.is_used(self.shard) {
             // where the store cannot be reached, the next time
             let _settled_or_not = self.begin(&[]);
             self.parts.store.abandon();

@@ -264,6 +264,7 @@ impl Packed for Arrival {
     }
 }
 
+/// Always the whole of what it is written to: the date is there only once one was closed.
 impl Packed for ShardState {
     fn pack(&self, out: &mut Vec<u8>) {
         out.push(self.shard.number());
@@ -277,6 +278,9 @@ impl Packed for ShardState {
         for (currency, sides) in &self.totals {
             currency.pack(out);
             sides.pack(out);
+        }
+        if let Some(date) = self.closed_through {
+            date.pack(out);
         }
     }
 
@@ -296,6 +300,7 @@ impl Packed for ShardState {
         for _ in 0..input.take::<u16>()? {
             state.totals.insert(input.take()?, input.take()?);
         }
+        state.closed_through = if input.is_empty() { None } else { Some(input.take()?) };
         Ok(state)
     }
 }

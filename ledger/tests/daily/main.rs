@@ -8,5 +8,8 @@
 )]
 
 mod access;
+mod adjusting;
+mod administering;
+mod days;
 mod load;
 mod process;

@@ -5,6 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
+use ledger_journal::JournalRecord;
+use ledger_model::{
+    AccountToken, AgreementNumber, Decision, DetailsDigest, Instruction, NameToken, Payee, Payment, Payout, ShardCount,
+    TransferKey,
+};
+use ledger_protocol::{Evidence, LedgerClient, PostReply};
+use operations::endpoint::Endpoint;
+
 const WAIT: Duration = Duration::from_secs(20);
 
 /// Stops the process, and takes the directory along, when it is dropped.
@@ -81,6 +90,64 @@ impl Bank {
         std::fs::read_to_string(self.path("ledger.log")).unwrap()
     }
 
+    /// Stopped in order; what it left is checked by `ledger check`.
+    pub(crate) fn stopped_and_checked(mut self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").arg(id).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success());
+        let data = self.path("data");
+        let told = self.ledger(&["check", "--directory", data.to_str().unwrap()]);
+        assert_eq!(told.code, 0, "{told:?}");
+    }
+
+    /// What came of it.
+    pub(crate) fn post(&self, instruction: Instruction) -> PostReply {
+        let evidence = Evidence {
+            signed: b"<root></root>".to_vec(),
+            signature: vec![0x30; 70],
+            signing_serial: "4000000101".to_owned(),
+        };
+        self.block_on(async |client| client.post(instruction, evidence, deadline()).await)
+    }
+
+    /// Whether it was posted, or why it was refused.
+    pub(crate) fn decided(&self, instruction: Instruction) -> Decision {
+        match self.post(instruction) {
+            PostReply::Decided { transfer, .. } => transfer.decision,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Every committed record of every shard.
+    pub(crate) fn journal(&self) -> Vec<JournalRecord> {
+        self.block_on(async |client| {
+            let mut records = Vec::new();
+            for position in client.positions().await.unwrap() {
+                let mut chunks = Box::pin(client.journal(position.shard, 1).await.unwrap());
+                let mut sequence = 0;
+                while sequence < position.sequence {
+                    for encoded in chunks.next().await.unwrap().unwrap() {
+                        let record = JournalRecord::decode(&encoded).unwrap();
+                        sequence = record.sequence;
+                        records.push(record);
+                    }
+                }
+            }
+            records
+        })
+    }
+
+    fn block_on<T>(&self, asked: impl AsyncFnOnce(LedgerClient) -> T) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let client = LedgerClient::connect(&Endpoint::unix(self.path("ledger.sock"))).unwrap();
+            asked(client).await
+        })
+    }
+
     /// Over all shards: records, transfers posted, and debits in minor units.
     pub(crate) fn positions(&self) -> (u64, u64, i64) {
         let told = self.ledger(&["positions", "--json"]);
@@ -148,4 +215,80 @@ pub(crate) fn accounts(numbers: std::ops::RangeInclusive<u64>) -> String {
         writeln!(text, "{token},{token},open,CNY100.00").unwrap();
     }
     text
+}
+
+pub(crate) fn deadline() -> tokio::time::Instant {
+    tokio::time::Instant::now() + WAIT
+}
+
+pub(crate) fn agreement_number(number: u64) -> String {
+    let shards = ShardCount::new(4).unwrap();
+    let token = AccountToken::from_hex(&token(number)).unwrap();
+    AgreementNumber::issue(shards.of_account(token), number).to_string()
+}
+
+/// The agreement of each account, as a file to be loaded, with wide limits.
+pub(crate) fn agreements(numbers: std::ops::RangeInclusive<u64>) -> String {
+    let mut text = "number,account,institution,status,single_max,daily_max,daily_count_max,expires\n".to_owned();
+    for number in numbers {
+        let (name, token) = (agreement_number(number), token(number));
+        writeln!(
+            text,
+            "{name},{token},{INSTITUTION},normal,CNY50.00,CNY90.00,9,2099-12-31"
+        )
+        .unwrap();
+    }
+    text
+}
+
+pub(crate) const INSTITUTION: &str = "Z2000133000019";
+pub(crate) const DATE: &str = "20240304";
+
+pub(crate) fn key(category: &str, number: u64) -> TransferKey {
+    TransferKey {
+        issuer: "G4000311000018".parse().unwrap(),
+        category: category.parse().unwrap(),
+        id: format!("{DATE}{number:016}0000000").parse().unwrap(),
+    }
+}
+
+/// From the account of that number; of the batch of that date.
+pub(crate) fn payment(number: u64, from: u64, amount: &str, date: &str) -> Instruction {
+    Instruction::Payment(Payment {
+        key: key("0110", number),
+        amount: amount.parse().unwrap(),
+        batch: format!("B{date}0001").parse().unwrap(),
+        institution: INSTITUTION.parse().unwrap(),
+        agreement: agreement_number(from).parse().unwrap(),
+        ordered_at: "2024-03-04T10:00:00".parse().unwrap(),
+        details: DetailsDigest::new([3; 32]),
+    })
+}
+
+pub(crate) fn payout(number: u64, to: u64, amount: &str, date: &str) -> Instruction {
+    let token = token(to);
+    Instruction::Payout(Payout {
+        key: key("0120", number),
+        amount: amount.parse().unwrap(),
+        batch: format!("B{date}0001").parse().unwrap(),
+        institution: INSTITUTION.parse().unwrap(),
+        payee: Payee::Account {
+            token: AccountToken::from_hex(&token).unwrap(),
+            name: NameToken::from_hex(&token).unwrap(),
+        },
+        ordered_at: "2024-03-04T10:00:00".parse().unwrap(),
+        details: DetailsDigest::new([3; 32]),
+    })
+}
+
+/// A bank with these accounts and their agreements.
+pub(crate) fn with_accounts(more: &str, numbers: std::ops::RangeInclusive<u64>) -> Bank {
+    let bank = Bank::start_with(more);
+    let (held, agreed) = (
+        bank.file("accounts.csv", &accounts(numbers.clone())),
+        bank.file("agreements.csv", &agreements(numbers)),
+    );
+    let told = bank.ledger(&["load", "--accounts", &held, "--agreements", &agreed]);
+    assert_eq!(told.code, 0, "{told:?}");
+    bank
 }

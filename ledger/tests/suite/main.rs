@@ -6,12 +6,15 @@
     reason = "a test fails by panicking"
 )]
 
+mod backup;
 mod bank;
 mod concurrency;
 mod conformance;
 mod damage;
 mod disk;
 mod embedded;
+mod exhibits;
+mod failover;
 mod faulty_stores;
 mod formats;
 mod further;
@@ -20,10 +23,12 @@ mod hopping;
 mod kill;
 mod memory;
 mod postgres;
+mod postgres_access;
 mod process;
 mod properties;
 mod reading;
 mod scenarios;
+#[allow(dead_code, reason = "benches and other tests do more with a server")]
 mod server;
 mod service;
 mod shipping;

@@ -10,11 +10,9 @@ use ledger::store::postgres::{GroupSettings, Host, PostgresStore};
 use ledger::store::{Store, StoreFault};
 use ledger::view::{View, Wanted};
 use ledger_journal::{ChainPosition, Event, JournalRecord};
-use ledger_model::{ContentField, Instruction, ShardCount, ShardId};
+use ledger_model::{ChinaTime, ContentField, Instruction, ShardCount, ShardId};
 
-use crate::bank::{
-    SHARDS, WAIT, account, agreement, agreement_number, elsewhere_than, first_of, now, payment, sealed, token,
-};
+use crate::bank::{SHARDS, WAIT, account, agreement, elsewhere_than, first_of, now, payment, sealed, token};
 use crate::conformance::{self, conforms};
 use crate::server::{PORT, Server, USER, for_everybody};
 
@@ -46,6 +44,25 @@ impl Group {
     pub(crate) fn open_all(&self) -> Vec<Box<dyn Store>> {
         let open = |shard| -> Box<dyn Store> { Box::new(self.open(shard)) };
         SHARDS.all().map(open).collect()
+    }
+
+    /// As a process of the ledger is told of it.
+    pub(crate) fn configured(&self) -> String {
+        let GroupSettings {
+            name,
+            hosts,
+            database,
+            user,
+            ..
+        } = &self.settings;
+        let hosts: Vec<String> = hosts
+            .iter()
+            .map(|Host { name, port }| format!("{name}:{port}"))
+            .collect();
+        let shards: Vec<u8> = SHARDS.all().map(ShardId::number).collect();
+        format!(
+            "[[group]]\nname = \"{name}\"\nhosts = {hosts:?}\ndatabase = \"{database}\"\nuser = \"{user}\"\nshards = {shards:?}\n"
+        )
     }
 
     /// What a statement yields in this database.
@@ -87,9 +104,13 @@ fn conforms_with_every_row_in_its_table() {
 }
 
 /// Decides one instruction as a shard does, and commits it.
-fn post(store: &mut PostgresStore, instruction: &Instruction) -> Result<Outcome, StoreFault> {
+pub(crate) fn post(store: &mut PostgresStore, instruction: &Instruction) -> Result<Outcome, StoreFault> {
+    post_at(store, instruction, now())
+}
+
+fn post_at(store: &mut PostgresStore, instruction: &Instruction, at: ChinaTime) -> Result<Outcome, StoreFault> {
     let state = store.begin()?;
-    let mut working = Working::over(SHARDS, state, now());
+    let mut working = Working::over(SHARDS, state, at);
     for step in [wanted_first, wanted_then] {
         let mut wanted = Wanted::default();
         step(instruction, working.view(), &mut wanted);
@@ -117,12 +138,10 @@ fn wanted_then(instruction: &Instruction, rows: &View, wanted: &mut Wanted) {
     group::wanted_second(instruction, rows, wanted);
 }
 
-fn open_account(store: &mut PostgresStore, number: u64, balance: &str) {
-    let wanted = Wanted {
-        accounts: vec![token(number)],
-        agreements: vec![agreement_number(number)],
-        ..Wanted::default()
-    };
+pub(crate) fn open_account(store: &mut PostgresStore, number: u64, balance: &str) {
+    let mut wanted = Wanted::default();
+    group::wanted_by_account(&account(number, balance), &mut wanted);
+    group::wanted_by_agreement(&agreement(number), &mut wanted);
     conformance::work(store, wanted, |working| {
         working.open_account(&account(number, balance)).unwrap();
         working.record_agreement(&agreement(number));
@@ -130,7 +149,7 @@ fn open_account(store: &mut PostgresStore, number: u64, balance: &str) {
 }
 
 /// Follows the whole journal, from its first record to the last that is committed.
-fn check_chain(store: &mut PostgresStore) -> Vec<JournalRecord> {
+pub(crate) fn check_chain(store: &mut PostgresStore) -> Vec<JournalRecord> {
     let state = store.begin().unwrap();
     store.abandon();
     let mut position = ChainPosition::start(state.shard);
@@ -146,7 +165,7 @@ fn check_chain(store: &mut PostgresStore) -> Vec<JournalRecord> {
     records
 }
 
-fn balance(store: &mut PostgresStore, number: u64) -> i64 {
+pub(crate) fn balance(store: &mut PostgresStore, number: u64) -> i64 {
     store.begin().unwrap();
     let wanted = Wanted {
         accounts: vec![token(number)],
@@ -243,7 +262,7 @@ fn one_key_in_two_shards_posts_once() {
 #[test]
 fn a_shard_that_another_holds_is_unreachable_and_then_goes_on() {
     let mut group = Group::new();
-    group.settings.call_limit = Duration::from_millis(100);
+    group.settings.call_limit = Duration::from_secs(1);
     let shard = SHARDS.shard(0).unwrap();
     let mut waits = group.open(shard);
     group.settings.call_limit = WAIT;
@@ -303,4 +322,49 @@ fn refuses_another_count_of_shards_and_later_tables() {
         refused.to_string(),
         "the store is of format 2; this program reads and writes format 1"
     );
+}
+
+#[test]
+fn what_was_kept_long_enough_is_forgotten_by_day() {
+    const DAY: i64 = 24 * 3600;
+    let mut group = Group::new();
+    group.settings.kept_days = 10;
+    group.settings.pending_rows_max = 0;
+    let number = first_of(SHARDS.shard(0).unwrap());
+    let mut store = group.open(SHARDS.shard(0).unwrap());
+    open_account(&mut store, number, "CNY1000.00");
+    let counts = || {
+        let usages = "SELECT count(*) FROM ledger.held WHERE get_byte(key, 1) = 3";
+        ["SELECT count(*) FROM ledger.transfer", usages].map(|query| group.sql(query).parse::<usize>().unwrap())
+    };
+    let mut pay = |id: u64, days: i64| {
+        let at = now().plus_seconds(days * DAY).unwrap();
+        let mut instruction = payment(id, number, 100);
+        if let Instruction::Payment(payment) = &mut instruction {
+            payment.key.id = format!("{}{id:016}0000000", at.date().compact()).parse().unwrap();
+            payment.ordered_at = at;
+        }
+        post_at(&mut store, &instruction, at).unwrap();
+    };
+    pay(1, 0);
+    pay(2, 0);
+    pay(3, 11);
+    pay(4, 11);
+    let used_by_agreement_and_account = 2;
+    assert_eq!(
+        counts(),
+        [4, 2 * used_by_agreement_and_account],
+        "a day is kept to spare"
+    );
+    // the first group of a day finds out what is due, the next deletes it
+    pay(5, 12);
+    assert_eq!(
+        counts(),
+        [5, 2 * used_by_agreement_and_account],
+        "the rows of the last group are not due"
+    );
+    pay(6, 12);
+    assert_eq!(counts(), [4, 2 * used_by_agreement_and_account]);
+    assert_eq!(balance(&mut store, number), 100_000 - 600);
+    assert_eq!(check_chain(&mut store).len(), 8);
 }

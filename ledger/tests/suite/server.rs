@@ -3,7 +3,7 @@
 //!
 //! Needs nothing but the standard library and `tempfile`, so that other tests and benches can take it in as it is.
 
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, Weak};
@@ -23,6 +23,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) settings: &'a [&'a str],
     /// Where its directory is made.
     pub(crate) under: &'a str,
+    /// Of loopback, where it listens there.
+    pub(crate) tcp_port: Option<u16>,
 }
 
 #[derive(Debug)]
@@ -30,6 +32,7 @@ pub(crate) struct Server {
     programs: PathBuf,
     directory: TempDir,
     settings: Vec<String>,
+    port: u16,
 }
 
 impl Server {
@@ -49,10 +52,11 @@ impl Server {
         if is_root() {
             run(Command::new("chown").arg("postgres").arg(directory.path()));
         }
+        let port = wanted.tcp_port.unwrap_or(PORT);
         let always = [
             format!("unix_socket_directories={}", directory.path().display()),
-            "listen_addresses=".to_owned(),
-            format!("port={PORT}"),
+            format!("listen_addresses={}", wanted.tcp_port.map_or("", |_| "127.0.0.1")),
+            format!("port={port}"),
             "max_connections=100".to_owned(),
         ];
         let further = wanted.settings.iter().map(|setting| (*setting).to_owned());
@@ -60,13 +64,14 @@ impl Server {
             programs: programs(),
             directory,
             settings: always.into_iter().chain(further).collect(),
+            port,
         }
     }
 
     /// A standby that replicates from this server, and without which no commit of this server returns.
     pub(crate) fn standby(&self, wanted: Wanted<'_>) -> Self {
         let standby = Self::empty(wanted);
-        let from = format!("host={} port={PORT} user={USER}", self.host());
+        let from = format!("host={} port={} user={USER}", self.host(), self.port);
         run(standby
             .program("pg_basebackup")
             .args(["-R", "-X", "stream", "-c", "fast", "-d", &from, "-D"])
@@ -138,6 +143,16 @@ impl Server {
         self.sql("postgres", "SELECT pg_reload_conf()");
     }
 
+    /// A file in its directory that nobody else may read.
+    pub(crate) fn keep(&self, name: &str, text: &str) {
+        let file = self.data().join(name);
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        if is_root() {
+            run(Command::new("chown").arg("postgres").arg(&file));
+        }
+    }
+
     /// An empty database of that name.
     pub(crate) fn database(&self, name: &str) {
         self.sql("postgres", &format!("CREATE DATABASE {name}"));
@@ -172,7 +187,7 @@ impl Server {
     /// A program that connects to it.
     pub(crate) fn client(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
-        command.args(["-h", &self.host(), "-p", &PORT.to_string(), "-U", USER]);
+        command.args(["-h", &self.host(), "-p", &self.port.to_string(), "-U", USER]);
         command
     }
 
@@ -233,6 +248,7 @@ pub(crate) fn for_everybody() -> Arc<Server> {
     let server = Arc::new(Server::start(Wanted {
         settings: &FLEETING,
         under: "/tmp",
+        tcp_port: None,
     }));
     *running = Arc::downgrade(&server);
     server

@@ -158,6 +158,25 @@ fn every_account_of_the_chart_has_a_line() {
 }
 
 #[test]
+fn the_banks_own_accounts_have_lines_of_their_own() {
+    let text = "
+        2026-03-01T09:00:00 pay  dr B202603010001 CNY3.00  cr suspense CNY3.00
+        2026-03-01T09:00:00 pay  dr suspense CNY2.00  cr fee CNY2.00
+        2026-03-01T09:00:00 pay  dr advance CNY7.00  cr B202603010001 CNY7.00
+    ";
+    check_trial(
+        text,
+        &expect![[r#"
+        network_clearing B202603010001: 300 700 CNY4.00
+        suspense: 200 300 CNY1.00
+        fee: 0 200 CNY2.00
+        stand_in_advance: 700 0 CNY-7.00
+        posted 3 refused 0
+    "#]],
+    );
+}
+
+#[test]
 fn what_does_not_balance_or_follow_is_refused() {
     let open = "2026-03-01T09:00:00 open 1 CNY100.00  dr opening CNY100.00  cr 1 CNY100.00\n";
     let after = |line: &str| format!("{open}2026-03-01T09:00:00 {line}");

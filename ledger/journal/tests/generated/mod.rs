@@ -120,6 +120,7 @@ fn any_act() -> impl Strategy<Value = Administration> {
             .prop_map(|(number, status)| Administration::AgreementStatus { number, status }),
         (any_agreement_number(), any_terms())
             .prop_map(|(number, terms)| Administration::AgreementTerms { number, terms }),
+        any_time().prop_map(|at| Administration::CloseThrough { date: at.date() }),
     ]
 }
 

@@ -87,6 +87,10 @@ impl Packed for Administration {
                 number.pack(out);
                 terms.pack(out);
             }
+            Self::CloseThrough { date } => {
+                out.push(5);
+                date.pack(out);
+            }
         }
     }
 
@@ -108,6 +112,7 @@ impl Packed for Administration {
                 number: input.take()?,
                 terms: input.take()?,
             }),
+            5 => Ok(Self::CloseThrough { date: input.take()? }),
             tag => Err(UnpackFault::UnknownTag {
                 what: "administration",
                 tag,

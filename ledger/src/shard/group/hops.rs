@@ -23,6 +23,9 @@ impl Working {
         if let Some(outcome) = self.known(instruction, elsewhere) {
             return Ok(outcome);
         }
+        if engine::is_closed(&self.view, instruction) {
+            return Ok(Outcome::NothingPosted(NothingPosted::HomeDown));
+        }
         let Accepted::Posted { entries, changes } = engine::accept_hop(&self.view, instruction, order)? else {
             return Ok(Outcome::NothingPosted(NothingPosted::HomeDown));
         };

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use ledger_journal::{ChainHash, Event, EvidenceDigest, JournalRecord};
 use ledger_model::{
     Account, AccountToken, Administration, Agreement, BankSerial, ChinaTime, Decision, Instruction, Invariant,
-    Operator, Reason, ShardCount, Transfer,
+    Operator, Reason, ShardCount, ShardId, Transfer,
 };
 
 pub use self::wanted::{
@@ -45,6 +45,15 @@ pub enum Act {
     Refused(&'static str),
 }
 
+/// What an instruction would come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every one is new")]
+pub enum Rehearsal {
+    /// Its key was used before.
+    Known(Outcome),
+    New(Verdict),
+}
+
 #[derive(Debug)]
 pub struct Working {
     shards: ShardCount,
@@ -58,7 +67,7 @@ pub struct Working {
 
 impl Working {
     pub fn over(shards: ShardCount, state: ShardState, now: ChinaTime) -> Self {
-        let view = View::over(state.totals.clone());
+        let view = View::over(&state);
         Self {
             shards,
             now,
@@ -75,6 +84,28 @@ impl Working {
 
     pub fn view_mut(&mut self) -> &mut View {
         &mut self.view
+    }
+
+    /// Number of the last record, of this group or an earlier one.
+    pub fn sequence(&self) -> u64 {
+        self.state.sequence
+    }
+
+    pub const fn shard(&self) -> ShardId {
+        self.state.shard
+    }
+
+    /// When the group is decided.
+    pub const fn now(&self) -> ChinaTime {
+        self.now
+    }
+
+    /// What an instruction would come to if it were decided now. Nothing is changed by it.
+    pub fn rehearse(&self, instruction: &Instruction, elsewhere: Option<&Remembered>) -> Result<Rehearsal, Defect> {
+        if let Some(outcome) = self.known(instruction, elsewhere) {
+            return Ok(Rehearsal::Known(outcome));
+        }
+        engine::decide(&self.view, instruction).map(Rehearsal::New)
     }
 
     pub fn is_unchanged(&self) -> bool {
@@ -249,6 +280,7 @@ impl Working {
     pub fn into_group(mut self, shipped: u64) -> Result<Group, Defect> {
         let totals: &BTreeMap<_, _> = self.view.all_totals();
         self.state.totals.clone_from(totals);
+        self.state.closed_through = self.view.closed_through();
         self.state.check_balanced()?;
         if shipped > self.state.sequence {
             return Err(Defect {

@@ -2,27 +2,26 @@
 //! its digest says, and state, rows, sums and index what the records come to. A second opinion: rows are worked out here
 //! from what the records say, not taken from the engine.
 
+mod fold;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::Path;
 
 use ledger_journal::{ChainPosition, Event, EvidenceDigest, JournalRecord};
-use ledger_model::{
-    AccountLimits, AccountToken, Administration, Agreement, AgreementNumber, Decision, Entry, Hop, HopState,
-    LedgerAccount, Packed, Transfer, TransferKey, TransferKind, UsageSubject,
-};
+use ledger_model::{AccountLimits, AccountToken, Agreement, AgreementNumber, Packed, TransferKey};
 
 use super::frame::{Frame, Header, KeyDigest};
 use super::location::Location;
 use super::log::Written;
 use super::recovery::{Recovered, log_start, recover};
 use super::resting::shards_of;
-use super::segment::{Owner, after, header_at, path_of, read_frame, read_item, reading};
+use super::segment::{Owner, after, header_at, path_of, read_frame, reading};
 use super::{shard_directory, take};
-use crate::books::{HeldAccount, HopRow, InternalAccount, InternalKey, Said, Sides, Usage, UsageKey};
+use crate::books::{HeldAccount, HopRow, InternalKey, Sides, Usage, UsageKey};
 use crate::state::ShardState;
 use crate::store::StoreFault;
-use crate::store::row::{Kinds, REVERSED, pack_pair, unpack};
+use crate::store::row::{Kinds, pack_pair, unpack};
 
 /// What was found in one shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +39,11 @@ const fn differs(what: &'static str) -> StoreFault {
 
 /// Every shard under `directory`, which nobody has open.
 pub fn check(directory: &Path) -> Result<Vec<Checked>, StoreFault> {
+    check_with(directory, |_| {})
+}
+
+/// As `check`; tells `progress` the bytes of every frame gone through.
+pub fn check_with(directory: &Path, mut progress: impl FnMut(u64)) -> Result<Vec<Checked>, StoreFault> {
     let shards = shards_of(directory)?;
     let checked = shards.all().map(|shard| {
         let directory = shard_directory(directory, shard);
@@ -47,12 +51,12 @@ pub fn check(directory: &Path) -> Result<Vec<Checked>, StoreFault> {
             return Err(differs("the directory of a shard is missing"));
         }
         let _lock = take(&directory)?;
-        check_shard(&directory, Owner { shard, shards })
+        check_shard(&directory, Owner { shard, shards }, &mut progress)
     });
     checked.collect()
 }
 
-fn check_shard(directory: &Path, owner: Owner) -> Result<Checked, StoreFault> {
+fn check_shard(directory: &Path, owner: Owner, progress: &mut impl FnMut(u64)) -> Result<Checked, StoreFault> {
     let recovered = recover(directory, owner)?;
     let mut fold = Fold {
         recovered: &recovered,
@@ -85,6 +89,7 @@ fn check_shard(directory: &Path, owner: Owner) -> Result<Checked, StoreFault> {
             }
             let bytes = read_frame(&file, offset, header, &mut buffer)?;
             fold.follow(header, bytes, at)?;
+            progress(header.frame_bytes());
             offset = after(offset, header)?;
         }
     }
@@ -175,197 +180,6 @@ impl Fold<'_> {
             return Err(differs("the state after a group is not what its records come to"));
         }
         self.compare_rows(&frame.rows)
-    }
-
-    /// The balance comes with the entries, which are taken first.
-    fn open(&mut self, account: ledger_model::Account) -> Result<(), StoreFault> {
-        let opened_with = account.balance;
-        let fresh = self
-            .accounts
-            .insert(account.token, HeldAccount { account, opened_with });
-        match fresh {
-            None => Ok(()),
-            Some(_) => Err(differs("an account is opened twice")),
-        }
-    }
-
-    fn enter(&mut self, entries: &[Entry]) -> Result<(), StoreFault> {
-        const ENDLESS: StoreFault = differs("a sum is more than can be held");
-        let opens = entries
-            .iter()
-            .any(|entry| entry.account == LedgerAccount::OpeningBalances);
-        for entry in entries {
-            let currency = entry.amount.currency();
-            let totals = self.state.totals.entry(currency).or_default();
-            *totals = totals.plus(entry).ok_or(ENDLESS)?;
-            match InternalAccount::of(entry.account) {
-                // an account that is being opened brings its balance along
-                Err(_) if opens => {}
-                Err(token) => {
-                    let held = self.accounts.get_mut(&token);
-                    let held = held.ok_or(differs("an entry names an account that was never opened"))?;
-                    let money = entry.amount.money();
-                    let balance = match entry.side {
-                        ledger_model::Side::Credit => held.account.balance.plus(money),
-                        ledger_model::Side::Debit => held.account.balance.minus(money),
-                    };
-                    held.account.balance = balance.map_err(|_| ENDLESS)?;
-                }
-                Ok(account) => {
-                    let sums = self.internal.entry(account.in_currency(currency)).or_default();
-                    *sums = sums.plus(entry).ok_or(ENDLESS)?;
-                }
-            }
-        }
-        self.state
-            .check_balanced()
-            .map_err(|_| differs("debits and credits of a record differ"))
-    }
-
-    fn count(&mut self, transfer: &Transfer) {
-        match transfer.decision {
-            Decision::Refused(_) => self.state.transfers_refused += 1,
-            Decision::Posted => self.state.transfers_posted += 1,
-        }
-    }
-
-    fn is_indexed(&self, key: &TransferKey, location: Location) -> Result<(), StoreFault> {
-        let digest = KeyDigest::of(key);
-        let kept = self.recovered.index.days().contains(&digest.day);
-        let mut found = self.recovered.index.candidates(digest);
-        if kept && !found.any(|candidate| candidate == location) {
-            return Err(differs("the index does not know a transfer"));
-        }
-        Ok(())
-    }
-
-    /// `decision` is that of the customer's home, which is this shard.
-    fn decide(
-        &mut self,
-        transfer: &Transfer,
-        decision: Decision,
-        said: Said,
-        location: Location,
-    ) -> Result<(), StoreFault> {
-        self.is_indexed(&transfer.key, location)?;
-        if decision != Decision::Posted {
-            return Ok(());
-        }
-        match (transfer.kind, transfer.agreement, transfer.original) {
-            (TransferKind::Payment, Some(agreement), _) => self.use_up(agreement, transfer, said),
-            (TransferKind::Refund, _, Some(original)) => {
-                let minor = transfer.amount.minor();
-                self.returned_of(original, |returned| *returned += minor)
-            }
-            (TransferKind::Reversal, _, Some(original)) => self.reverse(original),
-            _ => Ok(()),
-        }
-    }
-
-    fn use_up(&mut self, agreement: AgreementNumber, transfer: &Transfer, said: Said) -> Result<(), StoreFault> {
-        let payer = transfer.account.ok_or(differs("a payment names no account"))?;
-        let limited = self.limits.get(&payer).copied().flatten().is_some();
-        let account = limited.then_some(UsageSubject::Account(payer));
-        for subject in [Some(UsageSubject::Agreement(agreement)), account]
-            .into_iter()
-            .flatten()
-        {
-            let date = said.ordered_at.date();
-            let usage = self.usages.entry(UsageKey { subject, date }).or_default();
-            usage.count += 1;
-            usage.sum_minor += transfer.amount.minor();
-        }
-        Ok(())
-    }
-
-    fn take_in(&mut self, transfer: Transfer, said: Said, hop: Hop) {
-        if let (TransferKind::Payment, Some(agreement)) = (transfer.kind, transfer.agreement) {
-            let key = UsageKey {
-                subject: UsageSubject::StandIn(agreement),
-                date: said.ordered_at.date(),
-            };
-            let usage = self.usages.entry(key).or_default();
-            usage.count += 1;
-            usage.sum_minor += transfer.amount.minor();
-        }
-        let key = transfer.key;
-        let state = HopState::Open;
-        self.hops.insert(
-            key,
-            HopRow {
-                transfer,
-                said,
-                hop,
-                state,
-            },
-        );
-    }
-
-    fn administer(&mut self, act: Administration) -> Result<(), StoreFault> {
-        const UNKNOWN: StoreFault = differs("an operator changed what was never there");
-        match act {
-            Administration::AccountStatus { account, status } => {
-                self.accounts.get_mut(&account).ok_or(UNKNOWN)?.account.status = status;
-            }
-            Administration::AccountLimits { account, limits } => drop(self.limits.insert(account, limits)),
-            Administration::AgreementStatus { number, status } => {
-                self.agreements.get_mut(&number).ok_or(UNKNOWN)?.status = status;
-            }
-            Administration::AgreementTerms { number, terms } => {
-                self.agreements.get_mut(&number).ok_or(UNKNOWN)?.terms = terms;
-            }
-        }
-        Ok(())
-    }
-
-    /// The original is reversed; where it is a refund itself, its payment has so much less refunded.
-    fn reverse(&mut self, original: TransferKey) -> Result<(), StoreFault> {
-        let mut refund = None;
-        for (location, transfer) in self.found(&original)? {
-            let day = original.id.date().number();
-            self.returned.insert((day, location), REVERSED);
-            if let (TransferKind::Refund, Some(payment)) = (transfer.kind, transfer.original) {
-                refund = Some((payment, transfer.amount.minor()));
-            }
-        }
-        match refund {
-            Some((payment, minor)) => self.returned_of(payment, |returned| *returned -= minor),
-            None => Ok(()),
-        }
-    }
-
-    fn returned_of(&mut self, original: TransferKey, change: impl Fn(&mut i64)) -> Result<(), StoreFault> {
-        for (location, _) in self.found(&original)? {
-            let day = original.id.date().number();
-            change(self.returned.entry((day, location)).or_default());
-        }
-        Ok(())
-    }
-
-    /// What the index knows under a key, read from the log.
-    fn found(&self, key: &TransferKey) -> Result<Vec<(Location, Transfer)>, StoreFault> {
-        let mut found = Vec::new();
-        for location in self.recovered.index.candidates(KeyDigest::of(key)) {
-            let bytes = self.recovered.segments.item(location)?;
-            let record = JournalRecord::decode(read_item(&bytes, location)?.record);
-            let record = record.map_err(StoreFault::content("journal record"))?;
-            match record.event {
-                Event::TransferDecided { transfer, .. } | Event::HopSettled { transfer, .. }
-                    if transfer.key == *key =>
-                {
-                    found.push((location, transfer));
-                }
-                // another key of the same hash, or what is only held for another shard
-                Event::TransferDecided { .. }
-                | Event::HopSettled { .. }
-                | Event::AccountOpened { .. }
-                | Event::AgreementRecorded { .. }
-                | Event::TransferHopped { .. }
-                | Event::HopClosed { .. }
-                | Event::Administered { .. } => {}
-            }
-        }
-        Ok(found)
     }
 
     fn compare_rows(&self, rows: &Kinds<Vec<&[u8]>>) -> Result<(), StoreFault> {

@@ -41,7 +41,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ledger_model::{BusinessDate, HopState, Packed, ShardCount, ShardId};
 
-pub use self::check::{Checked, check};
+pub use self::check::{Checked, check, check_with};
 pub use self::copying::{Copied, Copies, CopyFault, Extent};
 pub use self::disk::{Disk, LogFile, RealDisk};
 use self::frame::{Draft, Frame, Header, KeyDigest, Refunded};

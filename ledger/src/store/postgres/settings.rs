@@ -88,6 +88,11 @@ impl GroupSettings {
         }
     }
 
+    /// Whether a session could be asked for.
+    pub fn check(&self) -> Result<(), SettingsFault> {
+        self.tls().map(|_| ())
+    }
+
     /// How a session is asked for. Hosts are tried in order; one that only reads is passed over.
     pub(super) fn driver(&self) -> tokio_postgres::Config {
         let mut driver = tokio_postgres::Config::new();
