@@ -11,6 +11,7 @@ mod metrics;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ledger_journal::ChainFault;
 use ledger_model::{ShardCount, ShardId};
 use ledger_protocol::LedgerClient;
 use operations::endpoint::EndpointFault;
@@ -69,16 +70,18 @@ impl From<DatabaseFault> for ReplicateFault {
 }
 
 impl ReplicateFault {
-    fn is_passing(&self) -> bool {
+    fn is_passing(&self, origin: Origin) -> bool {
         match self {
             Self::NoKafka
             | Self::Port(_)
             | Self::Endpoint(_)
             | Self::Schema(SchemaFault::TooNew { .. } | SchemaFault::TooOld { .. })
-            | Self::Chunk(_)
             | Self::ShardCount(_) => false,
             Self::Schema(SchemaFault::Database(fault)) => fault.is_passing(),
             Self::Source(fault) => fault.is_passing(),
+            // the topic may have been made anew under the reader; the next round looks for its place before it reads
+            Self::Chunk(ChunkFault::Chain(ChainFault::OutOfSequence { .. })) => origin == Origin::Kafka,
+            Self::Chunk(_) => false,
             Self::Commit(fault) => fault.is_passing(),
             Self::Shards(_) => true,
         }
@@ -156,7 +159,7 @@ impl Replicator {
                 Ok(()) => break,
                 Err(fault) => fault,
             };
-            if !fault.is_passing() {
+            if !fault.is_passing(self.origin) {
                 return Err(fault);
             }
             let reason = with_sources(&fault);
@@ -201,7 +204,7 @@ impl Replicator {
         let lanes = writers.into_iter().zip(positions.iter().copied()).map(lane_of);
         match (self.origin, &self.config.kafka) {
             (Origin::Kafka, Some(kafka)) => {
-                let (reader, sources) = KafkaReader::open(kafka, &positions)?;
+                let (reader, sources) = KafkaReader::open(kafka, &positions).await?;
                 self.drive(lanes.zip(sources), reader.serve(), stop).await
             }
             (Origin::Kafka, None) => Err(ReplicateFault::NoKafka),

@@ -5,6 +5,7 @@
 
 mod kafka;
 mod ledger;
+mod place;
 
 use crate::chunk::Incoming;
 
@@ -24,6 +25,18 @@ pub enum SourceFault {
     Partitions { topic: String, partitions: usize },
     #[error("a message without content in partition {partition} at offset {offset}")]
     NoContent { partition: i32, offset: i64 },
+    #[error(
+        "shard {shard}: the topic goes on with record {found} where {due} is due; replicate --from ledger until the copy \
+         is past that place"
+    )]
+    Gap { shard: u8, due: u64, found: u64 },
+    #[error("shard {shard}: what lies at offset {offset} is no record of a journal")]
+    NoRecord {
+        shard: u8,
+        offset: i64,
+        #[source]
+        source: ledger_journal::DecodeFault,
+    },
     #[error("the ledger's journal of shard {shard} cannot be read")]
     Ledger {
         shard: u8,
@@ -41,7 +54,7 @@ impl SourceFault {
             Self::Kafka { .. } | Self::Ledger { .. } | Self::LedgerEnded { .. } => true,
             // a topic that does not exist yet has no partitions
             Self::Partitions { partitions, .. } => *partitions == 0,
-            Self::NoContent { .. } => false,
+            Self::NoContent { .. } | Self::Gap { .. } | Self::NoRecord { .. } => false,
         }
     }
 }
@@ -51,4 +64,8 @@ pub trait ShardSource: Send + 'static {
     /// Waits for at least one record and adds what is there, up to about `more` records. Dropping the future before it
     /// is ready loses nothing.
     fn next(&mut self, into: &mut Vec<Incoming>, more: usize) -> impl Future<Output = Result<(), SourceFault>> + Send;
+}
+
+fn kafka_fault(doing: &'static str) -> impl Fn(rdkafka::error::KafkaError) -> SourceFault {
+    move |source| SourceFault::Kafka { doing, source }
 }

@@ -46,6 +46,10 @@ impl Claims {
     pub fn claim(self: &Arc<Self>, key: TransferKey) -> Result<Claim, oneshot::Receiver<Claim>> {
         let mut part = self.part(&key);
         if let Some(waiters) = part.get_mut(&key) {
+            #[cfg(feature = "mutations")]
+            if crate::mutation::is(crate::mutation::Mutation::ClaimSharedOut) {
+                return Ok(Claim { claims: None, key });
+            }
             let (sender, receiver) = oneshot::channel();
             waiters.push_back(sender);
             return Err(receiver);
@@ -69,6 +73,10 @@ impl Claims {
     }
 
     pub fn is_held(&self, key: &TransferKey) -> bool {
+        #[cfg(feature = "mutations")]
+        if crate::mutation::is(crate::mutation::Mutation::UnderWayDenied) {
+            return false;
+        }
         self.part(key).contains_key(key)
     }
 

@@ -14,7 +14,7 @@ use crate::access::{Access, AccessFault, Surroundings, own_user, user_named};
 use crate::calendar::{self, Calendar};
 use crate::hopping::settings::{Hopping, WrittenHopping};
 use crate::shard::ShardLimits;
-use crate::shipping::KafkaSettings;
+use crate::shipping::{KafkaSettings, LagLimits};
 use crate::store::embedded::KEPT_DAYS;
 
 pub use self::group::ShardGroups;
@@ -36,7 +36,7 @@ pub struct Config {
     pub groups: Option<ShardGroups>,
     pub hopping: Hopping,
     /// Absent: nothing is shipped.
-    pub kafka: Option<KafkaSettings>,
+    pub kafka: Option<Kafka>,
     /// Who may administer; absent: the user the ledger runs as, over TCP nobody.
     pub administrators: Option<Vec<String>>,
     /// Absent: nothing is adjusted.
@@ -52,6 +52,12 @@ pub struct Adjustments {
     pub bank: InstitutionId,
     pub reversal_category: TransferCategory,
     pub supplement_category: TransferCategory,
+}
+
+#[derive(Debug, Clone)]
+pub struct Kafka {
+    pub settings: KafkaSettings,
+    pub lag_limits: LagLimits,
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,6 +117,10 @@ struct WrittenKafka {
     topic: String,
     #[serde(default = "replication")]
     replication: u16,
+    #[serde(default = "lag_alarm_records")]
+    lag_alarm_records: u64,
+    #[serde(default = "lag_alarm_seconds")]
+    lag_alarm_seconds: u64,
 }
 
 const fn shards() -> u8 {
@@ -147,6 +157,14 @@ fn supplement_category() -> String {
 
 const fn replication() -> u16 {
     1
+}
+
+const fn lag_alarm_records() -> u64 {
+    1_000_000
+}
+
+const fn lag_alarm_seconds() -> u64 {
+    60
 }
 
 /// Reads and checks a configuration file.
@@ -188,26 +206,7 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
     }
     let hopping = hopping.checked().map_err(refused)?;
     let groups = group::checked(group, path, shards, kept_days).map_err(|reason| refused(&reason))?;
-    let kafka = kafka.map(|kafka| {
-        let WrittenKafka {
-            brokers,
-            topic,
-            replication,
-        } = kafka;
-        KafkaSettings {
-            brokers,
-            topic,
-            replication,
-        }
-    });
-    if kafka
-        .as_ref()
-        .is_some_and(|kafka| kafka.brokers.is_empty() || kafka.topic.is_empty() || kafka.replication == 0)
-    {
-        return Err(refused(
-            "kafka.brokers and kafka.topic are not empty, kafka.replication is at least 1",
-        ));
-    }
+    let kafka = kafka.map(shipped_to).transpose().map_err(|reason| refused(reason))?;
     let listen = resolved(path, listen);
     let administrators = administration.map(|administration| administration.allow);
     access(&listen, administrators.as_deref()).map_err(|fault| refused(&fault.to_string()))?;
@@ -248,6 +247,33 @@ impl Adjustments {
             supplement_category: supplement_category.parse()?,
         })
     }
+}
+
+fn shipped_to(written: WrittenKafka) -> Result<Kafka, &'static str> {
+    let WrittenKafka {
+        brokers,
+        topic,
+        replication,
+        lag_alarm_records,
+        lag_alarm_seconds,
+    } = written;
+    if brokers.is_empty() || topic.is_empty() || replication == 0 {
+        return Err("kafka.brokers and kafka.topic are not empty, kafka.replication is at least 1");
+    }
+    if lag_alarm_records == 0 || lag_alarm_seconds == 0 {
+        return Err("kafka.lag_alarm_records and kafka.lag_alarm_seconds are at least 1");
+    }
+    Ok(Kafka {
+        settings: KafkaSettings {
+            brokers,
+            topic,
+            replication,
+        },
+        lag_limits: LagLimits {
+            records: lag_alarm_records,
+            seconds: lag_alarm_seconds,
+        },
+    })
 }
 
 impl Config {
@@ -318,6 +344,12 @@ mod tests {
             &format!("{WHOLE}[kafka]\nbrokers = \"\"\ntopic = \"t\"\n"),
             Err("not empty"),
         );
+        for limit in ["lag_alarm_records", "lag_alarm_seconds"] {
+            check(
+                &format!("{WHOLE}[kafka]\nbrokers = \"b\"\ntopic = \"t\"\n{limit} = 0\n"),
+                Err("are at least 1"),
+            );
+        }
         check(&format!("{WHOLE}[administration]\nallow = [\"user:0\"]\n"), Ok(()));
         check(
             &format!("{WHOLE}[administration]\nallow = [\"ops\"]\n"),

@@ -21,6 +21,8 @@ pub mod feed;
 pub mod hash;
 pub mod hopping;
 pub mod meters;
+#[cfg(feature = "mutations")]
+pub mod mutation;
 pub mod outcome;
 pub mod reading;
 pub mod router;

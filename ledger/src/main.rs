@@ -73,7 +73,14 @@ enum Command {
 impl Command {
     const fn needs_configuration(&self) -> bool {
         match self {
-            Self::Serve | Self::Load(_) | Self::Calendar(_) | Self::Positions { .. } => true,
+            Self::Serve
+            | Self::Load(_)
+            | Self::Account(_)
+            | Self::Agreement(_)
+            | Self::Adjust(_)
+            | Self::Day(_)
+            | Self::Calendar(_)
+            | Self::Positions { .. } => true,
             Self::Check { .. } | Self::Restore(_) => false,
             Self::TrialBalance(options) => options.needs_configuration(),
             Self::Statement(options) => options.needs_configuration(),

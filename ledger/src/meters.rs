@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger_model::{Decision, Invariant, ShardId};
+use ledger_protocol::ShipState;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -35,6 +36,12 @@ pub struct ShardLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ShipLabel {
+    shard: u8,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct InvariantLabel {
     invariant: String,
 }
@@ -54,6 +61,10 @@ pub struct Meters {
     shipped: Counter,
     queue_depth: Family<ShardLabel, Gauge>,
     ship_lag: Family<ShardLabel, Gauge>,
+    ship_lag_seconds: Family<ShardLabel, Gauge>,
+    ship_alarm: Family<ShardLabel, Gauge>,
+    ship_state: Family<ShipLabel, Gauge>,
+    shipped_again: Family<ShardLabel, Counter>,
     commit_seconds: Histogram,
     group_size: Histogram,
     defects: Family<InvariantLabel, Counter>,
@@ -74,6 +85,10 @@ impl Meters {
             shipped: Counter::default(),
             queue_depth: Family::default(),
             ship_lag: Family::default(),
+            ship_lag_seconds: Family::default(),
+            ship_alarm: Family::default(),
+            ship_state: Family::default(),
+            shipped_again: Family::default(),
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
             group_size: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
             defects: Family::default(),
@@ -118,11 +133,7 @@ impl Meters {
             "Work that waits for its shard",
             meters.queue_depth.clone(),
         );
-        ledger.register(
-            "ship_lag",
-            "Records committed and not acknowledged",
-            meters.ship_lag.clone(),
-        );
+        meters.register_shipping(ledger);
         ledger.register(
             "commit_seconds",
             "Time of one durable commit",
@@ -172,6 +183,34 @@ impl Meters {
         self.oldest_hop_seconds.set(oldest_seconds);
     }
 
+    fn register_shipping(&self, ledger: &mut Registry) {
+        ledger.register(
+            "ship_lag",
+            "Records committed and not acknowledged",
+            self.ship_lag.clone(),
+        );
+        ledger.register(
+            "ship_lag_seconds",
+            "Age of the oldest record that is not acknowledged",
+            self.ship_lag_seconds.clone(),
+        );
+        ledger.register(
+            "ship_alarm",
+            "1 while Kafka is too far behind the journal",
+            self.ship_alarm.clone(),
+        );
+        ledger.register(
+            "shipping",
+            "1 for the state that a shard's shipping is in",
+            self.ship_state.clone(),
+        );
+        ledger.register(
+            "shipped_again",
+            "Times a partition ended before what it had acknowledged",
+            self.shipped_again.clone(),
+        );
+    }
+
     pub(crate) fn decided(&self, decision: Decision) {
         let name = match decision {
             Decision::Posted => "posted",
@@ -204,9 +243,40 @@ impl Meters {
         self.group_size.observe(size.into());
     }
 
-    pub(crate) fn shipped(&self, shard: ShardId, count: u64, lag: u64) {
+    pub(crate) fn shipped(&self, count: u64) {
         self.shipped.inc_by(count);
-        self.ship_lag(shard).set(i64::try_from(lag).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn shipped_again(&self, shard: ShardId) {
+        self.shipped_again
+            .get_or_create(&ShardLabel { shard: shard.number() })
+            .inc();
+    }
+
+    pub(crate) fn ship_lag(&self, shard: ShardId, records: u64, seconds: u64) {
+        let label = ShardLabel { shard: shard.number() };
+        for (family, value) in [(&self.ship_lag, records), (&self.ship_lag_seconds, seconds)] {
+            family
+                .get_or_create(&label)
+                .set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+    }
+
+    pub(crate) fn ship_alarm(&self, shard: ShardId, is_on: bool) {
+        self.ship_alarm
+            .get_or_create(&ShardLabel { shard: shard.number() })
+            .set(is_on.into());
+    }
+
+    pub(crate) fn ship_state(&self, shard: ShardId, before: Option<ShipState>, state: ShipState) {
+        let label = |state: ShipState| ShipLabel {
+            shard: shard.number(),
+            state: state.name(),
+        };
+        if let Some(before) = before {
+            self.ship_state.get_or_create(&label(before)).set(0);
+        }
+        self.ship_state.get_or_create(&label(state)).set(1);
     }
 
     pub(crate) fn defect(&self, invariant: Invariant) {
@@ -219,12 +289,6 @@ impl Meters {
 
     pub(crate) fn queue_depth(&self, shard: ShardId) -> Gauge {
         self.queue_depth
-            .get_or_create(&ShardLabel { shard: shard.number() })
-            .clone()
-    }
-
-    fn ship_lag(&self, shard: ShardId) -> Gauge {
-        self.ship_lag
             .get_or_create(&ShardLabel { shard: shard.number() })
             .clone()
     }

@@ -7,7 +7,7 @@ mod way;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -28,6 +28,7 @@ use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
 use crate::reading::evidence::{Place, find};
 use crate::shard::{AskStanding, Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun, Task};
+use crate::shipping::Board;
 use crate::store::{Reader, Store, StoreFault};
 
 /// What a ledger is made of.
@@ -51,6 +52,7 @@ pub struct Ledger {
     halted: Arc<AtomicBool>,
     meters: Arc<Meters>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    shipping: OnceLock<Arc<Board>>,
 }
 
 struct Readers(Vec<Arc<dyn Reader>>);
@@ -155,6 +157,7 @@ impl Ledger {
                 halted,
                 meters,
                 threads: Mutex::default(),
+                shipping: OnceLock::new(),
             }
         });
         (ledger, runs)
@@ -325,7 +328,17 @@ impl Ledger {
     }
 
     pub fn positions(&self) -> Vec<ShardPosition> {
-        self.shards.iter().map(|shard| shard.state().position()).collect()
+        let board = self.shipping.get();
+        let of_shard = |(id, shard): (ShardId, &Shard)| ShardPosition {
+            shipping: board.and_then(|board| board.report(id)),
+            ..shard.state().position()
+        };
+        self.count.all().zip(&self.shards).map(of_shard).collect()
+    }
+
+    /// What `positions` shows of shipping from now on; the first one stays.
+    pub fn show_shipping(&self, board: Arc<Board>) {
+        let _first_stays = self.shipping.set(board);
     }
 
     pub fn groups(&self) -> &Arc<Groups> {

@@ -54,6 +54,7 @@ impl ShardState {
             transfers_posted: self.transfers_posted,
             transfers_refused: self.transfers_refused,
             sums: sums.collect(),
+            shipping: None,
         }
     }
 

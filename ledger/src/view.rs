@@ -127,6 +127,7 @@ impl View {
     /// Takes in what was fetched for `wanted`; what is not among `rows` is not there.
     pub fn admit(&mut self, wanted: Wanted, rows: Rows) {
         fn admit<K: Hash + Eq, V>(slots: &mut Slots<K, V>, wanted: Vec<K>, found: impl Iterator<Item = (K, V)>) {
+            slots.reserve(wanted.len());
             let absent = wanted.into_iter().map(|key| (key, None));
             for (key, value) in absent.chain(found.map(|(key, value)| (key, Some(value)))) {
                 slots.insert(key, Slot { value, changed: false });

@@ -5,15 +5,19 @@
 
 use std::io;
 use std::net::TcpStream;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use ledger_journal::{DecodeFault, JournalRecord};
 use rdkafka::ClientConfig;
+use rdkafka::Message as _;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use thiserror::Error;
 
 use crate::blocking::block_on;
@@ -25,6 +29,8 @@ use crate::settings::{SHARDS, TOPIC};
 use crate::sources::{KafkaJars, Sources};
 
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+/// Offsets from the end within which the last record lies as a rule.
+const LAST_WITHIN: i64 = 64;
 /// Names the cluster in its own files; means nothing elsewhere.
 const CLUSTER: &str = "Y2xlYXJpbmctbG9jYWwtMQ";
 const HEAP: [&str; 2] = ["-Xms256m", "-Xmx512m"];
@@ -41,6 +47,12 @@ pub enum KafkaFault {
     Topic {
         topic: &'static str,
         code: RDKafkaErrorCode,
+    },
+    #[error("partition {partition} holds something that is no record of a journal")]
+    Record {
+        partition: i32,
+        #[source]
+        source: DecodeFault,
     },
     #[error(transparent)]
     File(#[from] LayoutFault),
@@ -132,15 +144,74 @@ pub fn make_topic(ports: &Ports) -> Result<(), KafkaFault> {
     }
 }
 
-/// Records the topic holds, over all partitions.
+/// Records the topic holds, over all partitions, by the number of the last of each: they are numbered from 1. Offsets
+/// count the marks of transactions as well. That each is there once is seen by reading them all ([`journal`]).
 pub fn records(ports: &Ports) -> Result<u64, KafkaFault> {
-    let consumer: BaseConsumer = client(ports).create()?;
     let mut sum = 0;
     for partition in 0..i32::from(SHARDS) {
-        let (low, high) = consumer.fetch_watermarks(TOPIC, partition, REQUEST_LIMIT)?;
-        sum += u64::try_from(high.saturating_sub(low)).unwrap_or(0);
+        let last = read(ports, partition, Stretch::Last)?.pop();
+        sum += last.map_or(Ok(0), |last| number(partition, &last))?;
     }
     Ok(sum)
+}
+
+/// Everything a partition holds, in order.
+pub fn journal(ports: &Ports, partition: i32) -> Result<Vec<Vec<u8>>, KafkaFault> {
+    read(ports, partition, Stretch::All)
+}
+
+fn number(partition: i32, encoded: &[u8]) -> Result<u64, KafkaFault> {
+    let record = JournalRecord::decode(encoded).map_err(|source| KafkaFault::Record { partition, source })?;
+    Ok(record.sequence)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stretch {
+    All,
+    /// At least the last record, where there is one.
+    Last,
+}
+
+fn read(ports: &Ports, partition: i32, stretch: Stretch) -> Result<Vec<Vec<u8>>, KafkaFault> {
+    let mut config = client(ports);
+    // the library wants the name of a group to consume at all
+    config
+        .set("group.id", "system-tests")
+        .set("enable.auto.commit", "false")
+        .set("isolation.level", "read_committed")
+        .set("enable.partition.eof", "true");
+    let consumer: BaseConsumer = config.create()?;
+    let (low, high) = consumer.fetch_watermarks(TOPIC, partition, REQUEST_LIMIT)?;
+    // behind the last record lies the mark of its transaction, and of some that were taken back
+    let near = low.max(high.saturating_sub(LAST_WITHIN));
+    let from = match stretch {
+        Stretch::All => vec![low],
+        Stretch::Last => vec![near, low],
+    };
+    for from in from.into_iter().filter(|from| *from < high) {
+        let records = read_between(&consumer, partition, from..high)?;
+        if !records.is_empty() {
+            return Ok(records);
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn read_between(consumer: &BaseConsumer, partition: i32, offsets: Range<i64>) -> Result<Vec<Vec<u8>>, KafkaError> {
+    let mut wanted = TopicPartitionList::new();
+    wanted.add_partition_offset(TOPIC, partition, Offset::Offset(offsets.start))?;
+    consumer.assign(&wanted)?;
+    let mut records = Vec::new();
+    loop {
+        match consumer.poll(REQUEST_LIMIT) {
+            // written since: with more coming all the time the end is never reached
+            Some(Ok(message)) if message.offset() >= offsets.end => return Ok(records),
+            Some(Ok(message)) => records.push(message.payload().unwrap_or_default().to_vec()),
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(records),
+            Some(Err(error)) => return Err(error),
+            None => return Err(KafkaError::NoMessageReceived),
+        }
+    }
 }
 
 fn client(ports: &Ports) -> ClientConfig {

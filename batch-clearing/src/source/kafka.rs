@@ -1,8 +1,9 @@
 //! The journal from Kafka: partition n is shard n.
 //!
 //! One consumer with the partitions assigned by hand, each with a queue of its own. Offsets are kept with the rows in
-//! PostgreSQL and never committed to a consumer group, so that the two cannot disagree. An offset that is no longer
-//! there falls back to the start of the partition; the chain check then drops what is known and stops at a gap.
+//! PostgreSQL and never committed to a consumer group, so that the two cannot disagree, and are looked at before they are
+//! used ([`super::place`]). One that vanishes while it is read from falls back to the start of the partition; the chain check
+//! then drops what is known and stops at a gap. Only what is committed is read: the ledger ships in transactions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext, StreamCo
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::{ShardSource, SourceFault};
+use super::place::places;
+use super::{ShardSource, SourceFault, kafka_fault};
 use crate::chunk::Incoming;
 use crate::config::KafkaTopic;
 use crate::shard_writer::StoredPosition;
@@ -49,6 +51,7 @@ pub(crate) fn consumer_config(kafka: &KafkaTopic) -> ClientConfig {
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "earliest")
+        .set("isolation.level", "read_committed")
         .set("allow.auto.create.topics", "false")
         .set("reconnect.backoff.max.ms", "2000")
         .set("queued.max.messages.kbytes", READ_AHEAD_KBYTES);
@@ -89,9 +92,13 @@ pub(crate) async fn shard_count(kafka: &KafkaTopic) -> Result<u8, SourceFault> {
 }
 
 impl KafkaReader {
-    /// Assigns every shard's partition from its stored offset on.
-    pub fn open(kafka: &KafkaTopic, positions: &[StoredPosition]) -> Result<(Self, Vec<KafkaShard>), SourceFault> {
-        let fault = |doing| move |source| SourceFault::Kafka { doing, source };
+    /// Assigns every shard's partition from the record on that is due.
+    pub async fn open(
+        kafka: &KafkaTopic,
+        positions: &[StoredPosition],
+    ) -> Result<(Self, Vec<KafkaShard>), SourceFault> {
+        let fault = kafka_fault;
+        let places = places(kafka, positions).await?;
         let mut config = consumer_config(kafka);
         config
             .set("fetch.min.bytes", FETCH_BYTES_MIN)
@@ -99,9 +106,9 @@ impl KafkaReader {
         let consumer: StreamConsumer = config.create().map_err(fault("creating a consumer"))?;
         let consumer = Arc::new(consumer);
         let mut assignment = TopicPartitionList::new();
-        for position in positions {
+        for (position, place) in positions.iter().zip(places) {
             let partition = partition_of(position.chain.shard);
-            let from = Offset::Offset(position.kafka_offset);
+            let from = Offset::Offset(place);
             let added = assignment.add_partition_offset(&kafka.topic, partition, from);
             added.map_err(fault("choosing a partition"))?;
         }

@@ -115,6 +115,7 @@ fn position(shard: u8, journal: &[Vec<u8>]) -> ShardPosition {
         transfers_posted: figures.posted,
         transfers_refused: figures.refused,
         sums: sums.collect(),
+        shipping: None,
     }
 }
 

@@ -112,6 +112,23 @@ impl Database {
         database::connect(&self.url, Purpose::Command).await.unwrap()
     }
 
+    /// One more beside it, as empty as it was.
+    pub(crate) async fn another(&self) -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let (server, own) = self.url.rsplit_once('=').unwrap();
+        let name = format!("{own}_{}", MADE.fetch_add(1, Ordering::Relaxed));
+        self.execute(&format!("CREATE DATABASE {name}")).await;
+        let another = Self {
+            url: format!("{server}={name}"),
+        };
+        schema::migrate(&mut another.connect().await).await.unwrap();
+        another
+    }
+
+    pub(crate) async fn text(&self, query: &str) -> String {
+        self.connect().await.query_one(query, &[]).await.unwrap().get(0)
+    }
+
     /// One number.
     pub(crate) async fn number(&self, query: &str) -> i64 {
         self.connect().await.query_one(query, &[]).await.unwrap().get(0)

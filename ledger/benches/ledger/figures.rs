@@ -75,8 +75,8 @@ pub(crate) fn written_bytes() -> u64 {
     proc_number("io", "write_bytes:")
 }
 
-pub(crate) fn resident_bytes() -> u64 {
-    proc_number("status", "VmRSS:") * 1024
+pub(crate) fn resident_mib() -> u64 {
+    proc_number("status", "VmRSS:") / 1024
 }
 
 /// Of this process, user and kernel, in microseconds.

@@ -1,8 +1,8 @@
 //! Postings by calls in this process: router, shards, engine and embedded store.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -19,13 +19,14 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::Extent;
-use crate::figures::{Figures, cpu_micros, resident_bytes, written_bytes};
-use crate::work::{SHARDS, Work};
+use crate::figures::{Figures, cpu_micros, written_bytes};
+use crate::timed::Timed;
+use crate::work::{SHARDS, Spread, Stretch, Work};
 
 /// Threads that generate load.
 const CALLERS: u64 = 2;
 /// Postings each has under way.
-const WINDOW: usize = 768;
+const WINDOW: usize = 512;
 const LOADED_AT_ONCE: u64 = 2_000;
 const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -41,6 +42,8 @@ pub(crate) struct Running {
     pub(crate) runtime: Runtime,
     pub(crate) work: Arc<Work>,
     pub(crate) next: u64,
+    /// Of groups, microseconds each.
+    commits: Arc<Mutex<Histogram<u64>>>,
 }
 
 pub(crate) fn open(directory: &Path) -> Vec<Box<dyn Store>> {
@@ -72,24 +75,29 @@ pub(crate) fn start(stores: Vec<Box<dyn Store>>) -> Arc<Ledger> {
 pub(crate) fn run(directory: &Path, extent: Extent, figures: &mut Figures) -> Running {
     let runtime = Runtime::new().unwrap();
     let work = Arc::new(Work::new(extent.accounts, wall_clock()()));
-    let ledger = start(open(directory));
+    let commits = Arc::new(Mutex::new(Histogram::new(3).unwrap()));
+    let stores = open(directory).into_iter();
+    let timed = stores.map(|store| Timed::boxed(store, Arc::clone(&commits)));
     let mut running = Running {
-        ledger,
+        ledger: start(timed.collect()),
         runtime,
         work,
         next: 0,
+        commits,
     };
     let began = Instant::now();
     load(&running);
     figures.whole("accounts", extent.accounts);
     figures.decimal("load_accounts_s", began.elapsed().as_secs_f64());
-    running.post(extent.warm_up);
+    running.post(Spread::Zipf, extent.warm_up);
+    running.commits.lock().unwrap().reset();
     let (cpu, written) = (cpu_micros(), written_bytes());
     let began = Instant::now();
-    let latencies = running.post(extent.measured);
+    let latencies = running.post(Spread::Zipf, extent.measured);
     let took = began.elapsed().as_secs_f64();
     figures.whole("embedded_postings_per_s", (extent.measured as f64 / took) as u64);
-    figures.latencies("embedded_commit", &latencies);
+    figures.latencies("embedded_commit", &running.commits.lock().unwrap());
+    figures.latencies("embedded_posting", &latencies);
     figures.decimal(
         "embedded_cpu_us_per_posting",
         (cpu_micros() - cpu) as f64 / extent.measured as f64,
@@ -99,7 +107,6 @@ pub(crate) fn run(directory: &Path, extent: Extent, figures: &mut Figures) -> Ru
     figures.whole("bytes_per_posting", bytes);
     figures.whole("payload_bytes", payload);
     figures.decimal("bytes_to_payload", bytes as f64 / payload as f64);
-    figures.whole("resident_bytes_after_measured", resident_bytes());
     running
 }
 
@@ -137,7 +144,11 @@ pub(crate) fn load(running: &Running) {
 
 impl Running {
     /// Posts the next `count` pieces of work; every one must be posted. Latencies in microseconds.
-    pub(crate) fn post(&mut self, count: u64) -> Histogram<u64> {
+    pub(crate) fn post(&mut self, spread: Spread, count: u64) -> Histogram<u64> {
+        let stretch = Stretch {
+            first: self.next,
+            spread,
+        };
         let next = AtomicU64::new(self.next);
         self.next += count;
         let end = self.next;
@@ -145,7 +156,7 @@ impl Running {
         let mut all = Histogram::new(3).unwrap();
         std::thread::scope(|scope| {
             let callers: Vec<_> = (0..CALLERS)
-                .map(|_| scope.spawn(|| self.call(&next, end, &failed)))
+                .map(|_| scope.spawn(|| self.call(stretch, &next, end, &failed)))
                 .collect();
             for caller in callers {
                 all.add(caller.join().unwrap()).unwrap();
@@ -155,7 +166,7 @@ impl Running {
         all
     }
 
-    fn call(&self, next: &AtomicU64, end: u64, failed: &AtomicBool) -> Histogram<u64> {
+    fn call(&self, stretch: Stretch, next: &AtomicU64, end: u64, failed: &AtomicBool) -> Histogram<u64> {
         let _inside = self.runtime.enter();
         let (sender, mut answers) = mpsc::channel::<Answer>(WINDOW);
         let mut latencies = Histogram::new(3).unwrap();
@@ -169,7 +180,7 @@ impl Running {
                     done = true;
                     break;
                 }
-                let instruction = self.work.instruction(number);
+                let instruction = self.work.instruction(stretch, number);
                 let evidence = self.work.evidence(number);
                 let place = free.pop().unwrap();
                 let now = Instant::now();

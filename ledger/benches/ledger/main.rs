@@ -1,7 +1,7 @@
 //! `./run bench ledger`: the ledger's own figures, fsync on, beside a naive use of fjall in the same run.
 //!
-//! Everything is on this machine and in this process, load generators included. Latency is from the call to the answer,
-//! which leaves only after its posting is durable.
+//! Everything is on this machine and in this process, load generators included. `commit` is one group into the store, as
+//! of fjall; `posting` is from the call to the answer, which leaves only after the posting is durable.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
@@ -16,6 +16,7 @@
 )]
 
 mod figures;
+mod hot;
 mod in_process;
 mod naive;
 mod over_grpc;
@@ -24,9 +25,10 @@ mod recovery;
 #[allow(dead_code, reason = "tests do more with a server")]
 #[path = "../../tests/suite/server.rs"]
 mod server;
+mod timed;
 mod work;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
@@ -73,11 +75,12 @@ pub(crate) struct Extent {
     pub(crate) recovered: u64,
     pub(crate) over_grpc: u64,
     pub(crate) lone: u64,
-    pub(crate) naive: u64,
     /// Measured with the Postgres store.
     pub(crate) postgres: u64,
     /// For each count of clients.
     pub(crate) pgbench_seconds: u32,
+    /// In one round of each spread.
+    pub(crate) hot: u64,
 }
 
 const FULL: Extent = Extent {
@@ -87,9 +90,9 @@ const FULL: Extent = Extent {
     recovered: 10_000_000,
     over_grpc: 1_000_000,
     lone: 2_000,
-    naive: 1_000_000,
     postgres: 1_000_000,
     pgbench_seconds: 10,
+    hot: 300_000,
 };
 
 const QUICK: Extent = Extent {
@@ -99,10 +102,25 @@ const QUICK: Extent = Extent {
     recovered: 1_000_000,
     over_grpc: 150_000,
     lone: 500,
-    naive: 200_000,
     postgres: 200_000,
     pgbench_seconds: 3,
+    hot: 30_000,
 };
+
+/// What a posting and an account may come to on the disk, snapshots included.
+const BYTES_MAX: u64 = 1_100;
+
+/// Refuses at once what would end in the middle of it.
+fn check_room(directory: &Path, extent: Extent) {
+    let needed = (extent.recovered + 2 * extent.accounts) * BYTES_MAX;
+    let disk = rustix::fs::statvfs(directory).unwrap();
+    let free = disk.f_bavail * disk.f_frsize;
+    assert!(
+        free > needed,
+        "{free} bytes are free at {}, {needed} are needed",
+        directory.display()
+    );
+}
 
 fn main() {
     let line = Line::parse();
@@ -118,12 +136,15 @@ fn main() {
     std::fs::create_dir_all(root).unwrap();
     let mut figures = Figures::default();
     if !line.only_postgres {
-        let ledger = in_process::run(&root.join("ledger"), extent, &mut figures);
+        check_room(root, extent);
+        let mut ledger = in_process::run(&root.join("ledger"), extent, &mut figures);
         if line.only_in_process {
             return figures.print();
         }
+        hot::run(&mut ledger, extent, &mut figures);
         let ledger = over_grpc::run(ledger, &root.join("ledger.sock"), extent, &mut figures);
         recovery::run(ledger, &root.join("ledger"), extent, &mut figures);
+        std::fs::remove_dir_all(root.join("ledger")).unwrap();
         naive::run(&root.join("naive"), extent, &mut figures);
         figures.ratio("embedded_to_fjall", "embedded_postings_per_s", "fjall_postings_per_s");
     }
@@ -132,7 +153,7 @@ fn main() {
     figures.text("durability", "one fdatasync a group, before any of its answers");
     figures.text(
         "load",
-        "80 % payments, 12 % payouts, 8 % refunds; accounts by Zipf's law, exponent 1; signed request of 600 bytes",
+        "80 % payments, 12 % payouts, 8 % refunds; accounts by Zipf's law, exponent 1, but for hot and uniform; signed request of 600 bytes",
     );
     erase();
     figures.print();

@@ -15,18 +15,18 @@ use operations::stop::Stop;
 use crate::Extent;
 use crate::figures::{Figures, cpu_micros};
 use crate::in_process::Running;
-use crate::work::Work;
+use crate::work::{Spread, Stretch, Work};
 
 const CLIENTS: usize = 64;
 /// Postings each has under way.
 const WINDOW: usize = 24;
 const DEADLINE: Duration = Duration::from_mins(1);
 
-async fn post(client: &LedgerClient, work: &Work, number: u64) -> u64 {
+async fn post(client: &LedgerClient, work: &Work, stretch: Stretch, number: u64) -> u64 {
     let began = Instant::now();
     let reply = client
         .post(
-            work.instruction(number),
+            work.instruction(stretch, number),
             work.evidence(number),
             (began + DEADLINE).into(),
         )
@@ -52,6 +52,10 @@ pub(crate) fn run(mut running: Running, socket: &Path, extent: Extent, figures: 
     });
     let first = running.next;
     let end = first + extent.over_grpc;
+    let stretch = Stretch {
+        first,
+        spread: Spread::Zipf,
+    };
     running.next = end + extent.lone;
     let work = Arc::clone(&running.work);
     let next = Arc::new(AtomicU64::new(first));
@@ -71,7 +75,7 @@ pub(crate) fn run(mut running: Running, socket: &Path, extent: Extent, figures: 
                         if number >= end {
                             return micros;
                         }
-                        micros.push(post(&client, &work, number).await);
+                        micros.push(post(&client, &work, stretch, number).await);
                     }
                 }));
             }
@@ -87,7 +91,7 @@ pub(crate) fn run(mut running: Running, socket: &Path, extent: Extent, figures: 
         let mut alone = Histogram::new(3).unwrap();
         for number in end..end + extent.lone {
             alone
-                .record(post(clients.first().unwrap(), &work, number).await)
+                .record(post(clients.first().unwrap(), &work, stretch, number).await)
                 .unwrap();
         }
         (took, cpu, all, alone)
@@ -96,8 +100,7 @@ pub(crate) fn run(mut running: Running, socket: &Path, extent: Extent, figures: 
     figures.whole("service_postings_per_s", (extent.over_grpc as f64 / took) as u64);
     figures.decimal("service_cpu_us_per_posting", cpu / extent.over_grpc as f64);
     figures.latencies("service", &all);
-    figures.whole("service_lone_posting_p50_us", alone.value_at_quantile(0.5));
-    figures.whole("service_lone_posting_p99_us", alone.value_at_quantile(0.99));
+    figures.latencies("lone_posting", &alone);
     switch.pull();
     running.runtime.block_on(serving).unwrap();
     running

@@ -5,16 +5,17 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::Extent;
-use crate::figures::{Figures, cpu_micros, resident_bytes};
+use crate::figures::{Figures, cpu_micros, resident_mib};
 use crate::in_process::{Running, open};
+use crate::work::Spread;
 
 pub(crate) fn run(mut running: Running, directory: &Path, extent: Extent, figures: &mut Figures) {
     let count = extent.recovered.saturating_sub(running.next);
     if count > 0 {
-        running.post(count);
+        running.post(Spread::Zipf, count);
     }
     figures.whole("recovery_postings", running.next);
-    figures.whole("resident_bytes", resident_bytes());
+    figures.whole("resident_mib", resident_mib());
     let before = running.ledger.positions();
     running.ledger.stop();
     drop(running);

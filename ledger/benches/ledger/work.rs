@@ -9,8 +9,26 @@ use ledger_protocol::Evidence;
 
 pub(crate) const SHARDS: ShardCount = ShardCount::new(4).unwrap();
 const SIGNED_BYTES: usize = 600;
+pub(crate) const HOT_PERCENT: u64 = 70;
 /// A refund is of a payment so much earlier that it is durable.
 const REFUND_DISTANCE: u64 = 50_000;
+
+/// How postings spread over the accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spread {
+    /// By Zipf's law with exponent 1.
+    Zipf,
+    Uniform,
+    /// 70 % on the first so many accounts, the others uniform.
+    Hot(u64),
+}
+
+/// Work from number `first` on, all of one spread.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stretch {
+    pub(crate) first: u64,
+    pub(crate) spread: Spread,
+}
 
 /// Splitmix64.
 pub(crate) fn mixed(number: u64) -> u64 {
@@ -88,11 +106,19 @@ impl Work {
         }
     }
 
-    /// Account of the work, by Zipf's law with exponent 1: the inverse of its distribution, spread over the numbers.
-    fn account_of(&self, number: u64) -> u64 {
-        let uniform = (mixed(number ^ 0x5A5A_5A5A) >> 11) as f64 / (1_u64 << 53) as f64;
-        let rank = (self.accounts as f64).powf(uniform) as u64;
-        rank.min(self.accounts - 1)
+    /// Account of the work.
+    pub(crate) fn account_of(&self, stretch: Stretch, number: u64) -> u64 {
+        let drawn = mixed(number ^ 0x5A5A_5A5A);
+        match stretch.spread {
+            Spread::Zipf => {
+                // the inverse of its distribution
+                let uniform = (drawn >> 11) as f64 / (1_u64 << 53) as f64;
+                let rank = (self.accounts as f64).powf(uniform) as u64;
+                rank.min(self.accounts - 1)
+            }
+            Spread::Hot(count) if drawn % 100 < HOT_PERCENT => drawn / 100 % count,
+            Spread::Uniform | Spread::Hot(_) => drawn / 100 % self.accounts,
+        }
     }
 
     fn share_of(number: u64) -> u64 {
@@ -125,8 +151,8 @@ impl Work {
     }
 
     /// 80 % payments, 12 % payouts, 8 % refunds.
-    pub(crate) fn instruction(&self, number: u64) -> Instruction {
-        let account = self.account_of(number);
+    pub(crate) fn instruction(&self, stretch: Stretch, number: u64) -> Instruction {
+        let account = self.account_of(stretch, number);
         let payment = |number: u64, account: u64| Payment {
             key: self.key(0, number),
             amount: money(Self::minor_of(number)),
@@ -149,12 +175,12 @@ impl Work {
                 ordered_at: self.now,
                 details: Self::details(number),
             }),
-            12..20 if number > 2 * REFUND_DISTANCE => {
+            12..20 if number > stretch.first + 2 * REFUND_DISTANCE => {
                 let mut original = number - REFUND_DISTANCE;
                 while Self::share_of(original) < 20 {
                     original -= 1;
                 }
-                let original = payment(original, self.account_of(original));
+                let original = payment(original, self.account_of(stretch, original));
                 Instruction::Refund(Refund {
                     key: self.key(1, number),
                     amount: money(1),
@@ -175,10 +201,15 @@ impl Work {
     /// A signed request of 600 bytes, of which about 130 are its own, and a signature.
     pub(crate) fn evidence(&self, number: u64) -> Evidence {
         let mut signed = self.template.clone();
-        let mut fresh = number;
-        for place in signed.iter_mut().filter(|byte| **byte == b'#') {
-            *place = b"0123456789ABCDEF".get((mixed(fresh) & 15) as usize).copied().unwrap();
-            fresh = fresh.wrapping_add(0x1_0000_0001);
+        let mut fresh = mixed(number);
+        for (place, digit) in signed.iter_mut().filter(|byte| **byte == b'#').zip(0_u64..) {
+            if digit % 16 == 0 {
+                fresh = mixed(fresh);
+            }
+            *place = b"0123456789ABCDEF"
+                .get((fresh >> (digit % 16 * 4) & 15) as usize)
+                .copied()
+                .unwrap();
         }
         let mut signature = Vec::with_capacity(72);
         for part in 0..9 {

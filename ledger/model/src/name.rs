@@ -64,10 +64,6 @@ macro_rules! name {
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
             }
-
-            pub fn as_bytes(&self) -> &[u8] {
-                self.0.as_bytes()
-            }
         }
 
         impl FromStr for $name {
@@ -155,6 +151,19 @@ name!(
     NameFault::Agreement,
     |_| true
 );
+
+macro_rules! of_one_length {
+    ($($name:ident $length:literal),*) => {
+        $(impl $name {
+            /// All of it: none is shorter.
+            pub(crate) const fn array(&self) -> &[u8; $length] {
+                &self.0.bytes
+            }
+        })*
+    };
+}
+
+of_one_length!(InstitutionId 14, TransferCategory 4, TransferId 31);
 
 fn date_at(text: &str, start: usize) -> Option<BusinessDate> {
     text.get(start..start + 8).and_then(|digits| digits.parse().ok())

@@ -21,12 +21,11 @@ impl TransferKey {
     /// 49 bytes: issuer, category, id. Their lengths are fixed, so the concatenation is unambiguous.
     pub fn bytes(&self) -> [u8; Self::LENGTH] {
         let mut key = [0; Self::LENGTH];
-        let mut rest = key.as_mut_slice();
-        for part in [self.issuer.as_bytes(), self.category.as_bytes(), self.id.as_bytes()] {
-            let (place, left) = rest.split_at_mut(part.len());
-            place.copy_from_slice(part);
-            rest = left;
-        }
+        let (issuer, rest) = key.split_at_mut(self.issuer.array().len());
+        let (category, id) = rest.split_at_mut(self.category.array().len());
+        issuer.copy_from_slice(self.issuer.array());
+        category.copy_from_slice(self.category.array());
+        id.copy_from_slice(self.id.array());
         key
     }
 

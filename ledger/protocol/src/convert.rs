@@ -370,6 +370,7 @@ impl From<&ShardPosition> for wire::ShardPosition {
                     credit_minor: sum.credit_minor,
                 })
                 .collect(),
+            shipping: position.shipping.as_ref().map(Into::into),
         }
     }
 }
@@ -398,6 +399,7 @@ impl TryFrom<wire::ShardPosition> for ShardPosition {
             transfers_posted: position.transfers_posted,
             transfers_refused: position.transfers_refused,
             sums: sums.collect::<Result<_, _>>()?,
+            shipping: position.shipping.map(TryInto::try_into).transpose()?,
         })
     }
 }

@@ -13,6 +13,7 @@ mod hops;
 mod load;
 mod reading;
 mod reply;
+mod shipping;
 #[allow(
     clippy::all,
     clippy::pedantic,
@@ -36,3 +37,4 @@ pub use convert::Malformed;
 pub use hops::{UnsettledHop, UnsettledHops};
 pub use load::{LoadBatch, LoadReply, RefusedItem};
 pub use reply::{CurrencySum, Evidence, KeptEvidence, NothingPosted, PostReply, QueryReply, ShardPosition, Standing};
+pub use shipping::{ShipReport, ShipState};

@@ -4,6 +4,8 @@ use std::fmt;
 
 use ledger_model::{ContentField, Currency, Money, Transfer};
 
+use crate::shipping::ShipReport;
+
 /// The request as it was signed, kept with the posting. Never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Evidence {
@@ -66,6 +68,8 @@ pub struct ShardPosition {
     pub transfers_posted: u64,
     pub transfers_refused: u64,
     pub sums: Vec<CurrencySum>,
+    /// Absent where nothing is shipped.
+    pub shipping: Option<ShipReport>,
 }
 
 /// Over all entries of a shard, opening balances included. Invariant L2: the two are equal.

@@ -6,7 +6,7 @@ use ledger_model::{
     Currency, Decision, DetailsDigest, Instruction, Money, NameToken, Payee, Payment, Payout, Refund, Refusal,
     Reversal, Side, Supplement, SupplementAgainst, Transfer, TransferKey, TransferKind,
 };
-use ledger_protocol::{Evidence, Malformed, ShardPosition, wire};
+use ledger_protocol::{Evidence, Malformed, ShardPosition, ShipReport, ShipState, wire};
 use proptest::prelude::*;
 
 fn any_key() -> impl Strategy<Value = TransferKey> {
@@ -205,6 +205,17 @@ fn accounts_agreements_positions_and_fields() {
         debit_minor: 7,
         credit_minor: 7,
     }];
+    let report = |state| ShipReport {
+        state,
+        since: "2026-03-02T03:04:05".parse().unwrap(),
+        why: "the broker could not say where a partition ends".to_owned(),
+        lag_seconds: 125,
+        alarm: true,
+    };
+    for state in ShipState::ALL {
+        let report = report(state);
+        assert_eq!(ShipReport::try_from(wire::ShipReport::from(&report)), Ok(report));
+    }
     let position = ShardPosition {
         shard: 3,
         sequence: 9,
@@ -213,6 +224,7 @@ fn accounts_agreements_positions_and_fields() {
         transfers_posted: 5,
         transfers_refused: 1,
         sums,
+        shipping: Some(report(ShipState::Unreachable)),
     };
     assert_eq!(
         ShardPosition::try_from(wire::ShardPosition::from(&position)),

@@ -1,7 +1,7 @@
 //! `ledger positions`: how far every shard of the running ledger has come.
 #![expect(clippy::print_stdout, reason = "output of a command")]
 
-use ledger_protocol::{LedgerClient, LedgerFault, ShardPosition};
+use ledger_protocol::{LedgerClient, LedgerFault, ShardPosition, ShipReport};
 use operations::endpoint::EndpointFault;
 use operations::exit;
 use serde::Serialize;
@@ -30,6 +30,16 @@ struct Shown {
     transfers_posted: u64,
     transfers_refused: u64,
     sums: Vec<ShownSum>,
+    shipping: Option<ShownShipping>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownShipping {
+    state: &'static str,
+    since: String,
+    why: String,
+    lag_seconds: u64,
+    alarm: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,8 +99,35 @@ fn table(positions: &[ShardPosition]) -> String {
                 .map(|minor| ledger_model::Money::new(minor, sum.currency).to_string());
             lines.push(format!("{:>5} debits {debit}, credits {credit}", ""));
         }
+        if let Some(report) = &position.shipping {
+            lines.push(format!("{:>5} Kafka: {}", "", in_words(position, report)));
+        }
     }
     lines.join("\n")
+}
+
+/// Such as `ALARM, behind by 1200 records, the oldest 95 s old; broker unreachable since …: …`.
+fn in_words(position: &ShardPosition, report: &ShipReport) -> String {
+    let ShipReport {
+        state,
+        since,
+        why,
+        lag_seconds,
+        alarm,
+    } = report;
+    let behind = position.sequence.saturating_sub(position.shipped);
+    let alarm = if *alarm { "ALARM, " } else { "" };
+    let lag = match behind {
+        0 => "has everything".to_owned(),
+        _ => format!("behind by {behind} records, the oldest {lag_seconds} s old"),
+    };
+    let name = state.name();
+    let why = if why.is_empty() {
+        String::new()
+    } else {
+        format!(": {why}")
+    };
+    format!("{alarm}{lag}; {name} since {since}{why}")
 }
 
 impl From<ShardPosition> for Shown {
@@ -108,6 +145,13 @@ impl From<ShardPosition> for Shown {
             transfers_posted: position.transfers_posted,
             transfers_refused: position.transfers_refused,
             sums: sums.collect(),
+            shipping: position.shipping.map(|report| ShownShipping {
+                state: report.state.name(),
+                since: report.since.to_string(),
+                why: report.why,
+                lag_seconds: report.lag_seconds,
+                alarm: report.alarm,
+            }),
         }
     }
 }

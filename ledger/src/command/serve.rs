@@ -26,7 +26,7 @@ use crate::meters::Meters;
 use crate::router::{Ledger, LedgerParts};
 use crate::service::Service;
 use crate::shard::{Fatal, FatalFault};
-use crate::shipping::{Shipping, kafka};
+use crate::shipping::{Shipping, ShippingParts, TAKE_OVER_AFTER, kafka};
 
 /// How long what is committed may take to reach Kafka once the stop is requested. The rest is shipped at the next start.
 const SHIP_LIMIT: Duration = Duration::from_secs(5);
@@ -109,9 +109,15 @@ async fn serve(config: Config) -> Result<(), ServeFault> {
     let coming_home = tokio::spawn(homecoming.run(config.hopping.probe_every, stop.clone()));
     let shipping = match &config.kafka {
         None => None,
-        Some(settings) => {
-            let connect = kafka(settings.clone(), tokio::runtime::Handle::current());
-            Some(Shipping::start(&ledger, connect, meters).map_err(ServeFault::Thread)?)
+        Some(to) => {
+            let parts = ShippingParts {
+                connect: kafka(to.settings.clone(), tokio::runtime::Handle::current()),
+                meters,
+                clock: wall_clock(),
+                lag_limits: to.lag_limits,
+                take_over_after: TAKE_OVER_AFTER,
+            };
+            Some(Shipping::start(&ledger, parts).map_err(ServeFault::Thread)?)
         }
     };
     let access = Arc::new(config.access()?);

@@ -26,6 +26,19 @@ pub(super) enum Fate {
     Unknown,
 }
 
+#[cfg(feature = "mutations")]
+impl Fate {
+    pub(super) fn mutated(self) -> Self {
+        use crate::mutation::{Mutation, is};
+        match self {
+            Self::Nothing | Self::Unreachable if is(Mutation::UnwrittenToldAsPosted) => Self::Durable,
+            Self::Unknown if is(Mutation::DoubtToldAsPosted) => Self::Durable,
+            Self::Unknown if is(Mutation::DoubtDenied) => Self::Nothing,
+            fate => fate,
+        }
+    }
+}
+
 /// What one group of jobs came to, before it is committed.
 #[derive(Default)]
 pub(super) struct Worked {
@@ -100,6 +113,10 @@ impl Worker {
                 (Fate::Unknown, Outcome::Decided { repeat: false, .. }, None) => {
                     // until it is settled nobody may take the key for a new one
                     self.in_doubt.push(claim);
+                    #[cfg(feature = "mutations")]
+                    if crate::mutation::is(crate::mutation::Mutation::DoubtLetGo) {
+                        self.in_doubt.clear();
+                    }
                     reply.answer(Outcome::InProcess);
                     continue;
                 }

@@ -42,6 +42,10 @@ impl Worker {
         if keys.is_empty() {
             return elsewhere;
         }
+        #[cfg(feature = "mutations")]
+        if crate::mutation::is(crate::mutation::Mutation::OtherShardsIgnored) {
+            return elsewhere;
+        }
         let kept_here = keys
             .iter()
             .filter_map(|key| Some((*key, self.parts.store.elsewhere(key)?)));

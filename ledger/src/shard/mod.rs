@@ -259,10 +259,10 @@ impl Shard {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// As of the last commit, with what Kafka acknowledged since.
+    /// As of the last commit, with what Kafka is known to hold now: less than before where a partition has lost records.
     pub fn state(&self) -> ShardState {
         let mut state = self.committed.borrow().clone();
-        state.shipped = self.shipped.load(Ordering::Acquire).max(state.shipped);
+        state.shipped = self.shipped.load(Ordering::Acquire);
         state
     }
 

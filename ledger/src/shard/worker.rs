@@ -52,11 +52,30 @@ impl Drop for HaltUnlessDone<'_> {
 
 impl Worker {
     /// Works a group; everything in it is answered, now or when what is in doubt is settled, or goes back to the router.
+    ///
+    /// A load is committed by itself: an order may name an agreement that is loaded just before it, and what that names in
+    /// turn cannot be fetched before it is there.
     pub(super) fn work(&mut self, jobs: Vec<Job>, now: Instant) -> Result<(), FatalFault> {
-        let jobs = self.without_expired(jobs, now);
         let jobs = self.after_fences(jobs);
         let jobs = self.without_unreachable(jobs);
         let jobs = self.tell_standings(jobs);
+        if jobs.len() < 2 || !jobs.iter().any(|job| matches!(job, Job::Load(_))) {
+            return self.work_group(jobs, now);
+        }
+        let mut group = Vec::new();
+        for job in jobs {
+            if matches!(job, Job::Load(_)) {
+                self.work_group(std::mem::take(&mut group), now)?;
+                self.work_group(vec![job], now)?;
+            } else {
+                group.push(job);
+            }
+        }
+        self.work_group(group, now)
+    }
+
+    fn work_group(&mut self, jobs: Vec<Job>, now: Instant) -> Result<(), FatalFault> {
+        let jobs = self.without_expired(jobs, now);
         if jobs.is_empty() {
             return Ok(());
         }
@@ -236,6 +255,8 @@ impl Worker {
     }
 
     fn without_expired(&self, jobs: Vec<Job>, now: Instant) -> Vec<Job> {
+        #[cfg(feature = "mutations")]
+        let now = crate::mutation::now(now);
         let kept_seconds = i64::from(self.parts.limits.kept_days) * 24 * 3600;
         let first_day = (self.parts.clock)().plus_seconds(-kept_seconds).map(ChinaTime::date);
         let mut left = Vec::with_capacity(jobs.len());
@@ -348,6 +369,10 @@ impl Worker {
     fn store(&mut self, group: Group) -> Result<Fate, FatalFault> {
         let shard = self.shard;
         let mut halting = HaltUnlessDone(Some(&self.parts.halted));
+        #[cfg(feature = "mutations")]
+        if crate::mutation::is(crate::mutation::Mutation::OfferedEarly) {
+            self.committed.send_replace(group.state.clone());
+        }
         let stored = self.parts.store.commit(group);
         let fate = match stored {
             Ok(()) => Fate::Durable,
@@ -368,6 +393,8 @@ impl Worker {
             },
         };
         halting.0 = None;
+        #[cfg(feature = "mutations")]
+        let fate = fate.mutated();
         if fate == Fate::Durable {
             self.committed.send_replace(self.parts.store.state().clone());
         }

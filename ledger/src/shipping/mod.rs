@@ -1,42 +1,48 @@
-//! Shipping: the committed journal to Kafka, partition = shard, in order, nothing lost.
+//! Shipping: the committed journal to Kafka, partition = shard, in order, each record once, nothing lost.
 //!
 //! ```text
-//!   journal ──read──▶ lane ──send──▶ Kafka ──acknowledged──▶ lane ──▶ shipped position, kept by the shard
-//!   (committed only)   (a window, bounded)                            with its next commit
+//!   journal ──read──▶ carrier ──one transaction──▶ partition       watch: lag, age, alarm
+//!   (committed only)  (a thread for each shard,                    board: what is shown of it
+//!                      a piece of bounded size)
 //! ```
 //!
-//! One thread for all shards. Kafka may be absent for as long as it likes: the journal waits on disk, and nothing but
-//! shipping waits with it. Whatever goes wrong with the connection ends in a new one, which first looks where the topic
-//! ends, so that what is there already is not sent again; where that cannot be told, records are sent twice and readers
-//! drop the second by its number. A topic whose last record is not of this journal is never written to.
+//! What holds, whatever happens to the broker, the topic, or to other processes:
+//! * A partition, read with isolation `read_committed`, is the beginning of **one** journal without a gap, and nothing
+//!   else. Before it writes, a carrier takes the partition over, which shuts out whoever wrote before it, and then
+//!   looks what the partition ends with; what is written after that and comes from elsewhere makes its transaction fail.
+//! * A partition that ends with a record that is not of this journal is never written to.
+//! * A partition that ends before what it had acknowledged (made anew, emptied, cut back) gets the rest again.
+//! * Kafka may be absent for as long as it likes: the journal waits on disk, and nothing but shipping waits with it. What
+//!   a carrier holds in memory does not grow with the backlog.
+//!
+//! What it does not do: decide which of two ledgers is the right one. The first to ship a record that the other does not
+//! have has won the topic, and the other says so.
 
+mod alarm;
+mod board;
+mod carrier;
 mod kafka;
-mod lane;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ledger_journal::JournalRecord;
 use ledger_model::{ShardCount, ShardId};
+use tokio::runtime::Handle;
 
-use self::lane::Lane;
+use self::carrier::Carrier;
+use self::watch::Watch;
+use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::meters::Meters;
 use crate::router::Ledger;
 use crate::store::StoreFault;
 
+pub use self::alarm::LagLimits;
+pub use self::board::Board;
 pub use self::kafka::{KafkaSettings, kafka};
-
-/// Records sent and not acknowledged, at the most, for each shard.
-const WINDOW_MAX: u64 = 4096;
-/// Bytes of records read ahead of sending, about, for each shard.
-const READ_BYTES: usize = 256 << 10;
-/// How long a thread with nothing to send waits before it looks again.
-const PAUSE: Duration = Duration::from_millis(5);
-const RETRY_FIRST: Duration = Duration::from_millis(250);
-const RETRY_MOST: Duration = Duration::from_secs(15);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ShipFault {
@@ -48,53 +54,89 @@ pub enum ShipFault {
     },
     #[error("the topic has {found} partitions, the ledger {wanted} shards")]
     Partitions { found: usize, wanted: u8 },
-    #[error("partition {0} ends with a record that is not of this ledger's journal")]
-    Foreign(ShardId),
-    #[error("partition {0} was acknowledged out of order")]
-    OutOfOrder(ShardId),
+    #[error("partition {partition} of the topic has {found} replicas, {wanted} are configured")]
+    Replicas { partition: i32, found: usize, wanted: u16 },
+    #[error(
+        "the topic takes no batch as large as one with record {sequence} ({bytes} bytes): its max.message.bytes is too low"
+    )]
+    TooLarge { sequence: u64, bytes: usize },
+    #[error("{0}")]
+    Foreign(ForeignEnd),
+    #[error("another ledger ships this shard")]
+    Fenced,
+    #[error("the partition does not go on where this ledger left it")]
+    Moved,
     #[error("the journal could not be read")]
     Journal(#[from] StoreFault),
 }
 
-/// Whether a record was taken to be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
-    Taken,
-    /// Full for now.
-    Full,
+/// Why a partition's end is not of this journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ForeignEnd {
+    #[error("the partition ends with something that is no record of a journal")]
+    Unreadable,
+    #[error("the partition ends with a record of shard {0}")]
+    OtherShard(ShardId),
+    #[error("the partition ends with record {0}, which this ledger's journal has not come to")]
+    Ahead(u64),
+    #[error("the partition ends with record {0}, and this ledger's journal has another under that number")]
+    OtherRecord(u64),
 }
 
-/// What a partition ends with.
+/// What a partition ends with, as far as it is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PartitionEnd {
     Empty,
     Record(Vec<u8>),
-    /// It could not be told in time.
-    Unknown,
 }
 
-/// Where the journal goes: a connection to a topic with one partition for each shard. What it took it sends in order,
-/// and it says when a record is safe.
+/// A connection to one shard's partition.
 pub trait Broker {
-    /// The topic is there and has the right partitions; made if it was missing.
+    /// The topic is there and is as it has to be; made if it was missing.
     fn prepare(&mut self, shards: ShardCount) -> Result<(), ShipFault>;
 
-    /// What is in a partition last.
-    fn end(&mut self, shard: ShardId) -> Result<PartitionEnd, ShipFault>;
+    /// What is in the partition last. After `take_over` nobody else changes it any more.
+    fn end(&mut self) -> Result<PartitionEnd, ShipFault>;
 
-    fn send(&mut self, shard: ShardId, sequence: u64, record: &[u8]) -> Result<Sent, ShipFault>;
+    /// Shuts out whoever wrote to the partition before, and settles what it had under way.
+    fn take_over(&mut self) -> Result<(), ShipFault>;
 
-    /// Records acknowledged since, waiting `wait` for the first. A fault means that some never will be.
-    fn acknowledged(&mut self, wait: Duration) -> Result<Vec<(ShardId, u64)>, ShipFault>;
+    /// Puts the records, of which the first is number `first`, at the partition's end: all of them, or after a fault
+    /// all or none, which the next `take_over` settles. Never among records of somebody else.
+    fn append(&mut self, first: u64, records: &[Vec<u8>]) -> Result<(), ShipFault>;
 }
 
-pub type Connect = Box<dyn Fn() -> Result<Box<dyn Broker>, ShipFault> + Send>;
+/// Connects to a shard's partition anew at each call.
+pub type Connect = Box<dyn Fn(ShardId) -> Result<Box<dyn Broker>, ShipFault> + Send + Sync>;
+
+/// What shipping is made of.
+pub struct ShippingParts {
+    pub connect: Connect,
+    pub meters: Arc<Meters>,
+    pub clock: Clock,
+    pub lag_limits: LagLimits,
+    /// How long nobody may have shipped what there is to ship before a ledger that stands by takes over.
+    pub take_over_after: Duration,
+}
+
+/// As a rule: longer than a broker takes to choose a new leader.
+pub const TAKE_OVER_AFTER: Duration = Duration::from_secs(10);
+
+/// One shard's way to its partition.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub feed: Feed,
+    /// Number of the last record the partition holds, as far as is known.
+    pub shipped: Arc<AtomicU64>,
+}
 
 /// Shipping that runs.
 #[derive(Debug)]
 pub struct Shipping {
     finish_by: Arc<FinishBy>,
-    thread: JoinHandle<()>,
+    board: Arc<Board>,
+    carriers: Vec<JoinHandle<()>>,
+    watch: JoinHandle<()>,
 }
 
 /// Set once: ship what is committed by then, and end.
@@ -104,52 +146,81 @@ struct FinishBy {
     deadline: std::sync::OnceLock<Instant>,
 }
 
-struct Shipper {
-    shards: ShardCount,
-    routes: Vec<Route>,
-    connect: Connect,
-    meters: Arc<Meters>,
-    finish_by: Arc<FinishBy>,
-}
-
-/// One shard's way to its partition.
-struct Route {
-    feed: Feed,
-    shipped: Arc<AtomicU64>,
-    lane: Lane,
-}
-
 impl Shipping {
-    pub fn start(ledger: &Ledger, connect: Connect, meters: Arc<Meters>) -> std::io::Result<Self> {
-        let finish_by = Arc::new(FinishBy::default());
-        let routes = ledger.count().all().map(|shard| {
-            let shipped = ledger.shard(shard).shipped();
-            let lane = Lane::after(shipped.load(Ordering::Acquire));
-            Route {
-                feed: ledger.feed(shard),
-                shipped,
-                lane,
-            }
+    /// Ships a whole ledger, which shows from now on how that goes. Call inside a tokio runtime.
+    pub fn start(ledger: &Ledger, parts: ShippingParts) -> std::io::Result<Self> {
+        let routes = ledger.count().all().map(|shard| Route {
+            feed: ledger.feed(shard),
+            shipped: ledger.shard(shard).shipped(),
         });
-        let mut shipper = Shipper {
-            shards: ledger.count(),
-            routes: routes.collect(),
-            connect,
-            meters,
-            finish_by: Arc::clone(&finish_by),
-        };
-        let thread = std::thread::Builder::new()
-            .name("shipping".to_owned())
-            .spawn(move || shipper.run())?;
-        Ok(Self { finish_by, thread })
+        let shipping = Self::over(ledger.count(), routes.collect(), parts)?;
+        ledger.show_shipping(Arc::clone(&shipping.board));
+        Ok(shipping)
     }
 
-    /// Ships what is committed, for `limit` at the most, and ends.
+    /// Ships these shards of a ledger that has `shards`. Call inside a tokio runtime.
+    pub fn over(shards: ShardCount, routes: Vec<Route>, parts: ShippingParts) -> std::io::Result<Self> {
+        let ShippingParts {
+            connect,
+            meters,
+            clock,
+            lag_limits,
+            take_over_after,
+        } = parts;
+        let finish_by = Arc::new(FinishBy::default());
+        let board = Arc::new(Board::new(
+            routes.iter().map(|route| route.feed.shard),
+            Arc::clone(&meters),
+            Arc::clone(&clock),
+        ));
+        let watch = Watch {
+            routes: routes.clone(),
+            board: Arc::clone(&board),
+            clock,
+            limits: lag_limits,
+            finish_by: Arc::clone(&finish_by),
+        };
+        let watch = std::thread::Builder::new()
+            .name("shipping-watch".to_owned())
+            .spawn(move || watch.run())?;
+        let connect = Arc::new(connect);
+        let mut carriers = Vec::with_capacity(routes.len());
+        for route in routes {
+            let name = format!("shipping-{}", route.feed.shard);
+            let carrier = Carrier {
+                shards,
+                standing_by: route.feed.reader.is_shared(),
+                route,
+                connect: Arc::clone(&connect),
+                board: Arc::clone(&board),
+                meters: Arc::clone(&meters),
+                finish_by: Arc::clone(&finish_by),
+                runtime: Handle::current(),
+                take_over_after,
+            };
+            carriers.push(std::thread::Builder::new().name(name).spawn(move || carrier.run())?);
+        }
+        Ok(Self {
+            finish_by,
+            board,
+            carriers,
+            watch,
+        })
+    }
+
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.board)
+    }
+
+    /// Ships what is committed, for `limit` at the most, and ends. A broker that does not answer may make it a little
+    /// longer. Call off the executor.
     pub fn finish(self, limit: Duration) {
         let _set_once = self.finish_by.deadline.set(Instant::now() + limit);
         self.finish_by.requested.store(true, Ordering::Release);
-        if self.thread.join().is_err() {
-            tracing::error!("shipping panicked; the journal is whole and is shipped at the next start");
+        for thread in self.carriers.into_iter().chain([self.watch]) {
+            if thread.join().is_err() {
+                tracing::error!("shipping panicked; the journal is whole and is shipped at the next start");
+            }
         }
     }
 }
@@ -164,137 +235,16 @@ impl FinishBy {
     }
 }
 
-impl Shipper {
-    fn run(&mut self) {
-        let mut pause = RETRY_FIRST;
-        loop {
-            let began = Instant::now();
-            match self.ship() {
-                Ok(()) => return,
-                Err(fault) => {
-                    let cause = std::error::Error::source(&fault).map(ToString::to_string);
-                    tracing::warn!(%fault, cause, "shipping stands still; the journal waits");
-                }
-            }
-            if self.finish_by.is_requested() {
-                tracing::warn!("stopped without a broker; the journal is shipped at the next start");
-                return;
-            }
-            // a connection that held was good: start over quickly
-            pause = if began.elapsed() > RETRY_MOST {
-                RETRY_FIRST
-            } else {
-                (pause * 2).min(RETRY_MOST)
-            };
-            self.wait(pause);
-        }
-    }
-
-    fn wait(&self, pause: Duration) {
-        let until = Instant::now() + pause;
-        while Instant::now() < until && !self.finish_by.is_requested() {
-            self.note_lag();
-            std::thread::sleep(PAUSE);
-        }
-    }
-
-    /// Shown also while there is no broker to ship to.
-    fn note_lag(&self) {
-        for route in &self.routes {
-            route.note(&self.meters, 0);
-        }
-    }
-
-    /// The life of one connection. Ends well only when it was asked to finish.
-    fn ship(&mut self) -> Result<(), ShipFault> {
-        self.note_lag();
-        let mut broker = (self.connect)()?;
-        broker.prepare(self.shards)?;
-        for route in &mut self.routes {
-            let end = broker.end(route.feed.shard)?;
-            route.lane = resume(&route.feed, route.shipped.load(Ordering::Acquire), end)?;
-            route.note(&self.meters, 0);
-        }
-        tracing::info!("shipping to the broker");
-        loop {
-            let mut idle = true;
-            for route in &mut self.routes {
-                idle &= route.send(broker.as_mut())?;
-            }
-            let wait = if idle { PAUSE } else { Duration::ZERO };
-            let mut counts = vec![0_u64; self.routes.len()];
-            for (shard, sequence) in broker.acknowledged(wait)? {
-                let route = self.routes.get_mut(shard.index()).ok_or(ShipFault::Foreign(shard))?;
-                route
-                    .lane
-                    .acknowledged(sequence)
-                    .map_err(|_| ShipFault::OutOfOrder(shard))?;
-                if let Some(count) = counts.get_mut(shard.index()) {
-                    *count += 1;
-                }
-            }
-            for (route, count) in self.routes.iter().zip(counts) {
-                route.note(&self.meters, count);
-            }
-            let all_shipped = self
-                .routes
-                .iter()
-                .all(|route| route.lane.shipped() >= route.feed.committed());
-            if self.finish_by.is_requested() && all_shipped {
-                return Ok(());
-            }
-            if self.finish_by.is_over() {
-                tracing::warn!("stopped before all of the journal was shipped; the rest is shipped at the next start");
-                return Ok(());
-            }
-        }
-    }
-}
-
 impl Route {
-    /// Sends what the window and the broker take; whether there was nothing to send.
-    fn send(&mut self, broker: &mut dyn Broker) -> Result<bool, ShipFault> {
-        let shard = self.feed.shard;
-        if self.lane.wants_records(WINDOW_MAX) && self.lane.next_to_read() <= self.feed.committed() {
-            let records = self.feed.reader.journal(self.lane.next_to_read(), READ_BYTES)?;
-            self.lane.read(records);
-        }
-        let mut idle = true;
-        while let Some((sequence, record)) = self.lane.next_to_send(WINDOW_MAX) {
-            match broker.send(shard, sequence, record)? {
-                Sent::Taken => self.lane.sent(),
-                Sent::Full => break,
-            }
-            idle = false;
-        }
-        Ok(idle)
-    }
-
-    /// Makes known how far this shard has come.
-    fn note(&self, meters: &Meters, count: u64) {
-        let shipped = self.lane.shipped();
-        self.shipped.store(shipped, Ordering::Release);
-        meters.shipped(self.feed.shard, count, self.feed.committed().saturating_sub(shipped));
+    fn shipped(&self) -> u64 {
+        self.shipped.load(Ordering::Acquire)
     }
 }
 
-/// Where to go on, given what is known to be shipped and what the partition ends with.
-fn resume(feed: &Feed, shipped: u64, end: PartitionEnd) -> Result<Lane, ShipFault> {
-    let shard = feed.shard;
-    let last = match end {
-        PartitionEnd::Record(last) => last,
-        PartitionEnd::Unknown => return Ok(Lane::after(shipped)),
-        PartitionEnd::Empty => {
-            if shipped > 0 {
-                tracing::warn!(%shard, shipped, "the partition is empty; the journal is sent from its start");
-            }
-            return Ok(Lane::after(0));
-        }
-    };
-    let record = JournalRecord::decode(&last).map_err(|_| ShipFault::Foreign(shard))?;
-    let ours = feed.reader.journal(record.sequence, 1)?;
-    if record.shard != shard || ours.first() != Some(&last) {
-        return Err(ShipFault::Foreign(shard));
+impl std::fmt::Debug for ShippingParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShippingParts")
+            .field("lag_limits", &self.lag_limits)
+            .finish_non_exhaustive()
     }
-    Ok(Lane::after(record.sequence))
 }

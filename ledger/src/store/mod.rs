@@ -168,6 +168,11 @@ pub trait Reader: Send + Sync {
     /// Number of the last committed record.
     fn committed(&self) -> Result<u64, StoreFault>;
 
+    /// Whether other processes may commit to the shard as well, so that `committed` has to be asked to learn of it.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault>;
 
     /// What is held under any of these keys, in no order; of most of them nothing is. One question for a whole group.

@@ -20,6 +20,9 @@ const DEPTH_MAX: usize = 2;
 /// Steps in which everything must come to rest once nothing goes wrong any more.
 const ROUNDS_TO_REST_MAX: usize = 64;
 
+/// Of those, with nothing to work: what is in doubt is settled in them.
+const IDLE_ROUNDS: usize = 2;
+
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Order,
@@ -170,6 +173,7 @@ impl Simulation {
             world.trouble.set_rates(Rates::default());
             world.plan.shards
         };
+        let mut idle_rounds = 0;
         for _ in 0..ROUNDS_TO_REST_MAX {
             self.0.borrow_mut().process.pump();
             for shard in shards.all() {
@@ -177,7 +181,9 @@ impl Simulation {
                 self.look()?;
             }
             let world = self.0.borrow();
-            if world.pending.is_empty() && world.loading.is_empty() {
+            let at_rest = world.pending.is_empty() && world.loading.is_empty();
+            idle_rounds += usize::from(at_rest);
+            if idle_rounds == IDLE_ROUNDS {
                 break;
             }
         }

@@ -1,7 +1,8 @@
 //! What clients send: new orders, and earlier ones again with something changed.
 
 use ledger_model::{
-    AgreementNumber, Amount, BankSerial, ChinaTime, Instruction, Payee, Payment, Payout, Refund, TransferKey,
+    AgreementNumber, Amount, BankSerial, ChinaTime, Instruction, Payee, Payment, Payout, Refund, Reversal, Side,
+    Supplement, SupplementAgainst, TransferKey,
 };
 
 use crate::bank::{self, Bank, batch, cny, details, dollars, institution, key, name, token};
@@ -21,6 +22,8 @@ pub(crate) struct Client<'a> {
 const PAYMENT: &str = "0110";
 const REFUND: &str = "0121";
 const PAYOUT: &str = "0120";
+const REVERSAL: &str = "9001";
+const SUPPLEMENT: &str = "9002";
 /// Longer ago than anything is kept.
 const LONG_AGO_SECONDS: i64 = 500 * 24 * 3600;
 
@@ -33,10 +36,12 @@ impl Client<'_> {
         } else {
             self.now
         };
-        let mut order = match self.chance.weighted(&[10, 5, 5]) {
+        let mut order = match self.chance.weighted(&[10, 5, 5, 2, 1]) {
             0 => self.payment(number, ordered_at),
             1 => self.refund(number, ordered_at),
-            _ => self.payout(number, ordered_at),
+            2 => self.payout(number, ordered_at),
+            3 => self.reversal(number, ordered_at),
+            _ => self.supplement(number, ordered_at),
         };
         if self.chance.per_mille(40)
             && let Some(other) = self.chance.one_of(self.sent)
@@ -156,6 +161,38 @@ impl Client<'_> {
         })
     }
 
+    /// Of anything that was sent, whatever came of it.
+    fn reversal(&mut self, number: u64, ordered_at: ChinaTime) -> Instruction {
+        let Some(original) = self.chance.one_of(self.sent) else {
+            return self.payout(number, ordered_at);
+        };
+        let differs = self.chance.per_mille(60);
+        Instruction::Reversal(Reversal {
+            key: key(REVERSAL, ordered_at.date(), number),
+            amount: if differs { self.amount() } else { original.amount() },
+            batch: batch(self.now.date(), self.chance.between(1, 2)),
+            institution: original.institution(),
+            original: *original.key(),
+            ordered_at,
+            details: details(1),
+        })
+    }
+
+    fn supplement(&mut self, number: u64, ordered_at: ChinaTime) -> Instruction {
+        let against = SupplementAgainst::ALL[self.chance.below(SupplementAgainst::ALL.len())];
+        Instruction::Supplement(Supplement {
+            key: key(SUPPLEMENT, ordered_at.date(), number),
+            amount: self.amount(),
+            batch: batch(self.now.date(), self.chance.between(1, 2)),
+            institution: institution(self.chance.next()),
+            account: token(self.account()),
+            side: [Side::Debit, Side::Credit][self.chance.below(2)],
+            against,
+            ordered_at,
+            details: details(1),
+        })
+    }
+
     /// Nearly always one that is there.
     fn account(&mut self) -> u64 {
         let count = u64::try_from(self.bank.accounts.len()).unwrap();
@@ -201,6 +238,19 @@ impl Client<'_> {
                 4 => payout.batch = batch(self.now.date(), 3),
                 _ => payout.payee = Payee::Agreement(agreement),
             },
+            Instruction::Reversal(reversal) => match what {
+                0 => reversal.amount = amount,
+                1 => reversal.details = details(2),
+                _ => reversal.batch = batch(self.now.date(), 3),
+            },
+            Instruction::Supplement(supplement) => match what {
+                0 => supplement.amount = amount,
+                1 => supplement.details = details(2),
+                2 => supplement.against = SupplementAgainst::Fee,
+                3 => supplement.account = token(account),
+                4 => supplement.side = Side::Credit,
+                _ => supplement.batch = batch(self.now.date(), 3),
+            },
         }
         Some(order)
     }
@@ -217,7 +267,7 @@ impl Client<'_> {
 fn as_payment(order: &Instruction) -> Option<&Payment> {
     match order {
         Instruction::Payment(payment) => Some(payment),
-        Instruction::Refund(_) | Instruction::Payout(_) => None,
+        Instruction::Refund(_) | Instruction::Payout(_) | Instruction::Reversal(_) | Instruction::Supplement(_) => None,
     }
 }
 
@@ -242,5 +292,7 @@ fn set_key(order: &mut Instruction, new: TransferKey) {
         Instruction::Payment(payment) => payment.key = new,
         Instruction::Refund(refund) => refund.key = new,
         Instruction::Payout(payout) => payout.key = new,
+        Instruction::Reversal(reversal) => reversal.key = new,
+        Instruction::Supplement(supplement) => supplement.key = new,
     }
 }

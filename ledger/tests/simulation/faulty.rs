@@ -6,15 +6,15 @@
 //! a store; the conformance suite runs against it. What torn bytes come to is the affair of the embedded store on a
 //! faulty disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use ledger::books::{ClearingKey, HeldAccount, Remembered, Sides, Usage, UsageKey};
+use ledger::books::{HeldAccount, HopRow, InternalKey, Remembered, Sides, Usage, UsageKey};
 use ledger::state::ShardState;
-use ledger::store::{Group, Reader, Store, StoreFault};
+use ledger::store::{Group, OpenHops, Reader, Store, StoreFault};
 use ledger::view::{Rows, Wanted};
-use ledger_model::{AccountToken, Agreement, AgreementNumber, ShardId, TransferKey};
+use ledger_model::{AccountLimits, AccountToken, Agreement, AgreementNumber, HopState, ShardId, TransferKey};
 
 use crate::trouble::{CommitFate, Trouble};
 
@@ -26,10 +26,12 @@ pub(crate) struct Platter(Arc<Mutex<Held>>);
 struct Held {
     state: ShardState,
     accounts: BTreeMap<AccountToken, HeldAccount>,
+    limits: BTreeMap<AccountToken, Option<AccountLimits>>,
     agreements: BTreeMap<AgreementNumber, Agreement>,
     transfers: BTreeMap<TransferKey, Remembered>,
+    hops: BTreeMap<TransferKey, HopRow>,
     usages: BTreeMap<UsageKey, Usage>,
-    clearing: BTreeMap<ClearingKey, Sides>,
+    internal: BTreeMap<InternalKey, Sides>,
     journal: Vec<Vec<u8>>,
     evidence: BTreeMap<u64, Vec<u8>>,
     under_way: UnderWay,
@@ -49,10 +51,12 @@ impl Platter {
         Self(Arc::new(Mutex::new(Held {
             state: ShardState::empty(shard),
             accounts: BTreeMap::new(),
+            limits: BTreeMap::new(),
             agreements: BTreeMap::new(),
             transfers: BTreeMap::new(),
+            hops: BTreeMap::new(),
             usages: BTreeMap::new(),
-            clearing: BTreeMap::new(),
+            internal: BTreeMap::new(),
             journal: Vec::new(),
             evidence: BTreeMap::new(),
             under_way: UnderWay::Nothing,
@@ -124,10 +128,12 @@ impl Held {
         } = group;
         let Rows {
             accounts,
+            limits,
             agreements,
             transfers,
+            hops,
             usages,
-            clearing,
+            internal,
         } = rows;
         let accounts = accounts.into_iter().map(|row| (row.account.token, row));
         self.accounts.extend(accounts);
@@ -135,8 +141,11 @@ impl Held {
         self.agreements.extend(agreements);
         let transfers = transfers.into_iter().map(|row| (row.transfer.key, row));
         self.transfers.extend(transfers);
+        self.limits.extend(limits);
+        let hops = hops.into_iter().map(|row| (row.transfer.key, row));
+        self.hops.extend(hops);
         self.usages.extend(usages);
-        self.clearing.extend(clearing);
+        self.internal.extend(internal);
         self.evidence.extend(evidence);
         self.journal.extend(records.into_iter().map(|(_, record)| record));
         self.state = state;
@@ -250,18 +259,43 @@ impl Store for FaultyStore {
         let held = self.platter.held();
         let Wanted {
             accounts,
+            limits,
             agreements,
             transfers,
+            hops,
             usages,
-            clearing,
+            internal,
         } = wanted;
         Ok(Rows {
             accounts: found(&held.accounts, accounts),
+            limits: found_pairs(&held.limits, limits),
             agreements: found(&held.agreements, agreements),
             transfers: found(&held.transfers, transfers),
+            hops: found(&held.hops, hops),
             usages: found_pairs(&held.usages, usages),
-            clearing: found_pairs(&held.clearing, clearing),
+            internal: found_pairs(&held.internal, internal),
         })
+    }
+
+    fn open_hops(&self, homes: &BTreeSet<ShardId>, limit: usize) -> Result<OpenHops, StoreFault> {
+        if self.trouble.read_fails() {
+            return Err(StoreFault::Unreachable(told_to_fail()));
+        }
+        let held = self.platter.held();
+        let open = held.hops.values().filter(|row| row.state == HopState::Open);
+        Ok(OpenHops::among(open.cloned(), homes, limit))
+    }
+
+    fn unapplied_hops(&self, limit: usize) -> Result<Vec<HopRow>, StoreFault> {
+        if self.trouble.read_fails() {
+            return Err(StoreFault::Unreachable(told_to_fail()));
+        }
+        let held = self.platter.held();
+        let refused = held
+            .hops
+            .values()
+            .filter(|row| matches!(row.state, HopState::Unapplied(_)));
+        Ok(refused.take(limit).cloned().collect())
     }
 
     fn commit(&mut self, group: Group) -> Result<(), StoreFault> {

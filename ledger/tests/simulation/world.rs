@@ -118,7 +118,7 @@ impl World {
             process,
             backing,
             bank,
-            oracle: Oracle::new(plan.shards),
+            oracle: Oracle::new(plan.shards, clock.now()),
             clock,
             sent: Vec::new(),
             serials: Vec::new(),

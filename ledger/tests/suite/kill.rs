@@ -2,7 +2,8 @@
 //! there once, every one that was not is there once or not at all and a resend settles it, balances and chain hold.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,15 +23,10 @@ use tokio::time::Instant;
 
 use crate::bank::{WAIT, account, agreement, evidence, payment, payout, refund, token};
 use crate::embedded::open_all;
-use crate::postgres::Group;
 
 /// A seed of one's own may be given here.
 const SEED_VARIABLE: &str = "LEDGER_KILL_SEED";
-/// Another number of kills may be given here, for a long run.
-const KILLS_VARIABLE: &str = "LEDGER_KILLS";
 const KILLS: u32 = 25;
-/// Of one ledger; the next one begins with empty books, since after each kill all there is is checked.
-const KILLS_OF_ONE_MAX: u32 = 50;
 const ACCOUNTS: u64 = 40;
 const CLIENTS: u64 = 24;
 /// A process lives between these under load, milliseconds.
@@ -69,30 +65,6 @@ impl Drop for Killed {
     fn drop(&mut self) {
         let _ended_already = self.0.kill();
         self.0.wait().unwrap();
-    }
-}
-
-/// Where the books are.
-pub(crate) enum Kept {
-    Embedded,
-    Postgres(Group),
-}
-
-impl Kept {
-    /// What the configuration says of it.
-    fn configured(&self) -> String {
-        match self {
-            Self::Embedded => String::new(),
-            Self::Postgres(group) => group.configured(),
-        }
-    }
-
-    /// Waits, so not on an executor's thread.
-    fn open(&self, directory: &Path) -> Vec<Box<dyn Store>> {
-        match self {
-            Self::Embedded => open_all(&directory.join("data")),
-            Self::Postgres(group) => group.open_all(),
-        }
     }
 }
 
@@ -165,18 +137,11 @@ async fn settle(client: &LedgerClient, ledgered: &mut Ledgered) {
 }
 
 /// Reads the books as the next process would find them.
-fn check(kept: &Kept, directory: &Path, ledgered: &Ledgered) {
-    // a store may wait, which an executor's thread must not
-    std::thread::scope(|scope| {
-        let checking = scope.spawn(|| check_books(&kept.open(directory), ledgered));
-        checking.join().unwrap();
-    });
-}
-
-fn check_books(stores: &[Box<dyn Store>], ledgered: &Ledgered) {
+fn check(directory: &Path, ledgered: &Ledgered) {
+    let stores = open_all(&directory.join("data"));
     let mut seen = BTreeSet::new();
     let mut balances: BTreeMap<AccountToken, i64> = BTreeMap::new();
-    for store in stores {
+    for store in &stores {
         let reader = store.reader();
         let mut position = ChainPosition::start(store.state().shard);
         while position.sequence < store.state().sequence {
@@ -207,7 +172,7 @@ fn check_books(stores: &[Box<dyn Store>], ledgered: &Ledgered) {
     for key in ledgered.answered.keys() {
         assert!(seen.contains(key), "{key:?} was answered and is not there");
     }
-    check_balances(stores, &balances);
+    check_balances(&stores, &balances);
 }
 
 fn check_balances(stores: &[Box<dyn Store>], balances: &BTreeMap<AccountToken, i64>) {
@@ -236,105 +201,28 @@ async fn open_books(client: &LedgerClient) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_moment_it_forgets_nothing_it_answered() {
-    kill_all(|| Kept::Embedded).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_at_any_moment_with_its_books_in_postgres_it_forgets_nothing_either() {
-    kill_all(|| Kept::Postgres(Group::new())).await;
-}
-
-async fn kill_all(empty: impl Fn() -> Kept) {
     let mut seeded = Seeded::from_environment();
-    let given = std::env::var(KILLS_VARIABLE).ok();
-    let mut left = given.map_or(KILLS, |kills| kills.parse().unwrap());
-    while left > 0 {
-        let kills = left.min(KILLS_OF_ONE_MAX);
-        kill_one(&empty(), &mut seeded, kills).await;
-        left -= kills;
-        eprintln!("{left} kills left");
-    }
-}
-
-/// Waits until so many orders are sent.
-async fn sent(next: &AtomicU64, count: u64) {
-    let deadline = Instant::now() + WAIT;
-    while next.load(Ordering::Relaxed) < count {
-        assert!(Instant::now() < deadline, "orders are worked");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-}
-
-/// Writes the configuration of a process; its socket.
-fn configure(directory: &Path, kept: &Kept) -> PathBuf {
-    let socket = directory.join("ledger.sock");
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("ledger.sock");
     let config = format!(
-        "listen = \"unix:{}\"\ndirectory = \"data\"\nkept_days = 3660\nsnapshot_mib = 1\n[operations]\naddress = \"127.0.0.1:0\"\n{}",
-        socket.display(),
-        kept.configured()
+        "listen = \"unix:{}\"\ndirectory = \"data\"\nkept_days = 3660\nsnapshot_mib = 1\n[operations]\naddress = \"127.0.0.1:0\"\n",
+        socket.display()
     );
-    std::fs::write(directory.join("ledger.toml"), config).unwrap();
-    socket
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_processes_serve_one_group_and_one_goes_on_when_the_other_is_killed() {
-    const EACH_TIME: u64 = 400;
-    let kept = Kept::Postgres(Group::new());
-    let next = Arc::new(AtomicU64::new(0));
-    let mut ledgered = Ledgered::default();
-    let mut running = Vec::new();
-    for _ in 0..2 {
-        let directory = tempfile::tempdir().unwrap();
-        let socket = configure(directory.path(), &kept);
-        let process = start(directory.path());
-        let client = LedgerClient::connect(&Endpoint::unix(&socket)).unwrap();
-        settle(&client, &mut ledgered).await;
-        running.push((directory, process, client));
-    }
-    open_books(&running[0].2).await;
-    let loads: Vec<_> = (0..CLIENTS)
-        .flat_map(|_| running.iter().map(|(_, _, client)| client.clone()))
-        .map(|client| tokio::spawn(load(client, Arc::clone(&next))))
-        .collect();
-    for count in [EACH_TIME, 2 * EACH_TIME] {
-        sent(&next, count).await;
-        drop(running.remove(0).1);
-    }
-    for load in loads {
-        let Ledgered { answered, unanswered } = load.await.unwrap();
-        ledgered.answered.extend(answered);
-        ledgered.unanswered.extend(unanswered);
-    }
-    let directory = tempfile::tempdir().unwrap();
-    check(&kept, directory.path(), &ledgered);
-    let client = LedgerClient::connect(&Endpoint::unix(configure(directory.path(), &kept))).unwrap();
-    let process = start(directory.path());
-    settle(&client, &mut ledgered).await;
-    drop(process);
-    check(&kept, directory.path(), &ledgered);
-}
-
-/// One ledger from empty books on, killed so many times.
-async fn kill_one(kept: &Kept, seeded: &mut Seeded, kills: u32) {
-    let directory = tempfile::tempdir().unwrap();
-    let socket = configure(directory.path(), kept);
+    let mut file = std::fs::File::create(directory.path().join("ledger.toml")).unwrap();
+    file.write_all(config.as_bytes()).unwrap();
     let next = Arc::new(AtomicU64::new(0));
     let mut ledgered = Ledgered::default();
     let mut posted_before = 0;
-    for kill in 0..kills {
+    for kill in 0..KILLS {
         let process = start(directory.path());
         let client = LedgerClient::connect(&Endpoint::unix(&socket)).unwrap();
         settle(&client, &mut ledgered).await;
         if kill == 0 {
             open_books(&client).await;
         }
-        let before = next.load(Ordering::Relaxed);
         let loads: Vec<_> = (0..CLIENTS)
             .map(|_| tokio::spawn(load(client.clone(), Arc::clone(&next))))
             .collect();
-        // one client at least has been answered
-        sent(&next, before + CLIENTS + 1).await;
         // not a wait for anything: the moment of the kill is what is tried out
         tokio::time::sleep(Duration::from_millis(seeded.within(LIFE_MS))).await;
         drop(process);
@@ -343,7 +231,7 @@ async fn kill_one(kept: &Kept, seeded: &mut Seeded, kills: u32) {
             ledgered.answered.extend(answered);
             ledgered.unanswered.extend(unanswered);
         }
-        check(kept, directory.path(), &ledgered);
+        check(directory.path(), &ledgered);
         assert!(
             ledgered.answered.len() > posted_before,
             "kill {kill}: it worked in between"
@@ -353,9 +241,6 @@ async fn kill_one(kept: &Kept, seeded: &mut Seeded, kills: u32) {
     let posted = ledgered.answered.values();
     let posted = posted.filter(|transfer| transfer.decision == Decision::Posted).count();
     assert!(posted > 100, "the load posts");
-    if let Kept::Postgres(_) = kept {
-        return;
-    }
     let checked = Command::new(env!("CARGO_BIN_EXE_ledger"))
         .args(["check", "--directory"])
         .arg(directory.path().join("data"))

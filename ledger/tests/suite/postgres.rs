@@ -46,25 +46,6 @@ impl Group {
         SHARDS.all().map(open).collect()
     }
 
-    /// As a process of the ledger is told of it.
-    pub(crate) fn configured(&self) -> String {
-        let GroupSettings {
-            name,
-            hosts,
-            database,
-            user,
-            ..
-        } = &self.settings;
-        let hosts: Vec<String> = hosts
-            .iter()
-            .map(|Host { name, port }| format!("{name}:{port}"))
-            .collect();
-        let shards: Vec<u8> = SHARDS.all().map(ShardId::number).collect();
-        format!(
-            "[[group]]\nname = \"{name}\"\nhosts = {hosts:?}\ndatabase = \"{database}\"\nuser = \"{user}\"\nshards = {shards:?}\n"
-        )
-    }
-
     /// What a statement yields in this database.
     pub(crate) fn sql(&self, statement: &str) -> String {
         self.server.sql(&self.settings.database, statement)

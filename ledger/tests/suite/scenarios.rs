@@ -49,7 +49,7 @@ impl Scenario {
             "account" => self.open(&step),
             "agreement" => self.record(&step),
             "becomes" => self.change(&step),
-            "status" | "limits" | "terms" => self.administer(&step),
+            "status" | "limits" | "terms" | "close" => self.administer(&step),
             "show" => self.show(&step),
             verb if hops::VERBS.contains(&verb) => self.hop(&step),
             _ => self.post(&step.instruction()),
@@ -297,6 +297,11 @@ fn administration() {
 }
 
 #[test]
+fn closing_of_dates() {
+    check(&expect_file!["scenarios/closing.txt"]);
+}
+
+#[test]
 fn hops() {
     check(&expect_file!["scenarios/hops.txt"]);
 }
@@ -315,6 +320,7 @@ fn every_refusal_has_a_case() {
         include_str!("scenarios/payouts.txt"),
         include_str!("scenarios/limits.txt"),
         include_str!("scenarios/adjustments.txt"),
+        include_str!("scenarios/closing.txt"),
     ];
     for refusal in ledger_model::Refusal::ALL {
         let case = format!("refused: {}", refusal.name());

@@ -1,36 +1,52 @@
-//! Shipping: over a broker that a test commands, and over librdkafka against its own mock cluster.
+//! Shipping: over a broker that a test commands, and over librdkafka against its own mock cluster. The real broker is in
+//! `tests/tests/shipping`.
 
-use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ledger::shipping::{Broker, Connect, KafkaSettings, PartitionEnd, Sent, ShipFault, Shipping, kafka};
-use ledger::store::Store;
+use ledger::books::Remembered;
+use ledger::shipping::{
+    Board, Broker, Connect, KafkaSettings, LagLimits, PartitionEnd, Route, ShipFault, Shipping, ShippingParts, kafka,
+};
+use ledger::store::{Reader, Store, StoreFault};
 use ledger_journal::{ChainPosition, JournalRecord};
-use ledger_model::{ShardCount, ShardId};
+use ledger_model::{ShardCount, ShardId, TransferKey};
+use ledger_protocol::{ShipReport, ShipState};
 use rdkafka::mocking::MockCluster;
 
-use crate::bank::{Running, SHARDS, WAIT, payment};
+use crate::bank::{Running, SHARDS, WAIT, now, payment};
 use crate::memory::MemoryStore;
+
+const LIMITS: LagLimits = LagLimits {
+    records: 1_000_000,
+    seconds: 60,
+};
+const TAKE_OVER_AFTER: Duration = Duration::from_millis(500);
 
 /// What a topic holds, and how its broker behaves.
 #[derive(Debug, Default)]
 struct Topic {
     partitions: Vec<Vec<Vec<u8>>>,
+    /// Which connection may write.
+    owners: Vec<usize>,
     absent: bool,
-    /// It does not say where its partitions end.
-    silent: bool,
-    /// Connections break after so many records.
-    breaks_after: Option<usize>,
-    /// Records taken and not yet acknowledged, at the most.
-    room: usize,
+    /// Every so many pieces one is kept and its sender never told, and the one after that is lost.
+    breaks_every: Option<usize>,
+    pieces: usize,
     connections: usize,
+}
+
+impl Topic {
+    fn held(&self) -> usize {
+        self.partitions.iter().map(Vec::len).sum()
+    }
 }
 
 struct Commanded {
     topic: Arc<Mutex<Topic>>,
-    in_flight: VecDeque<(ShardId, u64, Vec<u8>)>,
-    taken: usize,
+    shard: ShardId,
+    number: usize,
 }
 
 fn broken(doing: &'static str) -> ShipFault {
@@ -44,59 +60,82 @@ impl Broker for Commanded {
     fn prepare(&mut self, shards: ShardCount) -> Result<(), ShipFault> {
         let mut topic = self.topic.lock().unwrap();
         topic.partitions.resize(usize::from(shards.count()), Vec::new());
+        topic.owners.resize(usize::from(shards.count()), 0);
         Ok(())
     }
 
-    fn end(&mut self, shard: ShardId) -> Result<PartitionEnd, ShipFault> {
+    fn end(&mut self) -> Result<PartitionEnd, ShipFault> {
         let topic = self.topic.lock().unwrap();
-        if topic.silent {
-            return Ok(PartitionEnd::Unknown);
-        }
-        Ok(topic.partitions[shard.index()]
+        let partition = topic
+            .partitions
+            .get(self.shard.index())
+            .ok_or(broken("find the topic"))?;
+        Ok(partition
             .last()
             .cloned()
             .map_or(PartitionEnd::Empty, PartitionEnd::Record))
     }
 
-    fn send(&mut self, shard: ShardId, sequence: u64, record: &[u8]) -> Result<Sent, ShipFault> {
-        if self.in_flight.len() >= self.topic.lock().unwrap().room {
-            return Ok(Sent::Full);
-        }
-        self.in_flight.push_back((shard, sequence, record.to_vec()));
-        Ok(Sent::Taken)
+    fn take_over(&mut self) -> Result<(), ShipFault> {
+        self.topic.lock().unwrap().owners[self.shard.index()] = self.number;
+        Ok(())
     }
 
-    /// Keeps one record more than it acknowledges when it breaks: its sender cannot know.
-    fn acknowledged(&mut self, _wait: Duration) -> Result<Vec<(ShardId, u64)>, ShipFault> {
+    fn append(&mut self, _first: u64, records: &[Vec<u8>]) -> Result<(), ShipFault> {
         let mut topic = self.topic.lock().unwrap();
-        let mut acknowledged = Vec::new();
-        while let Some((shard, sequence, record)) = self.in_flight.pop_front() {
-            topic.partitions[shard.index()].push(record);
-            self.taken += 1;
-            if topic.breaks_after.is_some_and(|limit| self.taken >= limit) {
-                return Err(broken("keep a record"));
-            }
-            acknowledged.push((shard, sequence));
+        if topic.absent {
+            return Err(broken("be found"));
         }
-        Ok(acknowledged)
+        if topic.owners.get(self.shard.index()).ok_or(broken("find the topic"))? != &self.number {
+            return Err(ShipFault::Fenced);
+        }
+        topic.pieces += 1;
+        let place = topic.breaks_every.map(|every| topic.pieces % every);
+        if place == Some(0) {
+            return Err(broken("keep a record"));
+        }
+        topic.partitions[self.shard.index()].extend_from_slice(records);
+        if place == Some(1) {
+            return Err(broken("say that it kept a record"));
+        }
+        Ok(())
     }
 }
 
 fn connect(topic: &Arc<Mutex<Topic>>) -> Connect {
     let topic = Arc::clone(topic);
-    Box::new(move || {
+    Box::new(move |shard| {
         let mut held = topic.lock().unwrap();
         held.connections += 1;
         if held.absent {
             return Err(broken("be found"));
         }
+        let number = held.connections;
         drop(held);
         Ok(Box::new(Commanded {
             topic: Arc::clone(&topic),
-            in_flight: VecDeque::new(),
-            taken: 0,
+            shard,
+            number,
         }))
     })
+}
+
+fn parts(running: &Running, connect: Connect) -> ShippingParts {
+    ShippingParts {
+        connect,
+        meters: Arc::clone(&running.meters),
+        clock: Arc::new(now),
+        lag_limits: LIMITS,
+        take_over_after: TAKE_OVER_AFTER,
+    }
+}
+
+fn start(running: &Running, topic: &Arc<Mutex<Topic>>) -> Shipping {
+    Shipping::start(&running.ledger, parts(running, connect(topic))).unwrap()
+}
+
+fn reports(board: &Board) -> Vec<ShipReport> {
+    SHARDS.all().filter_map(|shard| board.report(shard)).collect()
 }
 
 fn memory() -> Vec<Box<dyn Store>> {
@@ -127,45 +166,39 @@ fn all_shipped(running: &Running) -> bool {
         .all(|position| position.shipped == position.sequence)
 }
 
-/// Every record is there, in order, the first time it appears; what is there twice is the same.
+/// Every record is there, once and in order.
 fn check_topic(running: &Running, partitions: &[Vec<Vec<u8>>]) {
     for (position, shard) in running.ledger.positions().iter().zip(SHARDS.all()) {
         let mut reader = ChainPosition::start(shard);
         for encoded in &partitions[shard.index()] {
-            let record = JournalRecord::decode(encoded).unwrap();
-            if record.sequence > reader.sequence {
-                reader = reader.follow(&record, encoded).unwrap();
-            }
+            reader = reader
+                .follow(&JournalRecord::decode(encoded).unwrap(), encoded)
+                .unwrap();
         }
         assert_eq!((reader.sequence, reader.head.0), (position.sequence, position.head));
     }
 }
 
-/// Where the topic's end cannot be told some records are sent twice, and readers drop the second.
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_committed_arrives_in_order_though_connections_break() {
-    for silent in [false, true] {
-        arrives_in_order_though_connections_break(silent).await;
-    }
-}
-
-async fn arrives_in_order_though_connections_break(silent: bool) {
+async fn everything_committed_arrives_once_and_in_order_though_connections_break() {
     let running = Running::start(memory());
     running.load(1..=8, "CNY100.00").await;
     let topic = Topic {
-        breaks_after: Some(40),
-        room: 16,
-        silent,
+        breaks_every: Some(4),
         ..Topic::default()
     };
     let topic = Arc::new(Mutex::new(topic));
-    let shipping = Shipping::start(&running.ledger, connect(&topic), Arc::clone(&running.meters)).unwrap();
-    fill(&running, 0..100).await;
-    wait_for("the first breaks", || topic.lock().unwrap().connections > 1);
-    topic.lock().unwrap().breaks_after = None;
+    let shipping = start(&running, &topic);
+    for block in 0..5 {
+        fill(&running, block * 20..(block + 1) * 20).await;
+        let broken = topic.lock().unwrap().connections;
+        wait_for("another breaks", || topic.lock().unwrap().connections > broken);
+    }
     wait_for("all is shipped", || all_shipped(&running));
     shipping.finish(WAIT);
-    check_topic(&running, &topic.lock().unwrap().partitions);
+    let topic = topic.lock().unwrap();
+    assert_eq!(topic.held(), 16 + 100, "each record once");
+    check_topic(&running, &topic.partitions);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,14 +207,21 @@ async fn an_absent_broker_blocks_nothing_and_loses_nothing() {
     running.load(1..=8, "CNY100.00").await;
     let topic = Arc::new(Mutex::new(Topic {
         absent: true,
-        room: 1000,
         ..Topic::default()
     }));
-    let shipping = Shipping::start(&running.ledger, connect(&topic), Arc::clone(&running.meters)).unwrap();
+    let shipping = start(&running, &topic);
     fill(&running, 0..50).await;
+    wait_for("it is shown", || {
+        let shown = reports(&shipping.board());
+        shown
+            .iter()
+            .all(|report| report.state == ShipState::Unreachable && !report.why.is_empty())
+    });
     assert!(!all_shipped(&running));
     topic.lock().unwrap().absent = false;
     wait_for("all is shipped", || all_shipped(&running));
+    let position = &running.ledger.positions()[0];
+    assert_eq!(position.shipping.as_ref().unwrap().state, ShipState::Shipping);
     shipping.finish(WAIT);
     check_topic(&running, &topic.lock().unwrap().partitions);
 }
@@ -194,7 +234,7 @@ async fn an_absent_broker_does_not_hold_up_the_end() {
         absent: true,
         ..Topic::default()
     }));
-    let shipping = Shipping::start(&running.ledger, connect(&topic), Arc::clone(&running.meters)).unwrap();
+    let shipping = start(&running, &topic);
     let began = Instant::now();
     shipping.finish(Duration::from_mins(1));
     assert!(began.elapsed() < Duration::from_secs(10));
@@ -204,54 +244,159 @@ async fn an_absent_broker_does_not_hold_up_the_end() {
 async fn what_the_topic_holds_already_is_not_sent_again() {
     let running = Running::start(memory());
     running.load(1..=8, "CNY100.00").await;
-    let topic = Arc::new(Mutex::new(Topic {
-        room: 1000,
-        ..Topic::default()
-    }));
-    let first = Shipping::start(&running.ledger, connect(&topic), Arc::clone(&running.meters)).unwrap();
+    let topic = Arc::default();
+    let first = start(&running, &topic);
     wait_for("all is shipped", || all_shipped(&running));
     first.finish(WAIT);
     fill(&running, 0..30).await;
-    let second = Shipping::start(&running.ledger, connect(&topic), Arc::clone(&running.meters)).unwrap();
+    let second = start(&running, &topic);
     wait_for("all is shipped", || all_shipped(&running));
     second.finish(WAIT);
     let topic = topic.lock().unwrap();
-    let held: usize = topic.partitions.iter().map(Vec::len).sum();
-    assert_eq!(held, 16 + 30, "each record once");
+    assert_eq!(topic.held(), 16 + 30, "each record once");
     check_topic(&running, &topic.partitions);
 }
 
+/// Cut back or emptied while a ledger ships to it or lies idle: the rest is sent again.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recreated_topic_gets_everything_and_a_foreign_one_nothing() {
+async fn what_a_partition_has_lost_is_sent_again() {
     let running = Running::start(memory());
     running.load(1..=8, "CNY100.00").await;
-    let topic = Arc::new(Mutex::new(Topic {
-        room: 1000,
-        ..Topic::default()
-    }));
-    let first = Shipping::start(&running.ledger, connect(&topic), Arc::clone(&running.meters)).unwrap();
+    let topic: Arc<Mutex<Topic>> = Arc::default();
+    let shipping = start(&running, &topic);
+    wait_for("all is shipped", || all_shipped(&running));
+    for left in [0, 1] {
+        for partition in &mut topic.lock().unwrap().partitions {
+            partition.truncate(left);
+        }
+        wait_for("all is there again", || topic.lock().unwrap().held() == 16);
+        wait_for("all is shipped", || all_shipped(&running));
+    }
+    shipping.finish(WAIT);
+    check_topic(&running, &topic.lock().unwrap().partitions);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_partition_gets_nothing() {
+    let running = Running::start(memory());
+    running.load(1..=8, "CNY100.00").await;
+    let topic = Arc::default();
+    let first = start(&running, &topic);
     wait_for("all is shipped", || all_shipped(&running));
     first.finish(WAIT);
 
-    topic.lock().unwrap().partitions.clear();
-    let second = Shipping::start(&running.ledger, connect(&topic), Arc::clone(&running.meters)).unwrap();
-    wait_for("all is there again", || {
-        topic.lock().unwrap().partitions.iter().map(Vec::len).sum::<usize>() == 16
-    });
-    second.finish(WAIT);
-    check_topic(&running, &topic.lock().unwrap().partitions);
-
     let other = Running::start(memory());
     other.load(1..=9, "CNY55.00").await;
-    let connections = topic.lock().unwrap().connections;
-    let third = Shipping::start(&other.ledger, connect(&topic), Arc::clone(&other.meters)).unwrap();
-    wait_for("it tries", || topic.lock().unwrap().connections > connections);
-    third.finish(Duration::from_secs(1));
-    assert_eq!(topic.lock().unwrap().partitions.iter().map(Vec::len).sum::<usize>(), 16);
+    let second = start(&other, &topic);
+    let foreign = |report: &ShipReport| {
+        report.state == ShipState::Foreign
+            && report
+                .why
+                .contains("this ledger's journal has another under that number")
+    };
+    wait_for("it says so", || reports(&second.board()).iter().all(foreign));
+    second.finish(Duration::from_secs(1));
+    assert_eq!(topic.lock().unwrap().held(), 16);
     assert!(other.ledger.positions().iter().all(|position| position.shipped == 0));
 }
 
-/// librdkafka itself: idempotent producer, topic's end, shipped position.
+/// A reader of a store that other processes write as well.
+struct Shared(Arc<dyn Reader>);
+
+impl Reader for Shared {
+    fn committed(&self) -> Result<u64, StoreFault> {
+        self.0.committed()
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
+        self.0.transfer(key)
+    }
+
+    fn journal(&self, from: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreFault> {
+        self.0.journal(from, bytes_max)
+    }
+
+    fn evidence(&self, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault> {
+        self.0.evidence(sequence)
+    }
+}
+
+/// Two processes over the same stores: one ships, and when it ends the other goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_several_ships_and_another_takes_over() {
+    let running = Running::start(memory());
+    running.load(1..=8, "CNY100.00").await;
+    let topic = Arc::default();
+    let ledger = || {
+        let routes = SHARDS.all().map(|shard| {
+            let mut feed = running.ledger.feed(shard);
+            feed.reader = Arc::new(Shared(feed.reader));
+            let shipped = Arc::default();
+            Route { feed, shipped }
+        });
+        Shipping::over(SHARDS, routes.collect(), parts(&running, connect(&topic))).unwrap()
+    };
+    let held = |count| wait_for("it is shipped", || topic.lock().unwrap().held() == count);
+    let left = ledger();
+    held(16);
+    let right = ledger();
+    let is = |shipping: &Shipping, state| {
+        let board = shipping.board();
+        wait_for("it is shown", || {
+            reports(&board).iter().all(|report| report.state == state)
+        });
+    };
+    is(&right, ShipState::StandingBy);
+    fill(&running, 0..40).await;
+    held(16 + 40);
+    is(&left, ShipState::Shipping);
+    is(&right, ShipState::StandingBy);
+    left.finish(WAIT);
+    fill(&running, 40..100).await;
+    held(16 + 100);
+    is(&right, ShipState::Shipping);
+    right.finish(WAIT);
+    check_topic(&running, &topic.lock().unwrap().partitions);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_that_grows_old_is_an_alarm_until_it_is_gone() {
+    let running = Running::start(memory());
+    running.load(1..=8, "CNY100.00").await;
+    let topic = Arc::new(Mutex::new(Topic {
+        absent: true,
+        ..Topic::default()
+    }));
+    let seconds_later = Arc::new(AtomicI64::new(0));
+    let later = Arc::clone(&seconds_later);
+    let parts = ShippingParts {
+        clock: Arc::new(move || now().plus_seconds(later.load(Ordering::Relaxed)).unwrap()),
+        ..parts(&running, connect(&topic))
+    };
+    let shipping = Shipping::start(&running.ledger, parts).unwrap();
+    let board = shipping.board();
+    let shown = |alarm, lag_seconds| {
+        wait_for("it is shown", || {
+            let shown = reports(&board);
+            shown
+                .iter()
+                .all(|report| (report.alarm, report.lag_seconds) == (alarm, lag_seconds))
+        });
+    };
+    seconds_later.store(59, Ordering::Relaxed);
+    shown(false, 59);
+    seconds_later.store(61, Ordering::Relaxed);
+    shown(true, 61);
+    topic.lock().unwrap().absent = false;
+    shown(false, 0);
+    shipping.finish(WAIT);
+}
+
+/// librdkafka itself: transactions, the topic's end, shipped position.
 #[tokio::test(flavor = "multi_thread")]
 async fn ships_through_librdkafka() {
     let cluster = MockCluster::new(1).unwrap();
@@ -263,16 +408,19 @@ async fn ships_through_librdkafka() {
         topic: "ledger.journal".to_owned(),
         replication: 1,
     };
-    let connect = || kafka(settings.clone(), tokio::runtime::Handle::current());
+    let start = |running: &Running| {
+        let connect = kafka(settings.clone(), tokio::runtime::Handle::current());
+        Shipping::start(&running.ledger, parts(running, connect)).unwrap()
+    };
     let running = Running::start(memory());
     running.load(1..=8, "CNY100.00").await;
-    let first = Shipping::start(&running.ledger, connect(), Arc::clone(&running.meters)).unwrap();
+    let first = start(&running);
     wait_for("all is shipped", || all_shipped(&running));
     fill(&running, 0..300).await;
     wait_for("all is shipped", || all_shipped(&running));
     first.finish(WAIT);
     fill(&running, 300..400).await;
-    let second = Shipping::start(&running.ledger, connect(), Arc::clone(&running.meters)).unwrap();
+    let second = start(&running);
     wait_for("all is shipped", || all_shipped(&running));
     second.finish(WAIT);
 }

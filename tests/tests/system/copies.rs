@@ -1,8 +1,12 @@
 //! The copies of the journal (shards, Kafka, PostgreSQL) agree, and where they do not it is found.
 
+use ledger_journal::{ChainPosition, JournalRecord};
+use ledger_model::ShardCount;
 use operations::exit;
 use system_tests::feed::{Mix, Suite};
+use system_tests::kafka;
 use system_tests::part::Part;
+use system_tests::settings::SHARDS;
 
 use crate::site::Site;
 
@@ -17,6 +21,16 @@ fn compare(site: &Site) -> u8 {
 pub(crate) fn kafka_holds_every_record_once(site: &mut Site) {
     let counts = site.settled();
     assert_eq!(counts.kafka.unwrap().held, counts.journalled, "{counts}");
+    let shards = ShardCount::new(SHARDS).unwrap();
+    for shard in shards.all() {
+        let mut reader = ChainPosition::start(shard);
+        for encoded in kafka::journal(&site.plan().ports, shard.number().into()).unwrap() {
+            // refuses what is there twice, is missing, or is not in its place
+            reader = reader
+                .follow(&JournalRecord::decode(&encoded).unwrap(), &encoded)
+                .unwrap();
+        }
+    }
     assert_eq!(compare(site), exit::DONE);
 }
 

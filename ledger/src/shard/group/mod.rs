@@ -127,12 +127,15 @@ impl Working {
         if let Some(outcome) = self.known(instruction, elsewhere) {
             return Ok(outcome);
         }
+        let verdict = engine::decide(&self.view, instruction)?;
+        #[cfg(feature = "mutations")]
+        let verdict = crate::mutation::verdict(&self.view, instruction, verdict);
         let Verdict {
             decision,
             account,
             entries,
             changes,
-        } = engine::decide(&self.view, instruction)?;
+        } = verdict;
         let transfer = self.transfer(instruction, decision, account);
         self.view.apply(changes);
         self.remember(&transfer, Said::by(instruction), Arrival::Direct);
@@ -151,7 +154,10 @@ impl Working {
     /// What a key that was used before answers.
     fn known(&self, instruction: &Instruction, elsewhere: Option<&Remembered>) -> Option<Outcome> {
         let remembered = self.view.transfer(instruction.key()).or(elsewhere);
-        match recognise(remembered, instruction) {
+        let recognised = recognise(remembered, instruction);
+        #[cfg(feature = "mutations")]
+        let recognised = crate::mutation::recognised(recognised, remembered);
+        match recognised {
             Recognised::Repeat(transfer) => Some(Outcome::Decided {
                 transfer: transfer.clone(),
                 repeat: true,
@@ -263,6 +269,12 @@ impl Working {
     fn record(&mut self, event: Event) {
         let sequence = self.state.sequence + 1;
         let previous = self.state.head;
+        #[cfg(feature = "mutations")]
+        let (sequence, previous) = match () {
+            () if crate::mutation::is(crate::mutation::Mutation::NumberSkipped) => (sequence + 1, previous),
+            () if crate::mutation::is(crate::mutation::Mutation::ChainCut) => (sequence, ChainHash::START),
+            () => (sequence, previous),
+        };
         let record = JournalRecord {
             shard: self.state.shard,
             sequence,

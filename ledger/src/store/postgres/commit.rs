@@ -3,7 +3,6 @@
 //! Every statement and the commit itself are sent at once. A statement that is refused turns the commit that follows it into
 //! a rollback, so a refusal is definite; an answer that is missing leaves the group in doubt.
 
-use futures::future::OptionFuture;
 use ledger_model::{Packed, ShardId};
 use tokio_postgres::types::ToSql;
 
@@ -95,78 +94,30 @@ impl PostgresStore {
 
     /// Everything at once, with the commit at its end; waits for every answer.
     pub(super) fn send(&self, draft: &Draft) -> Result<Sent, StoreFault> {
-        let deadline = self.link.deadline();
         let Ok(open) = self.session() else {
             return Ok(Sent::Refused(CallFault::Closed));
         };
-        let Open { client, writing } = open;
-        let shard = self.number();
-        let (first, last) = (signed(draft.span.first)?, signed(draft.span.last)?);
-        let (before, flushed) = (
-            signed(self.state.sequence)?,
-            signed(self.flushed.max(draft.due.flushed))?,
-        );
-        let columns = draft.frame.as_ref().map(|frame| Columns::of(&frame.items));
-        let add = columns.as_ref().zip(draft.frame.as_ref());
-        let add = add.map(|(new, frame)| async {
-            let items = &frame.items.bytes;
-            let frame: [Parameter<'_>; 6] = [&shard, &last, &first, items, &frame.rows, &frame.evidence];
-            let transfers: [Parameter<'_>; 7] = [
-                &new.digests,
-                &new.sequences,
-                &new.returned,
-                &new.hopped,
-                &new.places,
-                &new.lengths,
-                &shard,
-            ];
-            futures::try_join!(
-                client.execute(&writing.add_frame, &frame),
-                client.execute(&writing.add_transfers, &transfers),
-            )
-        });
-        let (digests, hopped, sums) = draft.returned.iter().copied().collect::<(Vec<_>, Vec<_>, Vec<_>)>();
-        let give_back =
-            (!sums.is_empty()).then(|| async { client.execute(&writing.give_back, &[&digests, &hopped, &sums]).await });
-        let Hops { opened, closed, .. } = &draft.hops;
-        let hop_keys = [opened.as_slice(), closed.as_slice()].concat();
-        let due = draft.due.rows.iter().filter(|row| !hop_keys.contains(&row.key));
-        let written: Vec<&Change> = due.chain(&draft.hops.rows).collect();
-        let keys: Vec<&[u8]> = written.iter().map(|row| row.key.as_slice()).collect();
-        let values: Vec<&[u8]> = written.iter().map(|row| row.value.as_slice()).collect();
-        let write = (!keys.is_empty()).then(|| async { client.execute(&writing.write, &[&keys, &values]).await });
-        let open_hops = (!opened.is_empty() || !closed.is_empty())
-            .then(|| async { client.execute(&writing.open_hops, &[closed, opened]).await });
-        let expire = draft.first_day.map(|day| async move {
-            let first = Digest::first_of(day);
-            let [from, to] = [0, day].map(|day| held::usages_from(self.shard, day));
-            let (digests, usages): ([Parameter<'_>; 1], [Parameter<'_>; 2]) = ([&first], [&from, &to]);
-            futures::try_join!(
-                client.execute(&writing.expire_transfers, &digests),
-                client.execute(&writing.expire_held, &usages),
-            )
-        });
-        let settled: [Parameter<'_>; 6] = [&shard, &self.epoch, &before, &last, &flushed, &draft.state];
-        let sent = self.link.bounded(deadline, async {
-            let (added, given_back, written, hops, expired, settled, committed) = futures::join!(
-                OptionFuture::from(add),
-                OptionFuture::from(give_back),
-                OptionFuture::from(write),
-                OptionFuture::from(open_hops),
-                OptionFuture::from(expire),
-                client.execute(&writing.settle, &settled),
-                client.batch_execute("COMMIT"),
+        let place = Place {
+            shard: self.number(),
+            first: signed(draft.span.first)?,
+            last: signed(draft.span.last)?,
+        };
+        let before = signed(self.state.sequence)?;
+        let flushed = signed(self.flushed.max(draft.due.flushed))?;
+        let settled: [Parameter<'_>; 6] = [&place.shard, &self.epoch, &before, &place.last, &flushed, &draft.state];
+        let sent = self.link.bounded(self.link.deadline(), async {
+            let (new, given, rows, hops, expired, shard, committed) = futures::join!(
+                draft.add(open, place),
+                draft.give_back(open),
+                draft.write(open),
+                draft.open_hops(open),
+                draft.expire(open, self.shard),
+                open.client.execute(&open.writing.settle, &settled),
+                open.client.batch_execute("COMMIT"),
             );
-            let written = async {
-                added.transpose()?;
-                given_back.transpose()?;
-                written.transpose()?;
-                hops.transpose()?;
-                settled?;
-                let (transfers, rows) = expired.transpose()?.unwrap_or_default();
-                Ok::<_, tokio_postgres::Error>(transfers + rows)
-            };
-            Ok((written.await, committed))
+            // the first refusal is the one that tells why
+            let written = new.and(given).and(rows).and(hops).and(shard).and(expired);
+            Ok((written, committed))
         });
         Ok(match sent {
             Err(fault) => Sent::Unknown(fault),
@@ -174,6 +125,87 @@ impl PostgresStore {
             Ok((Err(source), _) | (Ok(_), Err(source))) => Sent::Unknown(CallFault::Lost(source)),
             Ok((Ok(expired), Ok(()))) => Sent::Durable { expired },
         })
+    }
+}
+
+/// Where a group belongs.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    shard: i16,
+    first: i64,
+    last: i64,
+}
+
+/// How many rows a statement touched.
+type Touched = Result<u64, tokio_postgres::Error>;
+
+/// The statements of a group. Each is sent when it is first polled, and is nothing where there is nothing to send.
+impl Draft {
+    async fn add(&self, Open { client, writing }: &Open, place: Place) -> Touched {
+        let Some(FramePart { items, rows, evidence }) = &self.frame else {
+            return Ok(0);
+        };
+        let Place { shard, first, last } = place;
+        let new = Columns::of(items);
+        let frame: [Parameter<'_>; 6] = [&shard, &last, &first, &items.bytes, rows, evidence];
+        let transfers: [Parameter<'_>; 7] = [
+            &new.digests,
+            &new.sequences,
+            &new.returned,
+            &new.hopped,
+            &new.places,
+            &new.lengths,
+            &shard,
+        ];
+        let (_, added) = futures::try_join!(
+            client.execute(&writing.add_frame, &frame),
+            client.execute(&writing.add_transfers, &transfers),
+        )?;
+        Ok(added)
+    }
+
+    async fn give_back(&self, Open { client, writing }: &Open) -> Touched {
+        if self.returned.is_empty() {
+            return Ok(0);
+        }
+        let (digests, hopped, sums) = self.returned.iter().copied().collect::<(Vec<_>, Vec<_>, Vec<_>)>();
+        client.execute(&writing.give_back, &[&digests, &hopped, &sums]).await
+    }
+
+    async fn write(&self, Open { client, writing }: &Open) -> Touched {
+        let Hops { rows, opened, closed } = &self.hops;
+        let due = self.due.rows.iter();
+        let due = due.filter(|row| !opened.contains(&row.key) && !closed.contains(&row.key));
+        let (keys, values): (Vec<&[u8]>, Vec<&[u8]>) = due
+            .chain(rows)
+            .map(|row| (row.key.as_slice(), row.value.as_slice()))
+            .unzip();
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        client.execute(&writing.write, &[&keys, &values]).await
+    }
+
+    async fn open_hops(&self, Open { client, writing }: &Open) -> Touched {
+        let Hops { opened, closed, .. } = &self.hops;
+        if opened.is_empty() && closed.is_empty() {
+            return Ok(0);
+        }
+        client.execute(&writing.open_hops, &[closed, opened]).await
+    }
+
+    async fn expire(&self, Open { client, writing }: &Open, shard: ShardId) -> Touched {
+        let Some(day) = self.first_day else {
+            return Ok(0);
+        };
+        let first = Digest::first_of(day);
+        let [from, to] = [0, day].map(|day| held::usages_from(shard, day));
+        let (digests, usages): ([Parameter<'_>; 1], [Parameter<'_>; 2]) = ([&first], [&from, &to]);
+        let (transfers, rows) = futures::try_join!(
+            client.execute(&writing.expire_transfers, &digests),
+            client.execute(&writing.expire_held, &usages),
+        )?;
+        Ok(transfers + rows)
     }
 }
 

@@ -271,14 +271,25 @@ pub(super) struct Due {
     pub(super) flushed: u64,
 }
 
+/// What memory says of a key.
+enum Found<'a> {
+    Row(&'a [u8]),
+    /// There is none.
+    NoRow,
+    /// The database has to be asked.
+    NotKnown,
+}
+
 impl Held {
-    /// `None`: the database has to be asked. `Some(None)`: there is no such row.
-    fn find(&self, key: &[u8]) -> Option<Option<&[u8]>> {
+    fn find(&self, key: &[u8]) -> Found<'_> {
         if let Some(pending) = self.pending.get(key) {
-            return Some(Some(&pending.value));
+            return Found::Row(&pending.value);
         }
-        let known = self.newer.get(key).or_else(|| self.older.get(key))?;
-        Some(known.as_deref())
+        match self.newer.get(key).or_else(|| self.older.get(key)) {
+            Some(Some(value)) => Found::Row(value),
+            Some(None) => Found::NoRow,
+            None => Found::NotKnown,
+        }
     }
 
     /// Those of `keys` that the database has to be asked for.
@@ -287,7 +298,7 @@ impl Held {
             if let Some((key, value)) = self.older.remove_entry(key) {
                 self.newer.insert(key, value);
             }
-            self.find(key).is_none()
+            matches!(self.find(key), Found::NotKnown)
         });
         keys
     }
@@ -348,7 +359,7 @@ impl Held {
         let mut rows = Vec::with_capacity(wanted.len());
         for key in wanted {
             let at = Packing::of(shard, key);
-            if let Some(Some(value)) = self.find(&at.key) {
+            if let Found::Row(value) = self.find(&at.key) {
                 rows.push(read(&at, value)?);
             }
         }

@@ -114,17 +114,17 @@ impl Link {
             let made = tokio::runtime::Builder::new_current_thread().enable_all().build();
             self.runtime = Some(made.map_err(CallFault::Runtime)?);
         }
-        let driver = self.settings.driver();
+        let wanted = self.settings.driver();
         let tls = self.settings.tls()?;
         let client = self.bounded(deadline, async {
             // the connection is driven by this thread, while it waits for an answer
             match tls {
                 None => {
-                    let (client, connection) = driver.connect(NoTls).await?;
+                    let (client, connection) = wanted.connect(NoTls).await?;
                     Ok((client, driven(connection)))
                 }
                 Some(tls) => {
-                    let (client, connection) = driver.connect(tls).await?;
+                    let (client, connection) = wanted.connect(tls).await?;
                     Ok((client, driven(connection)))
                 }
             }

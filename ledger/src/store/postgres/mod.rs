@@ -22,6 +22,7 @@
 
 mod commit;
 mod digest;
+mod expiry;
 mod frame;
 mod held;
 mod link;
@@ -30,38 +31,30 @@ mod reader;
 mod schema;
 mod settings;
 mod statements;
+mod taking;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures::future::OptionFuture;
-use ledger_model::{BusinessDate, ShardCount, ShardId, TransferKey};
+use ledger_model::{ShardCount, ShardId, TransferKey};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 
 use self::commit::{Draft, Sent};
 use self::digest::Digest;
-use self::frame::{signed, unpack_rows, unsigned};
-use self::held::{Change, Held, HeldLimits, Span};
-use self::link::{CallFault, Deadline, Link};
+use self::expiry::Expiry;
+use self::held::{Change, Held, HeldLimits};
+use self::link::{CallFault, Link};
 pub use self::probe::PostgresProbe;
 use self::reader::{PostgresReader, column, transfers};
 pub use self::settings::{CALL_LIMIT, GroupSettings, Host, Password, SettingsFault};
 use self::statements::Writing;
-use super::row::unpack;
 use super::{Group, OpenHops, Reader, Store, StoreFault, oldest_first};
 use crate::books::{HopRow, Remembered};
 use crate::hash::FastMap;
 use crate::state::ShardState;
 use crate::view::{Rows, Wanted};
-
-/// Kept beyond `kept_days`, since shards do not all see a day begin at once.
-const SPARE_DAYS: i64 = 1;
-/// Groups of another process that are read at a time come to about this many bytes of rows.
-const CAUGHT_UP_BYTES: i64 = 4 << 20;
-
-const RAISE: &str = "UPDATE shard SET epoch = epoch + 1 WHERE shard = $1";
 
 /// The store of one shard.
 pub struct PostgresStore {
@@ -86,14 +79,6 @@ pub struct PostgresStore {
 struct Open {
     client: Client,
     writing: Writing,
-}
-
-/// What has been kept long enough is deleted a part with each group, until there is nothing left of it.
-#[derive(Debug, Default)]
-struct Expiry {
-    today: Option<BusinessDate>,
-    /// Days before this one are being deleted.
-    first_day: Option<u32>,
 }
 
 impl PostgresStore {
@@ -152,113 +137,6 @@ impl PostgresStore {
         }
     }
 
-    /// Gives up the session, with whatever it is doing.
-    fn give_up(&mut self) {
-        self.open = None;
-        self.in_transaction = false;
-        self.is_broken.set(false);
-        self.link.close();
-    }
-
-    fn connect(&mut self, deadline: Deadline) -> Result<(), CallFault> {
-        self.give_up();
-        let client = self.link.connect(deadline)?;
-        let shard = self.number();
-        let writing = self.link.bounded(deadline, async {
-            // in a transaction of its own, for what the module's documentation says of late commits
-            client.execute(RAISE, &[&shard]).await?;
-            Writing::prepare(&client).await
-        })?;
-        self.open = Some(Open { client, writing });
-        Ok(())
-    }
-
-    fn session(&self) -> Result<&Open, CallFault> {
-        let usable = !self.is_broken.get();
-        self.open.as_ref().filter(|_| usable).ok_or(CallFault::Closed)
-    }
-
-    /// Takes the shard on the session there is.
-    fn take(&mut self, deadline: Deadline) -> Result<Row, CallFault> {
-        let shard = self.number();
-        let open = self.session()?;
-        let taken = self.link.bounded(deadline, async {
-            let (_, row) = futures::try_join!(open.client.batch_execute("BEGIN"), async {
-                open.client.query_one(&open.writing.take, &[&shard]).await
-            },)?;
-            Ok(row)
-        });
-        self.in_transaction = true;
-        taken
-    }
-
-    /// Takes the shard, on a new session where the one there was has been lost meanwhile: nothing was under way on it.
-    fn take_anew(&mut self, deadline: Deadline) -> Result<Row, CallFault> {
-        if self.session().is_ok() {
-            match self.take(deadline) {
-                Err(CallFault::Lost(_) | CallFault::Closed) => {}
-                taken => return taken,
-            }
-        }
-        self.connect(deadline)?;
-        self.take(deadline)
-    }
-
-    /// Brings what is in memory up to how the shard stands.
-    fn catch_up(&mut self, deadline: Deadline, row: &Row) -> Result<(), StoreFault> {
-        let epoch: i64 = column(row, 0)?;
-        let flushed = unsigned(column(row, 1)?)?;
-        let state: ShardState = unpack("shard's state", column(row, 2)?)?;
-        if state.shard != self.shard || state.sequence < self.state.sequence {
-            return Err(StoreFault::Inconsistent(
-                "the database has lost groups that were committed",
-            ));
-        }
-        let held = self.held.get_mut();
-        let mut known = self.state.sequence;
-        if !self.is_current || known < flushed {
-            held.forget();
-            self.is_current = true;
-            known = flushed;
-        } else if flushed > self.flushed {
-            held.flushed(flushed);
-        }
-        self.state.sequence = known;
-        self.flushed = flushed;
-        while self.state.sequence < state.sequence {
-            self.read_groups(deadline)?;
-        }
-        self.state = state;
-        self.epoch = epoch;
-        Ok(())
-    }
-
-    /// Takes in groups after the last known.
-    fn read_groups(&mut self, deadline: Deadline) -> Result<(), StoreFault> {
-        let after = signed(self.state.sequence)?;
-        let shard = self.number();
-        let open = self.session().map_err(CallFault::unreachable)?;
-        let rows = self.link.bounded(deadline, async {
-            let wanted: [&(dyn ToSql + Sync); 3] = [&shard, &after, &CAUGHT_UP_BYTES];
-            open.client.query(&open.writing.groups, &wanted).await
-        });
-        let rows = rows.map_err(CallFault::unreachable)?;
-        if rows.is_empty() {
-            return Err(StoreFault::Inconsistent("the journal ends before its shard"));
-        }
-        for row in rows {
-            let first = unsigned(column(&row, 0)?)?;
-            let last = unsigned(column(&row, 1)?)?;
-            if first != self.state.sequence + 1 || last < first {
-                return Err(StoreFault::Inconsistent("a group is missing in the journal"));
-            }
-            let changes = unpack_rows(column(&row, 2)?)?;
-            self.held.get_mut().apply(changes, Span { first, last });
-            self.state.sequence = last;
-        }
-        Ok(())
-    }
-
     /// Nothing that is in memory is believed any more.
     fn doubt(&mut self) {
         self.is_current = false;
@@ -296,15 +174,29 @@ impl PostgresStore {
     }
 }
 
-impl Expiry {
-    fn day_of_group(&mut self, today: BusinessDate, kept_days: u32) {
-        if self.today.is_some_and(|known| today <= known) {
-            return;
-        }
-        self.today = Some(today);
-        let seconds = (i64::from(kept_days) + SPARE_DAYS) * 24 * 3600;
-        let first = today.at_midnight().plus_seconds(-seconds);
-        self.first_day = first.map(|first| first.date().number());
+impl PostgresStore {
+    /// Rows of the table and transfers, in one round trip.
+    fn ask(&self, keys: &[Vec<u8>], transfers: &[(Digest, &TransferKey)]) -> Result<(Vec<Row>, Vec<Row>), StoreFault> {
+        let digests: Vec<Digest> = transfers.iter().map(|(digest, _)| *digest).collect();
+        let Open { client, writing } = self.session().map_err(CallFault::unreachable)?;
+        let rows = async {
+            if keys.is_empty() {
+                return Ok(Vec::new());
+            }
+            client.query(&writing.held, &[&keys]).await
+        };
+        let known = async {
+            if digests.is_empty() {
+                return Ok(Vec::new());
+            }
+            client.query(&writing.transfers, &[&digests]).await
+        };
+        let deadline = self.link.deadline();
+        let answered = self.link.bounded(deadline, async { futures::try_join!(rows, known) });
+        answered.map_err(|fault| {
+            self.is_broken.set(true);
+            fault.unreachable()
+        })
     }
 }
 
@@ -353,23 +245,7 @@ impl Store for PostgresStore {
         let keys = held.unknown(held::keys(self.shard, wanted));
         let mut digests: Vec<_> = wanted.transfers.iter().map(|key| (Digest::of(key), key)).collect();
         digests.sort_unstable();
-        let open = self.session().map_err(CallFault::unreachable)?;
-        let Open { client, writing } = open;
-        let asked_transfers: Vec<Digest> = digests.iter().map(|(digest, _)| *digest).collect();
-        let rows = (!keys.is_empty()).then(|| async { client.query(&writing.held, &[&keys]).await });
-        let known =
-            (!digests.is_empty()).then(|| async { client.query(&writing.transfers, &[&asked_transfers]).await });
-        let answered = self.link.bounded(self.link.deadline(), async {
-            let (rows, known) = futures::join!(OptionFuture::from(rows), OptionFuture::from(known));
-            Ok((
-                rows.transpose()?.unwrap_or_default(),
-                known.transpose()?.unwrap_or_default(),
-            ))
-        });
-        let (rows, known) = answered.map_err(|fault| {
-            self.is_broken.set(true);
-            fault.unreachable()
-        })?;
+        let (rows, known) = self.ask(&keys, &digests)?;
         let mut found = Vec::with_capacity(rows.len());
         for row in &rows {
             found.push(Change {

@@ -78,14 +78,14 @@ impl PostgresReader {
     /// Asks; once more on a new session, where the one there was has been lost.
     fn ask<T>(
         &self,
-        question: impl AsyncFn(&Client, &Reading) -> Result<T, tokio_postgres::Error>,
+        question: &impl AsyncFn(&Client, &Reading) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, StoreFault> {
         // what could panic under the lock leaves nothing half done
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let deadline = session.link.deadline();
         let had_one = session.open.is_some();
-        let asked = match session.ask(deadline, &question) {
-            Err(CallFault::Lost(_) | CallFault::Closed) if had_one => session.ask(deadline, &question),
+        let asked = match session.ask(deadline, question) {
+            Err(CallFault::Lost(_) | CallFault::Closed) if had_one => session.ask(deadline, question),
             asked => asked,
         };
         asked.map_err(CallFault::unreachable)
@@ -113,7 +113,7 @@ impl Session {
     fn connect(&mut self, deadline: Deadline) -> Result<Open, CallFault> {
         let client = self.link.connect(deadline)?;
         let reading = self.link.bounded(deadline, async {
-            let (_, reading) = futures::try_join!(client.batch_execute(BARRIER), Reading::prepare(&client))?;
+            let ((), reading) = futures::try_join!(client.batch_execute(BARRIER), Reading::prepare(&client))?;
             Ok(reading)
         })?;
         Ok(Open { client, reading })
@@ -122,14 +122,19 @@ impl Session {
 
 impl Reader for PostgresReader {
     fn committed(&self) -> Result<u64, StoreFault> {
-        let row = self.ask(async |client, reading| client.query_one(&reading.committed, &[&self.shard()]).await)?;
+        let row = self.ask(&async |client, reading| client.query_one(&reading.committed, &[&self.shard()]).await)?;
         unsigned(column(&row, 0)?)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 
     /// Of this shard.
     fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
         let digest = Digest::of(key);
-        let rows = self.ask(async |client, reading| client.query(&reading.transfers, &[&[digest].as_slice()]).await)?;
+        let rows =
+            self.ask(&async |client, reading| client.query(&reading.transfers, &[&[digest].as_slice()]).await)?;
         let found = transfers(&[(digest, key)], &rows)?;
         let here = found.into_iter().find(|(shard, _)| *shard == self.shard.number());
         Ok(here.map(|(_, known)| known))
@@ -139,7 +144,7 @@ impl Reader for PostgresReader {
         let mut wanted: Vec<_> = keys.iter().map(|key| (Digest::of(key), key)).collect();
         wanted.sort_unstable();
         let digests: Vec<Digest> = wanted.iter().map(|(digest, _)| *digest).collect();
-        let rows = self.ask(async |client, reading| client.query(&reading.transfers, &[&digests]).await)?;
+        let rows = self.ask(&async |client, reading| client.query(&reading.transfers, &[&digests]).await)?;
         let found = transfers(&wanted, &rows)?.into_iter();
         let here = found.filter(|(shard, _)| *shard == self.shard.number());
         Ok(here.map(|(_, known)| known).collect())
@@ -149,7 +154,7 @@ impl Reader for PostgresReader {
         let first = signed(from)?;
         let wanted = i64::try_from(bytes_max).unwrap_or(i64::MAX);
         let rows =
-            self.ask(async |client, reading| client.query(&reading.journal, &[&self.shard(), &first, &wanted]).await)?;
+            self.ask(&async |client, reading| client.query(&reading.journal, &[&self.shard(), &first, &wanted]).await)?;
         let mut found: Vec<Vec<u8>> = Vec::new();
         let mut bytes = 0_usize;
         for row in &rows {
@@ -172,7 +177,7 @@ impl Reader for PostgresReader {
     fn evidence(&self, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault> {
         let wanted = signed(sequence)?;
         let row =
-            self.ask(async |client, reading| client.query_opt(&reading.evidence, &[&self.shard(), &wanted]).await)?;
+            self.ask(&async |client, reading| client.query_opt(&reading.evidence, &[&self.shard(), &wanted]).await)?;
         let Some(row) = row else {
             return Ok(None);
         };

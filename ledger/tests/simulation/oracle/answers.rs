@@ -1,7 +1,10 @@
 //! What a client may be told.
 
 use ledger::outcome::Outcome;
-use ledger_model::{ContentField, Instruction, Payee, TransferKey};
+use ledger_model::{
+    AccountToken, AgreementNumber, Amount, BankSerial, ContentField, Instruction, NameToken, Payee, Side,
+    SupplementAgainst, TransferKey,
+};
 use ledger_protocol::NothingPosted;
 
 use super::{Check, Oracle, Rule, Standing, must};
@@ -139,8 +142,13 @@ impl Oracle {
             (ContentField::Account, account(before) == account(order)),
             (ContentField::Original, original(before) == original(order)),
             (
+                ContentField::Side,
+                supplement(before).map(|posting| posting.0) == supplement(order).map(|posting| posting.0),
+            ),
+            (ContentField::Against, supplement(before) == supplement(order)),
+            (
                 ContentField::Details,
-                before.details() == order.details() && ordered_at(before) == ordered_at(order),
+                before.details() == order.details() && before.ordered_at() == order.ordered_at(),
             ),
         ];
         fields.into_iter().find(|(_, same)| !same).map(|(field, _)| field)
@@ -150,19 +158,18 @@ impl Oracle {
 fn may_be(reason: NothingPosted, order: &super::Order, at: Circumstances) -> bool {
     let day = match &order.instruction {
         Instruction::Payment(payment) => payment.ordered_at.date().min(payment.key.id.date()),
-        Instruction::Refund(refund) => refund.key.id.date(),
-        Instruction::Payout(payout) => payout.key.id.date(),
+        other => other.key().id.date(),
     };
     match reason {
         NothingPosted::Expired => order.deadline_ms <= at.now_ms,
         NothingPosted::MalformedWork => day < at.first_day,
         NothingPosted::Busy => at.may_be_busy,
         NothingPosted::Store => at.store_failed,
-        NothingPosted::NotSent => false,
+        _ => false,
     }
 }
 
-fn agreement(order: &Instruction) -> Option<ledger_model::AgreementNumber> {
+pub(super) fn agreement(order: &Instruction) -> Option<AgreementNumber> {
     match order {
         Instruction::Payment(payment) => Some(payment.agreement),
         Instruction::Refund(refund) => Some(refund.agreement),
@@ -170,27 +177,33 @@ fn agreement(order: &Instruction) -> Option<ledger_model::AgreementNumber> {
             Payee::Agreement(number) => Some(number),
             Payee::Account { .. } => None,
         },
+        Instruction::Reversal(_) | Instruction::Supplement(_) => None,
     }
 }
 
-fn account(order: &Instruction) -> Option<&Payee> {
+/// The account a message names, and the name it gives with it.
+fn account(order: &Instruction) -> Option<(AccountToken, Option<NameToken>)> {
     match order {
-        Instruction::Payout(payout) if matches!(payout.payee, Payee::Account { .. }) => Some(&payout.payee),
-        Instruction::Payment(_) | Instruction::Refund(_) | Instruction::Payout(_) => None,
+        Instruction::Payout(payout) => match payout.payee {
+            Payee::Account { token, name } => Some((token, Some(name))),
+            Payee::Agreement(_) => None,
+        },
+        Instruction::Supplement(supplement) => Some((supplement.account, None)),
+        Instruction::Payment(_) | Instruction::Refund(_) | Instruction::Reversal(_) => None,
     }
 }
 
-fn original(order: &Instruction) -> Option<(TransferKey, ledger_model::Amount, Option<ledger_model::BankSerial>)> {
+fn original(order: &Instruction) -> Option<(TransferKey, Option<Amount>, Option<BankSerial>)> {
     match order {
-        Instruction::Refund(refund) => Some((refund.original, refund.original_amount, refund.original_serial)),
-        Instruction::Payment(_) | Instruction::Payout(_) => None,
+        Instruction::Refund(refund) => Some((refund.original, Some(refund.original_amount), refund.original_serial)),
+        Instruction::Reversal(reversal) => Some((reversal.original, None, None)),
+        Instruction::Payment(_) | Instruction::Payout(_) | Instruction::Supplement(_) => None,
     }
 }
 
-fn ordered_at(order: &Instruction) -> ledger_model::ChinaTime {
+fn supplement(order: &Instruction) -> Option<(Side, SupplementAgainst)> {
     match order {
-        Instruction::Payment(payment) => payment.ordered_at,
-        Instruction::Refund(refund) => refund.ordered_at,
-        Instruction::Payout(payout) => payout.ordered_at,
+        Instruction::Supplement(supplement) => Some((supplement.side, supplement.against)),
+        Instruction::Payment(_) | Instruction::Refund(_) | Instruction::Payout(_) | Instruction::Reversal(_) => None,
     }
 }

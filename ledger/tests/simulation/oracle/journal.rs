@@ -2,7 +2,8 @@
 
 use ledger_journal::{Event, EvidenceDigest, JournalRecord};
 use ledger_model::{
-    Account, Agreement, BankSerial, Decision, Entry, Instruction, LedgerAccount, Money, ShardId, Side, Transfer,
+    Account, Agreement, BankSerial, Decision, Entry, Instruction, LedgerAccount, Money, Payee, Payout, ShardId, Side,
+    Transfer, TransferKey, UsageSubject,
 };
 use sha2::{Digest, Sha256};
 
@@ -41,6 +42,10 @@ impl Oracle {
                 entries,
                 evidence,
             } => self.decided(shard, transfer, &entries, evidence),
+            other @ (Event::TransferHopped { .. }
+            | Event::HopSettled { .. }
+            | Event::HopClosed { .. }
+            | Event::Administered { .. }) => must(false, Rule::Decision, || format!("nobody asked for {other:?}")),
         }
     }
 
@@ -101,6 +106,14 @@ impl Oracle {
         must(order.standing != Standing::Over, Rule::Denied, || {
             format!("request {place} was over, and its order is decided now: {transfer:?}")
         })?;
+        let decided_ms = transfer.decided_at.seconds_since(self.began) * 1_000;
+        let deadline_ms = i64::try_from(order.deadline_ms).unwrap();
+        must(deadline_ms > decided_ms, Rule::Denied, || {
+            format!("request {place} is decided at {decided_ms} ms, after its deadline at {deadline_ms} ms")
+        })?;
+        must(self.may_be_home(shard, &order.instruction), Rule::Decision, || {
+            format!("request {place} is decided in shard {shard}, which is not its home")
+        })?;
         let due = self.due(shard, &order.instruction);
         must(sums_of(entries).is_none_or(|differs| !differs), Rule::L1, || {
             format!("debits and credits differ: {entries:?}")
@@ -150,10 +163,28 @@ impl Oracle {
                 transfer,
                 order: place,
                 refunded: 0,
+                reversed: false,
                 told_as_new: false,
             },
         );
         self.post(shard, entries)
+    }
+
+    /// What names an account or an agreement of a shard is decided there.
+    fn may_be_home(&self, shard: ShardId, instruction: &Instruction) -> bool {
+        let account = match instruction {
+            Instruction::Payout(Payout {
+                payee: Payee::Account { token, .. },
+                ..
+            }) => Some(*token),
+            Instruction::Supplement(supplement) => Some(supplement.account),
+            Instruction::Payment(_) | Instruction::Refund(_) | Instruction::Payout(_) | Instruction::Reversal(_) => {
+                None
+            }
+        };
+        let agreement = super::answers::agreement(instruction).and_then(|number| self.agreements.get(&number));
+        let account = account.or(agreement.map(|agreement| agreement.account));
+        account.is_none_or(|token| home(self.shards, token) == shard)
     }
 
     /// What a decision counts for later ones.
@@ -166,17 +197,35 @@ impl Oracle {
         books.posted += 1;
         match instruction {
             Instruction::Payment(payment) => {
-                let day = (payment.agreement, payment.ordered_at.date());
-                let used = books.used.entry(day).or_default();
-                used.0 += 1;
-                used.1 += payment.amount.minor();
+                let account = self.agreements[&payment.agreement].account;
+                let mut subjects = vec![UsageSubject::Agreement(payment.agreement)];
+                if self.limits.contains_key(&account) {
+                    subjects.push(UsageSubject::Account(account));
+                }
+                for subject in subjects {
+                    let used = books.used.entry((subject, payment.ordered_at.date())).or_default();
+                    used.0 += 1;
+                    used.1 += payment.amount.minor();
+                }
             }
-            Instruction::Refund(refund) => {
-                let original = self.decided.get_mut(&refund.original);
-                original.expect("a refund was due only for what is there").refunded += refund.amount.minor();
+            Instruction::Refund(refund) => self.original(&refund.original).refunded += refund.amount.minor(),
+            Instruction::Reversal(reversal) => {
+                let original = self.original(&reversal.original);
+                original.reversed = true;
+                let order = original.order;
+                // what a refund gave back may be refunded again
+                if let Instruction::Refund(refund) = &self.orders[order].instruction {
+                    let (payment, minor) = (refund.original, refund.amount.minor());
+                    self.original(&payment).refunded -= minor;
+                }
             }
-            Instruction::Payout(_) => {}
+            Instruction::Payout(_) | Instruction::Supplement(_) => {}
         }
+    }
+
+    fn original(&mut self, key: &TransferKey) -> &mut Decided {
+        let original = self.decided.get_mut(key);
+        original.expect("a posting was due only over what is there")
     }
 
     fn post(&mut self, shard: ShardId, entries: &[Entry]) -> Check {
@@ -204,8 +253,7 @@ impl Oracle {
                     let balance = held.account.balance.minor();
                     must(balance >= 0, Rule::L3, || format!("a balance is {balance}"))?;
                 }
-                LedgerAccount::NetworkClearing(batch) => add(books.clearing.entry((batch, currency)).or_default()),
-                LedgerAccount::OpeningBalances => {}
+                internal => add(books.internal.entry((internal, currency)).or_default()),
             }
         }
         for (currency, sums) in &books.totals {

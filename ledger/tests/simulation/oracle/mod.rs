@@ -12,8 +12,8 @@ mod rules;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger_model::{
-    Account, AccountToken, Agreement, AgreementNumber, BatchId, BusinessDate, Currency, Instruction, Money, ShardCount,
-    ShardId, Transfer, TransferKey,
+    Account, AccountLimits, AccountToken, Agreement, AgreementNumber, BusinessDate, ChinaTime, Currency, Instruction,
+    LedgerAccount, Money, ShardCount, ShardId, Transfer, TransferKey, UsageSubject,
 };
 
 pub(crate) use self::answers::Circumstances;
@@ -104,6 +104,7 @@ struct Decided {
     /// The request that posted it.
     order: usize,
     refunded: i64,
+    reversed: bool,
     told_as_new: bool,
 }
 
@@ -115,8 +116,9 @@ struct ShardBooks {
     posted: u64,
     refused: u64,
     totals: BTreeMap<Currency, Sums>,
-    clearing: BTreeMap<(BatchId, Currency), Sums>,
-    used: BTreeMap<(AgreementNumber, BusinessDate), (u32, i64)>,
+    /// Of the ledger's own accounts.
+    internal: BTreeMap<(LedgerAccount, Currency), Sums>,
+    used: BTreeMap<(UsageSubject, BusinessDate), (u32, i64)>,
     /// Records when rows were last compared.
     compared: u64,
 }
@@ -124,8 +126,11 @@ struct ShardBooks {
 #[derive(Debug)]
 pub(crate) struct Oracle {
     shards: ShardCount,
+    /// When the run's clock stood at nothing, or a little later.
+    began: ChinaTime,
     books: Vec<ShardBooks>,
     accounts: BTreeMap<AccountToken, Held>,
+    limits: BTreeMap<AccountToken, AccountLimits>,
     agreements: BTreeMap<AgreementNumber, Agreement>,
     decided: BTreeMap<TransferKey, Decided>,
     serials: BTreeSet<String>,
@@ -135,11 +140,13 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(shards: ShardCount) -> Self {
+    pub(crate) fn new(shards: ShardCount, began: ChinaTime) -> Self {
         Self {
             shards,
+            began,
             books: shards.all().map(|_| ShardBooks::default()).collect(),
             accounts: BTreeMap::new(),
+            limits: BTreeMap::new(),
             agreements: BTreeMap::new(),
             decided: BTreeMap::new(),
             serials: BTreeSet::new(),

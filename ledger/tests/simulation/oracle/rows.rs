@@ -1,6 +1,6 @@
 //! The rows a shard keeps, compared with what its journal comes to.
 
-use ledger::books::{ClearingKey, HeldAccount, Said, UsageKey};
+use ledger::books::{Arrival, HeldAccount, InternalAccount, InternalKey, Said, SupplementPosting, UsageKey};
 use ledger::store::{Store, StoreFault};
 use ledger::view::{Rows, Wanted};
 use ledger_model::{Instruction, Payee, ShardId};
@@ -46,19 +46,21 @@ impl Oracle {
             usages: books
                 .used
                 .keys()
-                .map(|(agreement, date)| UsageKey {
-                    agreement: *agreement,
+                .map(|(subject, date)| UsageKey {
+                    subject: *subject,
                     date: *date,
                 })
                 .collect(),
-            clearing: books
-                .clearing
+            internal: books
+                .internal
                 .keys()
-                .map(|(batch, currency)| ClearingKey {
-                    batch: *batch,
+                .map(|(account, currency)| InternalKey {
+                    account: InternalAccount::of(*account).expect("only the ledger's own are kept there"),
                     currency: *currency,
                 })
                 .collect(),
+            limits: self.limits.keys().copied().filter(|token| here(*token)).collect(),
+            hops: Vec::new(),
         }
     }
 
@@ -86,20 +88,20 @@ impl Oracle {
         let usages = found
             .usages
             .iter()
-            .map(|(key, used)| ((key.agreement, key.date), (used.count, used.sum_minor)));
+            .map(|(key, used)| ((key.subject, key.date), (used.count, used.sum_minor)));
         must(
             usages.eq(books.used.iter().map(|(day, used)| (*day, *used))),
             Rule::Rows,
             || format!("shard {shard} counts {:?}, not {:?}", found.usages, books.used),
         )?;
-        let clearing = found.clearing.iter().map(|(key, sums)| {
-            let key = (key.batch, key.currency);
-            (key, (sums.debit_minor, sums.credit_minor))
+        let internal = found.internal.iter();
+        let internal = internal.map(|(key, sums)| (*key, (sums.debit_minor, sums.credit_minor)));
+        let due = books.internal.iter().map(|((account, currency), sums)| {
+            let account = InternalAccount::of(*account).expect("only the ledger's own are kept there");
+            (account.in_currency(*currency), (sums.debit, sums.credit))
         });
-        let due = books.clearing.iter();
-        let due = due.map(|(key, sums)| (*key, (sums.debit, sums.credit)));
-        must(clearing.eq(due), Rule::Rows, || {
-            format!("shard {shard} holds {:?}, not {:?}", found.clearing, books.clearing)
+        must(internal.eq(due), Rule::Rows, || {
+            format!("shard {shard} holds {:?}, not {:?}", found.internal, books.internal)
         })
     }
 
@@ -113,6 +115,8 @@ impl Oracle {
             let same = row.transfer == due.transfer
                 && row.sequence == due.sequence
                 && row.refunded_minor == due.refunded
+                && row.reversed == due.reversed
+                && row.arrival == Arrival::Direct
                 && row.said == said;
             must(same, Rule::Rows, || {
                 format!("shard {shard} remembers {row:?}; due is {due:?}, {said:?}")
@@ -157,22 +161,30 @@ fn unreadable(shard: ShardId, fault: &StoreFault) -> super::Violation {
 
 /// What an order said beyond what its transfer keeps.
 fn said_by(order: &Instruction) -> Said {
-    let (ordered_at, name, original) = match order {
-        Instruction::Payment(payment) => (payment.ordered_at, None, None),
-        Instruction::Refund(refund) => (
-            refund.ordered_at,
-            None,
-            Some((refund.original_amount, refund.original_serial)),
-        ),
-        Instruction::Payout(payout) => match payout.payee {
-            Payee::Account { name, .. } => (payout.ordered_at, Some(name), None),
-            Payee::Agreement(_) => (payout.ordered_at, None, None),
-        },
+    let mut said = Said {
+        ordered_at: order.ordered_at(),
+        name: None,
+        original_amount: None,
+        original_serial: None,
+        supplement: None,
     };
-    Said {
-        ordered_at,
-        name,
-        original_amount: original.map(|(amount, _)| amount),
-        original_serial: original.and_then(|(_, serial)| serial),
+    match order {
+        Instruction::Payment(_) | Instruction::Reversal(_) => {}
+        Instruction::Refund(refund) => {
+            said.original_amount = Some(refund.original_amount);
+            said.original_serial = refund.original_serial;
+        }
+        Instruction::Payout(payout) => {
+            if let Payee::Account { name, .. } = payout.payee {
+                said.name = Some(name);
+            }
+        }
+        Instruction::Supplement(supplement) => {
+            said.supplement = Some(SupplementPosting {
+                side: supplement.side,
+                against: supplement.against,
+            });
+        }
     }
+    said
 }

@@ -1,8 +1,9 @@
 //! The rules of the business, told a second time: which refusal comes first, and which entries a posting has.
 
 use ledger_model::{
-    Account, AccountStatus, AccountToken, Agreement, AgreementStatus, Amount, Decision, Entry, Instruction,
-    LedgerAccount, Payee, Payment, Payout, Refund, Refusal, ShardId, Side, TransferKind,
+    Account, AccountLimits, AccountStatus, AccountToken, Agreement, AgreementStatus, Amount, BatchId, BusinessDate,
+    Decision, Entry, Instruction, LedgerAccount, Payee, Payment, Payout, Refund, Refusal, Reversal, ShardId, Side,
+    Supplement, SupplementAgainst, TransferKind, UsageSubject,
 };
 
 use super::{Decided, Held, Oracle};
@@ -15,19 +16,41 @@ pub(super) struct Due {
     pub(super) entries: Vec<Entry>,
 }
 
+/// An account, where it is looked for.
+#[derive(Debug, Clone, Copy)]
+struct Customer {
+    shard: ShardId,
+    token: AccountToken,
+}
+
 /// The first refusal whose condition holds.
 fn first(conditions: &[(bool, Refusal)]) -> Option<Refusal> {
     conditions.iter().find(|(holds, _)| *holds).map(|(_, refusal)| *refusal)
 }
 
-fn pair(account: AccountToken, side: Side, amount: Amount, batch: ledger_model::BatchId) -> Vec<Entry> {
-    let (other, clearing) = match side {
-        Side::Debit => (Side::Credit, LedgerAccount::NetworkClearing(batch)),
-        Side::Credit => (Side::Debit, LedgerAccount::NetworkClearing(batch)),
-    };
-    [(LedgerAccount::Customer(account), side), (clearing, other)]
+fn pair(account: AccountToken, side: Side, amount: Amount, against: LedgerAccount) -> Vec<Entry> {
+    [(LedgerAccount::Customer(account), side), (against, opposite(side))]
         .map(|(account, side)| Entry { account, side, amount })
         .to_vec()
+}
+
+fn opposite(side: Side) -> Side {
+    match side {
+        Side::Debit => Side::Credit,
+        Side::Credit => Side::Debit,
+    }
+}
+
+fn clearing(batch: BatchId) -> LedgerAccount {
+    LedgerAccount::NetworkClearing(batch)
+}
+
+fn against(what: SupplementAgainst, batch: BatchId) -> LedgerAccount {
+    match what {
+        SupplementAgainst::NetworkClearing => clearing(batch),
+        SupplementAgainst::Suspense => LedgerAccount::Suspense,
+        SupplementAgainst::Fee => LedgerAccount::Fee,
+    }
 }
 
 impl Due {
@@ -58,7 +81,15 @@ impl Oracle {
             Instruction::Payment(payment) => self.payment(shard, payment),
             Instruction::Refund(refund) => self.refund(shard, refund),
             Instruction::Payout(payout) => self.payout(shard, payout),
+            Instruction::Reversal(reversal) => self.reversal(shard, reversal),
+            Instruction::Supplement(supplement) => self.supplement(shard, supplement),
         }
+    }
+
+    /// What was used of a day, as this order would find it.
+    fn used(&self, shard: ShardId, subject: UsageSubject, date: BusinessDate) -> (u32, i64) {
+        let used = &self.books[shard.index()].used;
+        used.get(&(subject, date)).copied().unwrap_or_default()
     }
 
     fn agreement(&self, shard: ShardId, number: ledger_model::AgreementNumber) -> Option<&Agreement> {
@@ -79,28 +110,44 @@ impl Oracle {
         let Some(held) = self.account(shard, token) else {
             return Due::refused(Refusal::NoSuchAccount, Some(token));
         };
-        let minor = payment.amount.minor();
-        let day = (agreement.number, payment.ordered_at.date());
-        let (count, sum) = self.books[shard.index()].used.get(&day).copied().unwrap_or_default();
+        let date = payment.ordered_at.date();
+        let amount = payment.amount;
+        let by_agreement = self.used(shard, UsageSubject::Agreement(agreement.number), date);
+        let by_account = self.used(shard, UsageSubject::Account(token), date);
         let terms = &agreement.terms;
+        let of_agreement = AccountLimits {
+            single_max: terms.single_max,
+            daily_max: terms.daily_max,
+            daily_count_max: terms.daily_count_max,
+        };
+        let limits = self.limits.get(&token);
         let account = &held.account;
-        let currency = payment.amount.currency();
-        let refusal = not_in_force(agreement, payment.institution, payment.ordered_at, payment.batch).or_else(|| {
-            first(&[
-                (account.status == AccountStatus::Closed, Refusal::AccountClosed),
-                (account.status != AccountStatus::Open, Refusal::AccountFrozen),
-                (
-                    account.balance.currency() != currency || terms.single_max.currency() != currency,
-                    Refusal::CurrencyDiffers,
-                ),
-                (minor > terms.single_max.minor(), Refusal::OverSingleAmount),
-                (count + 1 > terms.daily_count_max, Refusal::OverDailyCount),
-                (sum + minor > terms.daily_max.minor(), Refusal::OverDailyAmount),
-                (account.balance.minor() < minor, Refusal::BalanceShort),
-            ])
-        });
+        let foreign = |bound: Amount| bound.currency() != amount.currency();
+        let any_foreign = foreign(terms.single_max)
+            || limits.is_some_and(|limits| foreign(limits.single_max))
+            || account.balance.currency() != amount.currency();
+        let refusal = not_in_force(agreement, payment.institution, payment.ordered_at, payment.batch)
+            .or_else(|| takes_no_debit(account))
+            .or_else(|| first(&[(any_foreign, Refusal::CurrencyDiffers)]))
+            .or_else(|| {
+                let names = [
+                    Refusal::OverSingleAmount,
+                    Refusal::OverDailyCount,
+                    Refusal::OverDailyAmount,
+                ];
+                over(amount, by_agreement, &of_agreement, names)
+            })
+            .or_else(|| {
+                let names = [
+                    Refusal::OverAccountSingleAmount,
+                    Refusal::OverAccountDailyCount,
+                    Refusal::OverAccountDailyAmount,
+                ];
+                limits.and_then(|limits| over(amount, by_account, limits, names))
+            })
+            .or_else(|| first(&[(account.balance.minor() < amount.minor(), Refusal::BalanceShort)]));
         Due::of(refusal, token, || {
-            pair(token, Side::Debit, payment.amount, payment.batch)
+            pair(token, Side::Debit, amount, clearing(payment.batch))
         })
     }
 
@@ -122,6 +169,7 @@ impl Oracle {
         let before_account = first(&[
             (paid.decision != Decision::Posted, Refusal::OriginalNotSuccessful),
             (differs, Refusal::OriginalDiffers),
+            (original.reversed, Refusal::AlreadyReversed),
             (age_days > 366, Refusal::RefundTooLate),
         ]);
         if let Some(refusal) = before_account {
@@ -144,7 +192,7 @@ impl Oracle {
             ])
         });
         Due::of(refusal, token, || {
-            pair(token, Side::Credit, refund.amount, refund.batch)
+            pair(token, Side::Credit, refund.amount, clearing(refund.batch))
         })
     }
 
@@ -174,13 +222,92 @@ impl Oracle {
                 )])
             });
         Due::of(refusal, token, || {
-            pair(token, Side::Credit, payout.amount, payout.batch)
+            pair(token, Side::Credit, payout.amount, clearing(payout.batch))
         })
+    }
+
+    fn reversal(&self, shard: ShardId, reversal: &Reversal) -> Due {
+        let original = self.decided.get(&reversal.original);
+        let original = original.filter(|original| original.shard == shard && !is_reversal(original));
+        let Some(original) = original else {
+            return Due::refused(Refusal::OriginalNotFound, None);
+        };
+        let before = &original.transfer;
+        let differs = before.amount != reversal.amount || before.institution != reversal.institution;
+        let before_account = first(&[
+            (before.decision != Decision::Posted, Refusal::OriginalNotSuccessful),
+            (differs, Refusal::OriginalDiffers),
+            (original.reversed, Refusal::AlreadyReversed),
+            (original.refunded != 0, Refusal::OriginalRefunded),
+        ]);
+        if let Some(refusal) = before_account {
+            return Due::refused(refusal, before.account);
+        }
+        let (side, other) = match &self.orders[original.order].instruction {
+            Instruction::Payment(_) => (Side::Credit, clearing(reversal.batch)),
+            Instruction::Supplement(supplement) => {
+                let other = against(supplement.against, reversal.batch);
+                (opposite(supplement.side), other)
+            }
+            Instruction::Refund(_) | Instruction::Payout(_) | Instruction::Reversal(_) => {
+                (Side::Debit, clearing(reversal.batch))
+            }
+        };
+        let token = before.account.expect("what was posted has an account");
+        let customer = Customer { shard, token };
+        self.by_the_bank(customer, side, reversal.amount, other)
+    }
+
+    fn supplement(&self, shard: ShardId, supplement: &Supplement) -> Due {
+        let other = against(supplement.against, supplement.batch);
+        let customer = Customer {
+            shard,
+            token: supplement.account,
+        };
+        self.by_the_bank(customer, supplement.side, supplement.amount, other)
+    }
+
+    /// The bank's own orders pass over the limits of payments, and over nothing else.
+    fn by_the_bank(&self, customer: Customer, side: Side, amount: Amount, other: LedgerAccount) -> Due {
+        let Customer { shard, token } = customer;
+        let Some(held) = self.account(shard, token) else {
+            return Due::refused(Refusal::NoSuchAccount, Some(token));
+        };
+        let account = &held.account;
+        let refusal = match side {
+            Side::Debit => takes_no_debit(account),
+            Side::Credit => takes_no_credit(account),
+        };
+        let short = side == Side::Debit && account.balance.minor() < amount.minor();
+        let foreign = account.balance.currency() != amount.currency();
+        let refusal = refusal.or_else(|| first(&[(foreign, Refusal::CurrencyDiffers), (short, Refusal::BalanceShort)]));
+        Due::of(refusal, token, || pair(token, side, amount, other))
     }
 }
 
 fn is_payment(decided: &Decided) -> bool {
     decided.transfer.kind == TransferKind::Payment
+}
+
+fn is_reversal(decided: &Decided) -> bool {
+    decided.transfer.kind == TransferKind::Reversal
+}
+
+fn over(amount: Amount, used: (u32, i64), limits: &AccountLimits, names: [Refusal; 3]) -> Option<Refusal> {
+    let crossed = [
+        amount.minor() > limits.single_max.minor(),
+        used.0 + 1 > limits.daily_count_max,
+        used.1 + amount.minor() > limits.daily_max.minor(),
+    ];
+    let place = crossed.iter().position(|crossed| *crossed)?;
+    Some(names[place])
+}
+
+fn takes_no_debit(account: &Account) -> Option<Refusal> {
+    first(&[
+        (account.status == AccountStatus::Closed, Refusal::AccountClosed),
+        (account.status != AccountStatus::Open, Refusal::AccountFrozen),
+    ])
 }
 
 fn not_in_force(

@@ -147,6 +147,9 @@ impl<'a> Step<'a> {
                 number: Self::agreement(agreement),
                 terms: self.terms(),
             },
+            ("close", None, None) => Administration::CloseThrough {
+                date: self.word("through").parse().unwrap(),
+            },
             other => panic!("{other:?} is nothing an operator does"),
         }
     }

@@ -1,0 +1,62 @@
+//! A store whose commits are timed, as those of the library it is compared with are.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use hdrhistogram::Histogram;
+use ledger::books::HopRow;
+use ledger::state::ShardState;
+use ledger::store::{Group, OpenHops, Reader, Store, StoreFault};
+use ledger::view::{Rows, Wanted};
+use ledger_model::ShardId;
+
+pub(crate) struct Timed {
+    store: Box<dyn Store>,
+    /// Microseconds.
+    commits: Arc<Mutex<Histogram<u64>>>,
+}
+
+impl Timed {
+    pub(crate) fn boxed(store: Box<dyn Store>, commits: Arc<Mutex<Histogram<u64>>>) -> Box<dyn Store> {
+        Box::new(Self { store, commits })
+    }
+}
+
+impl Store for Timed {
+    fn begin(&mut self) -> Result<ShardState, StoreFault> {
+        self.store.begin()
+    }
+
+    fn state(&self) -> &ShardState {
+        self.store.state()
+    }
+
+    fn fetch(&self, wanted: &Wanted) -> Result<Rows, StoreFault> {
+        self.store.fetch(wanted)
+    }
+
+    fn open_hops(&self, homes: &BTreeSet<ShardId>, limit: usize) -> Result<OpenHops, StoreFault> {
+        self.store.open_hops(homes, limit)
+    }
+
+    fn unapplied_hops(&self, limit: usize) -> Result<Vec<HopRow>, StoreFault> {
+        self.store.unapplied_hops(limit)
+    }
+
+    fn commit(&mut self, group: Group) -> Result<(), StoreFault> {
+        let began = Instant::now();
+        let committed = self.store.commit(group);
+        let took = began.elapsed().as_micros() as u64;
+        self.commits.lock().unwrap().record(took).unwrap();
+        committed
+    }
+
+    fn abandon(&mut self) {
+        self.store.abandon();
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        self.store.reader()
+    }
+}

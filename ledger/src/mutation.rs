@@ -1,0 +1,171 @@
+//! Planted bugs, one for each rule the simulation watches over, to show that it would find them. Compiled under the
+//! feature `mutations` only, which nothing but that proof switches on; even then none is there until a thread asks for it.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use ledger_model::{Amount, Decision, Instruction, Refusal};
+
+use crate::books::{Books, Remembered};
+use crate::engine::{Recognised, Verdict};
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutation {
+    /// L1: a posting has one side only.
+    OneSidedPosting,
+    /// L1: the sides of a posting differ by the smallest sum.
+    UnequalSides,
+    /// L2: what is posted is not added to the sums of the shard.
+    SumsForgotten,
+    /// L3: a payment is posted though the balance is short of it.
+    Overdraft,
+    /// L4: what another shard holds under a key is not asked for.
+    OtherShardsIgnored,
+    /// L4: two posts of a key are under way at once.
+    ClaimSharedOut,
+    /// L4: a key that was decided is decided anew.
+    RepeatDecidedAnew,
+    /// Other content under a known key is told the decision.
+    ConflictToldAsRepeat,
+    /// L5: a number is left out.
+    NumberSkipped,
+    /// L5: a record does not name the one before.
+    ChainCut,
+    /// L6: records are offered for shipping before they are durable.
+    OfferedEarly,
+    /// S2: a group that was not written is answered as posted.
+    UnwrittenToldAsPosted,
+    /// S2: a group in doubt is answered as posted.
+    DoubtToldAsPosted,
+    /// S2: a group is answered though it was not synced.
+    SyncLeftOut,
+    /// A group in doubt is answered as if it could not post any more.
+    DoubtDenied,
+    /// The keys of a group in doubt are let go before it is settled.
+    DoubtLetGo,
+    /// A query denies a key whose post is under way.
+    UnderWayDenied,
+    /// Work whose deadline has passed is worked.
+    ExpiredWorked,
+    /// What is used of a day's limits is not counted.
+    LimitNotCounted,
+    /// What was refunded of a payment is not counted.
+    RefundNotCounted,
+    /// Refusals are given in another order.
+    RefusalOutOfOrder,
+    /// A torn end of the log is taken for a group.
+    TornTailKept,
+}
+
+impl Mutation {
+    pub const ALL: [Self; 22] = [
+        Self::OneSidedPosting,
+        Self::UnequalSides,
+        Self::SumsForgotten,
+        Self::Overdraft,
+        Self::OtherShardsIgnored,
+        Self::ClaimSharedOut,
+        Self::RepeatDecidedAnew,
+        Self::ConflictToldAsRepeat,
+        Self::NumberSkipped,
+        Self::ChainCut,
+        Self::OfferedEarly,
+        Self::UnwrittenToldAsPosted,
+        Self::DoubtToldAsPosted,
+        Self::SyncLeftOut,
+        Self::DoubtDenied,
+        Self::DoubtLetGo,
+        Self::UnderWayDenied,
+        Self::ExpiredWorked,
+        Self::LimitNotCounted,
+        Self::RefundNotCounted,
+        Self::RefusalOutOfOrder,
+        Self::TornTailKept,
+    ];
+}
+
+thread_local! {
+    static PLANTED: Cell<Option<Mutation>> = const { Cell::new(None) };
+}
+
+/// What this thread does from now on has this bug, or none.
+pub fn plant(mutation: Option<Mutation>) {
+    PLANTED.set(mutation);
+}
+
+pub(crate) fn is(mutation: Mutation) -> bool {
+    PLANTED.get() == Some(mutation)
+}
+
+/// What the engine decided, made wrong.
+pub(crate) fn verdict(books: &impl Books, instruction: &Instruction, mut verdict: Verdict) -> Verdict {
+    match PLANTED.get() {
+        Some(Mutation::OneSidedPosting) => {
+            let _other_side = verdict.entries.pop();
+        }
+        Some(Mutation::UnequalSides) => {
+            if let Some(entry) = verdict.entries.last_mut() {
+                let more = Amount::new(entry.amount.minor() + 1, entry.amount.currency());
+                entry.amount = more.unwrap_or(entry.amount);
+            }
+        }
+        Some(Mutation::SumsForgotten) => verdict.changes.totals.clear(),
+        Some(Mutation::LimitNotCounted) => verdict.changes.usages.clear(),
+        Some(Mutation::RefundNotCounted) => verdict.changes.refunded = None,
+        Some(Mutation::RefusalOutOfOrder) if verdict.decision == Decision::Refused(Refusal::AccountFrozen) => {
+            verdict.decision = Decision::Refused(Refusal::BalanceShort);
+        }
+        Some(Mutation::Overdraft) if verdict.decision == Decision::Refused(Refusal::BalanceShort) => {
+            return overdraft(books, instruction, verdict);
+        }
+        _ => {}
+    }
+    verdict
+}
+
+/// Posts what the balance is short of, and leaves it below zero.
+fn overdraft(books: &impl Books, instruction: &Instruction, refused: Verdict) -> Verdict {
+    let held = refused.account.and_then(|token| books.account(&token));
+    let (Some(held), Instruction::Payment(payment)) = (held, instruction) else {
+        return refused;
+    };
+    let mut after = held.clone();
+    let Ok(balance) = after.account.balance.minus(payment.amount.money()) else {
+        return refused;
+    };
+    after.account.balance = balance;
+    let entry = |account, side| ledger_model::Entry {
+        account,
+        side,
+        amount: payment.amount,
+    };
+    let customer = ledger_model::LedgerAccount::Customer(after.account.token);
+    let clearing = ledger_model::LedgerAccount::NetworkClearing(payment.batch);
+    let mut posted = refused;
+    posted.decision = Decision::Posted;
+    posted.entries = vec![
+        entry(customer, ledger_model::Side::Debit),
+        entry(clearing, ledger_model::Side::Credit),
+    ];
+    posted.changes.accounts = vec![after];
+    posted
+}
+
+/// What is known of a key, made wrong.
+pub(crate) fn recognised<'a>(recognised: Recognised<'a>, remembered: Option<&'a Remembered>) -> Recognised<'a> {
+    match (PLANTED.get(), recognised, remembered) {
+        (Some(Mutation::RepeatDecidedAnew), Recognised::Repeat(_), _) => Recognised::New,
+        (Some(Mutation::ConflictToldAsRepeat), Recognised::Conflict(_), Some(remembered)) => {
+            Recognised::Repeat(&remembered.transfer)
+        }
+        (_, recognised, _) => recognised,
+    }
+}
+
+/// What time a shard takes it to be.
+pub(crate) fn now(now: Instant) -> Instant {
+    const LONG: Duration = Duration::from_secs(24 * 3600);
+    let earlier = now.checked_sub(LONG).filter(|_| is(Mutation::ExpiredWorked));
+    earlier.unwrap_or(now)
+}
