@@ -79,6 +79,7 @@ impl Command {
             | Self::Agreement(_)
             | Self::Adjust(_)
             | Self::Day(_)
+            | Self::Hops
             | Self::Calendar(_)
             | Self::Positions { .. } => true,
             Self::Check { .. } | Self::Restore(_) => false,
