@@ -192,7 +192,7 @@ async fn both_sources(database: Database) {
         .map(|shard| sample::journal(sample::shard(shard), 150))
         .collect();
     let whole = FakeLedger::start(journals.clone());
-    let half = FakeLedger::start(journals.iter().map(|journal| journal[..70].to_vec()).collect());
+    let half = FakeLedger::start(journals.iter().map(|journal| journal[..70].to_vec()));
     let broker = Broker::start();
     for (shard, journal) in (0..).zip(&journals) {
         broker.produce(shard, &journal[..70]);

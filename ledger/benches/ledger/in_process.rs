@@ -60,7 +60,7 @@ pub(crate) fn open(directory: &Path) -> Vec<Box<dyn Store>> {
     })
 }
 
-pub(crate) fn start(stores: Vec<Box<dyn Store>>) -> Arc<Ledger> {
+fn start(stores: Vec<Box<dyn Store>>) -> Arc<Ledger> {
     Ledger::start(LedgerParts {
         stores,
         shards: SHARDS,
@@ -73,30 +73,19 @@ pub(crate) fn start(stores: Vec<Box<dyn Store>>) -> Arc<Ledger> {
 }
 
 pub(crate) fn run(directory: &Path, extent: Extent, figures: &mut Figures) -> Running {
-    let runtime = Runtime::new().unwrap();
-    let work = Arc::new(Work::new(extent.accounts, wall_clock()()));
-    let commits = Arc::new(Mutex::new(Histogram::new(3).unwrap()));
-    let stores = open(directory).into_iter();
-    let timed = stores.map(|store| Timed::boxed(store, Arc::clone(&commits)));
-    let mut running = Running {
-        ledger: start(timed.collect()),
-        runtime,
-        work,
-        next: 0,
-        commits,
-    };
+    let mut running = Running::over(open(directory), extent.accounts);
     let began = Instant::now();
     load(&running);
     figures.whole("accounts", extent.accounts);
     figures.decimal("load_accounts_s", began.elapsed().as_secs_f64());
     running.post(Spread::Zipf, extent.warm_up);
-    running.commits.lock().unwrap().reset();
+    running.reset_commits();
     let (cpu, written) = (cpu_micros(), written_bytes());
     let began = Instant::now();
     let latencies = running.post(Spread::Zipf, extent.measured);
     let took = began.elapsed().as_secs_f64();
     figures.whole("embedded_postings_per_s", (extent.measured as f64 / took) as u64);
-    figures.latencies("embedded_commit", &running.commits.lock().unwrap());
+    figures.latencies("embedded_commit", &running.commits());
     figures.latencies("embedded_posting", &latencies);
     figures.decimal(
         "embedded_cpu_us_per_posting",
@@ -143,6 +132,30 @@ pub(crate) fn load(running: &Running) {
 }
 
 impl Running {
+    /// A ledger over stores of which nothing is there yet.
+    pub(crate) fn over(stores: Vec<Box<dyn Store>>, accounts: u64) -> Self {
+        let commits = Arc::new(Mutex::new(Histogram::new(3).unwrap()));
+        let timed = stores
+            .into_iter()
+            .map(|store| Timed::boxed(store, Arc::clone(&commits)));
+        Self {
+            ledger: start(timed.collect()),
+            runtime: Runtime::new().unwrap(),
+            work: Arc::new(Work::new(accounts, wall_clock()())),
+            next: 0,
+            commits,
+        }
+    }
+
+    /// How long groups took to commit, since the last reset.
+    pub(crate) fn commits(&self) -> Histogram<u64> {
+        self.commits.lock().unwrap().clone()
+    }
+
+    pub(crate) fn reset_commits(&self) {
+        self.commits.lock().unwrap().reset();
+    }
+
     /// Posts the next `count` pieces of work; every one must be posted. Latencies in microseconds.
     pub(crate) fn post(&mut self, spread: Spread, count: u64) -> Histogram<u64> {
         let stretch = Stretch {

@@ -1,19 +1,16 @@
 //! Postings into a shard group on this machine, beside pgbench on the same server: one PostgreSQL with its data on a real disk,
 //! every commit synced, the same settings for both.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use ledger::clock::wall_clock;
 use ledger::store::Store;
 use ledger::store::postgres::{GroupSettings, Host, PostgresStore};
-use tokio::runtime::Runtime;
 
 use crate::Extent;
 use crate::figures::{Figures, cpu_micros, cpu_micros_of};
-use crate::in_process::{Running, load, start};
+use crate::in_process::{Running, load};
 use crate::server::{PORT, Server, USER, Wanted};
-use crate::work::{SHARDS, Work};
+use crate::work::{SHARDS, Spread};
 
 /// Everything else is as PostgreSQL comes: fsync, full pages and synchronous commits on.
 const SETTINGS: [&str; 5] = [
@@ -49,24 +46,20 @@ fn ours(server: &Server, extent: Extent, figures: &mut Figures) {
     };
     let settings = GroupSettings::of("bench", host, "ledger", USER);
     let open = |shard| -> Box<dyn Store> { Box::new(PostgresStore::open(settings.clone(), SHARDS, shard).unwrap()) };
-    let ledger = start(SHARDS.all().map(open).collect());
-    let mut running = Running {
-        ledger,
-        runtime: Runtime::new().unwrap(),
-        work: Arc::new(Work::new(extent.accounts, wall_clock()())),
-        next: 0,
-    };
+    let mut running = Running::over(SHARDS.all().map(open).collect(), extent.accounts);
     let began = Instant::now();
     load(&running);
     figures.decimal("postgres_load_accounts_s", began.elapsed().as_secs_f64());
-    running.post(extent.warm_up);
+    running.post(Spread::Zipf, extent.warm_up);
+    running.reset_commits();
     let (wal, cpu, server_cpu) = (wal_bytes(server), cpu_micros(), cpu_of(server));
     let began = Instant::now();
-    let latencies = running.post(extent.postgres);
+    let latencies = running.post(Spread::Zipf, extent.postgres);
     let took = began.elapsed().as_secs_f64();
     let posted = extent.postgres as f64;
     figures.whole("postgres_postings_per_s", (posted / took) as u64);
-    figures.latencies("postgres_commit", &latencies);
+    figures.latencies("postgres_commit", &running.commits());
+    figures.latencies("postgres_posting", &latencies);
     figures.decimal("postgres_cpu_us_per_posting", (cpu_micros() - cpu) as f64 / posted);
     figures.decimal(
         "postgres_server_cpu_us_per_posting",
