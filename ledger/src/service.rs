@@ -26,6 +26,7 @@ use crate::access::{Access, Rights};
 use crate::administration::service::{AdministrationService, Days};
 use crate::clock::wall_clock;
 use crate::feed::Feed;
+use crate::hopping::listing::unsettled;
 use crate::outcome::{Answer, Outcome, ReplyTo, pack};
 use crate::router::Ledger;
 use crate::store::StoreFault;
@@ -150,6 +151,10 @@ impl wire::ledger_server::Ledger for Service {
     ) -> Result<Response<wire::PositionsReply>, Status> {
         let shards = self.ledger.positions().iter().map(Into::into).collect();
         Ok(Response::new(wire::PositionsReply { shards }))
+    }
+
+    async fn hops(&self, _request: Request<wire::HopsRequest>) -> Result<Response<wire::HopsReply>, Status> {
+        Ok(Response::new(unsettled(&self.ledger).await.into()))
     }
 
     async fn standing(&self, request: Request<wire::StandingRequest>) -> Result<Response<wire::StandingReply>, Status> {

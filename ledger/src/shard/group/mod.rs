@@ -111,6 +111,11 @@ impl Working {
         self.records.is_empty()
     }
 
+    /// Answers what is known of an instruction. What is not known may be decided where nobody can look now.
+    pub fn recall(&self, instruction: &Instruction, elsewhere: Option<&Remembered>) -> Outcome {
+        self.known(instruction, elsewhere).unwrap_or(Outcome::InProcess)
+    }
+
     /// Decides one instruction. `elsewhere` is what another shard holds under its key.
     pub fn post(
         &mut self,
