@@ -6,13 +6,13 @@
 //! a store; the conformance suite runs against it. What torn bytes come to is the affair of the embedded store on a
 //! faulty disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ledger::books::{HeldAccount, HopRow, InternalKey, Remembered, Sides, Usage, UsageKey};
 use ledger::state::ShardState;
-use ledger::store::{Group, Reader, Store, StoreFault};
+use ledger::store::{Group, OpenHops, Reader, Store, StoreFault};
 use ledger::view::{Rows, Wanted};
 use ledger_model::{AccountLimits, AccountToken, Agreement, AgreementNumber, HopState, ShardId, TransferKey};
 
@@ -277,13 +277,25 @@ impl Store for FaultyStore {
         })
     }
 
-    fn open_hops(&self, at_most: usize) -> Result<Vec<HopRow>, StoreFault> {
+    fn open_hops(&self, homes: &BTreeSet<ShardId>, limit: usize) -> Result<OpenHops, StoreFault> {
         if self.trouble.read_fails() {
             return Err(StoreFault::Unreachable(Box::new(told_to_fail())));
         }
         let held = self.platter.held();
         let open = held.hops.values().filter(|row| row.state == HopState::Open);
-        Ok(open.take(at_most).cloned().collect())
+        Ok(OpenHops::among(open.cloned(), homes, limit))
+    }
+
+    fn unapplied_hops(&self, limit: usize) -> Result<Vec<HopRow>, StoreFault> {
+        if self.trouble.read_fails() {
+            return Err(StoreFault::Unreachable(Box::new(told_to_fail())));
+        }
+        let held = self.platter.held();
+        let refused = held
+            .hops
+            .values()
+            .filter(|row| matches!(row.state, HopState::Unapplied(_)));
+        Ok(refused.take(limit).cloned().collect())
     }
 
     fn commit(&mut self, group: Group) -> Result<(), StoreFault> {
