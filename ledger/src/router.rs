@@ -193,12 +193,11 @@ impl Ledger {
 
     /// Waits for its turn with the key.
     async fn post_after(self: Arc<Self>, post: Unclaimed, turn: oneshot::Receiver<Claim>) {
-        match tokio::time::timeout_at(post.deadline.into(), turn).await {
-            Ok(Ok(claim)) => self.claimed(post, claim),
-            Ok(Err(_)) | Err(_) => {
-                self.meters.other("in_process");
-                post.reply.answer(Outcome::InProcess);
-            }
+        if let Ok(Ok(claim)) = tokio::time::timeout_at(post.deadline.into(), turn).await {
+            self.claimed(post, claim);
+        } else {
+            self.meters.other("in_process");
+            post.reply.answer(Outcome::InProcess);
         }
     }
 

@@ -21,7 +21,8 @@ use super::group::{
 };
 use super::{Ask, AskStanding, FatalFault, Job, Load, Post, ShardParts, Task};
 use crate::claims::Claim;
-use crate::engine::{Defect, HopOrder};
+use crate::engine::Defect;
+use crate::engine::HopOrder;
 use crate::hopping::route::AtHome;
 use crate::hopping::selector::Seen;
 use crate::state::ShardState;

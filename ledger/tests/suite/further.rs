@@ -118,9 +118,9 @@ fn take_in(store: &mut dyn Store, instructions: &[Instruction]) {
     work_in_steps(
         store,
         |wanted| {
-            instructions
-                .iter()
-                .for_each(|instruction| wanted_by_hop(instruction, wanted))
+            for instruction in instructions {
+                wanted_by_hop(instruction, wanted);
+            }
         },
         |_, _| {},
         |working| {

@@ -47,7 +47,6 @@ pub enum Act {
 
 /// What an instruction would come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly every one is new")]
 pub enum Rehearsal {
     /// Its key was used before.
     Known(Outcome),

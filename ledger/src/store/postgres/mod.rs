@@ -62,6 +62,8 @@ pub struct PostgresStore {
     open: Option<Open>,
     shard: ShardId,
     state: ShardState,
+    /// Number of the last record that was ever seen committed: a database that has fewer has lost some.
+    seen: u64,
     epoch: i64,
     /// The table has what groups up to this record left behind.
     flushed: u64,
@@ -93,6 +95,7 @@ impl PostgresStore {
             open: None,
             shard,
             state: ShardState::empty(shard),
+            seen: 0,
             epoch: 0,
             flushed: 0,
             is_current: false,
@@ -158,6 +161,7 @@ impl PostgresStore {
             self.flushed = self.flushed.max(due.flushed);
             self.held.get_mut().committed(limits, due, changes, span);
         }
+        self.seen = group.state.sequence;
         self.state = group.state;
         if first_day.is_some() && expired == 0 {
             self.expiry.first_day = None;
