@@ -206,7 +206,7 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
     }
     let hopping = hopping.checked().map_err(refused)?;
     let groups = group::checked(group, path, shards, kept_days).map_err(|reason| refused(&reason))?;
-    let kafka = kafka.map(shipped_to).transpose().map_err(|reason| refused(reason))?;
+    let kafka = kafka.map(shipped_to).transpose().map_err(refused)?;
     let listen = resolved(path, listen);
     let administrators = administration.map(|administration| administration.allow);
     access(&listen, administrators.as_deref()).map_err(|fault| refused(&fault.to_string()))?;

@@ -136,16 +136,21 @@ fn drill(
     steps.step("load the accounts", || runtime.block_on(load_accounts(&client, &bank)))?;
     let calm = Duration::from_secs(options.seconds.into());
     let callers = Callers::start(&client, &bank, options.clients);
-    steps.step("load", || pause(&runtime, calm))?;
+    steps.step("load", || {
+        pause(&runtime, calm);
+        Ok::<_, DrillFault>(())
+    })?;
     let killed_at = callers.elapsed();
     steps.step("kill the first primary, load", || {
         first.kill()?;
-        pause(&runtime, Duration::from_secs(options.outage_seconds.into()))
+        pause(&runtime, Duration::from_secs(options.outage_seconds.into()));
+        Ok::<_, DrillFault>(())
     })?;
     let promoted_at = callers.elapsed();
     steps.step("promote its standby, load", || {
         standby.promote()?;
-        pause(&runtime, calm)
+        pause(&runtime, calm);
+        Ok::<_, DrillFault>(())
     })?;
     let asked = runtime.block_on(callers.stop());
     let ended = Instant::now();
@@ -181,9 +186,8 @@ fn servers(place: &Place, sources: &Sources) -> Result<(Server, Server, Server),
     Ok((first, standby, second))
 }
 
-fn pause(runtime: &Runtime, time: Duration) -> Result<(), DrillFault> {
+fn pause(runtime: &Runtime, time: Duration) {
     runtime.block_on(tokio::time::sleep(time));
-    Ok(())
 }
 
 async fn load_accounts(client: &LedgerClient, bank: &Bank) -> Result<(), DrillFault> {
@@ -192,7 +196,7 @@ async fn load_accounts(client: &LedgerClient, bank: &Bank) -> Result<(), DrillFa
     let batches: Vec<LoadBatch> = numbers
         .chunks(LOAD_BATCH)
         .map(|numbers| LoadBatch {
-            accounts: numbers.iter().map(|number| bank.account(*number)).collect(),
+            accounts: numbers.iter().map(|number| Bank::account(*number)).collect(),
             agreements: numbers.iter().map(|number| bank.agreement(*number)).collect(),
         })
         .collect();

@@ -107,19 +107,7 @@ async fn serve(config: Config) -> Result<(), ServeFault> {
     // what hopped before this process began is known before anything is decided
     let _told_by_the_meters = homecoming.round().await;
     let coming_home = tokio::spawn(homecoming.run(config.hopping.probe_every, stop.clone()));
-    let shipping = match &config.kafka {
-        None => None,
-        Some(to) => {
-            let parts = ShippingParts {
-                connect: kafka(to.settings.clone(), tokio::runtime::Handle::current()),
-                meters,
-                clock: wall_clock(),
-                lag_limits: to.lag_limits,
-                take_over_after: TAKE_OVER_AFTER,
-            };
-            Some(Shipping::start(&ledger, parts).map_err(ServeFault::Thread)?)
-        }
-    };
+    let shipping = ship(&config, &ledger, meters)?;
     let access = Arc::new(config.access()?);
     let audience = access.audience();
     let days = Days {
@@ -158,6 +146,21 @@ async fn serve(config: Config) -> Result<(), ServeFault> {
     Ok(())
 }
 
+/// `None` where nothing is shipped.
+fn ship(config: &Config, ledger: &Arc<Ledger>, meters: Arc<Meters>) -> Result<Option<Shipping>, ServeFault> {
+    let Some(to) = &config.kafka else {
+        return Ok(None);
+    };
+    let parts = ShippingParts {
+        connect: kafka(to.settings.clone(), tokio::runtime::Handle::current()),
+        meters,
+        clock: wall_clock(),
+        lag_limits: to.lag_limits,
+        take_over_after: TAKE_OVER_AFTER,
+    };
+    Shipping::start(ledger, parts).map(Some).map_err(ServeFault::Thread)
+}
+
 /// A socket file may be left over from another process, so being there is not enough.
 fn listens(listen: &Endpoint) -> Result<(), String> {
     match listen {
@@ -172,10 +175,14 @@ fn listens(listen: &Endpoint) -> Result<(), String> {
 async fn start(config: &Config, meters: Arc<Meters>) -> Result<(Arc<Ledger>, Homecoming), ServeFault> {
     let config = config.clone();
     let opened = tokio::task::spawn_blocking(move || {
-        let Stores { stores, groups, probes } = stores::open(&config)?;
+        let Stores {
+            by_shard,
+            groups,
+            probes,
+        } = stores::open(&config)?;
         let clock = wall_clock();
         let parts = LedgerParts {
-            stores,
+            stores: by_shard,
             shards: config.shards,
             limits: config.limits,
             clock: Arc::clone(&clock),

@@ -25,18 +25,11 @@ pub(super) enum StoresFault {
         #[source]
         source: StoreFault,
     },
-    #[error("shard group {group} cannot be probed")]
-    Probe {
-        group: String,
-        #[source]
-        source: StoreFault,
-    },
 }
 
 /// Open stores, and the groups they are in.
 pub(super) struct Stores {
-    /// By shard.
-    pub stores: Vec<Box<dyn Store>>,
+    pub by_shard: Vec<Box<dyn Store>>,
     pub groups: Arc<Groups>,
     pub probes: Probes,
 }
@@ -46,7 +39,7 @@ pub(super) fn open(config: &Config) -> Result<Stores, StoresFault> {
     match &config.groups {
         Some(groups) => in_groups(config, groups),
         None => Ok(Stores {
-            stores: in_directory(config)?,
+            by_shard: in_directory(config)?,
             groups: Groups::single(config.shards),
             probes: Probes::new(),
         }),
@@ -63,17 +56,14 @@ fn in_groups(config: &Config, groups: &ShardGroups) -> Result<Stores, StoresFaul
         let opened = PostgresStore::open(settings(shard), config.shards, shard);
         Ok(Box::new(opened.map_err(|source| fault(shard, source))?))
     };
-    let stores = config.shards.all().map(open).collect::<Result<_, _>>()?;
+    let by_shard = config.shards.all().map(open).collect::<Result<_, _>>()?;
     let mut probes = Probes::new();
     for (group, settings) in map.groups().zip(servers) {
-        let probe = PostgresProbe::new(settings.clone()).map_err(|source| StoresFault::Probe {
-            group: map.name(group).to_string(),
-            source,
-        })?;
-        probes.insert(group, Arc::new(probe) as Arc<dyn Probe>);
+        let probe: Arc<dyn Probe> = Arc::new(PostgresProbe::new(settings.clone()));
+        probes.insert(group, probe);
     }
     Ok(Stores {
-        stores,
+        by_shard,
         groups: Groups::new(map.clone(), config.hopping.settings, Arc::new(Instant::now)),
         probes,
     })

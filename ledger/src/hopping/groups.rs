@@ -113,14 +113,14 @@ impl Groups {
         match (before, after) {
             _ if before == after => {}
             (_, GroupState::Down) => {
-                tracing::error!(group = %name, "a shard group is down; orders of its shards hop or are refused")
+                tracing::error!(group = %name, "a shard group is down; orders of its shards hop or are refused");
             }
             (_, GroupState::Recovering) => {
-                tracing::info!(group = %name, "a shard group can be written again; its shards are fenced")
+                tracing::info!(group = %name, "a shard group can be written again; its shards are fenced");
             }
             (GroupState::Recovering, _) => tracing::info!(group = %name, "a shard group is used again"),
             (_, GroupState::Up | GroupState::Suspect) => {
-                tracing::debug!(group = %name, state = after.name(), "a shard group")
+                tracing::debug!(group = %name, state = after.name(), "a shard group");
             }
         }
         after

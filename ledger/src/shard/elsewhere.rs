@@ -15,7 +15,6 @@ use crate::books::{Books, Remembered};
 use crate::hash::FastMap;
 use crate::hopping::map::GroupId;
 use crate::hopping::selector::Seen;
-use crate::outcome::Outcome;
 use crate::store::{Reader, StoreFault};
 
 /// What other shards hold under the keys of a group of jobs.
@@ -79,7 +78,7 @@ impl Worker {
         working: &Working,
         instruction: &Instruction,
         elsewhere: &mut Elsewhere,
-    ) -> Result<Option<Remembered>, Outcome> {
+    ) -> Result<Option<Remembered>, NothingPosted> {
         let key = instruction.key();
         if working.view().transfer(key).is_some() {
             return Ok(None);
@@ -88,7 +87,7 @@ impl Worker {
             return Ok(Some(remembered));
         }
         if !elsewhere.silent.is_empty() {
-            return Err(Outcome::NothingPosted(NothingPosted::Store));
+            return Err(NothingPosted::Store);
         }
         for neighbour in &elsewhere.one_by_one {
             match neighbour.transfer(key) {
@@ -96,7 +95,7 @@ impl Worker {
                 Ok(found) => return Ok(found),
                 Err(fault) => {
                     tracing::error!(shard = %self.shard, %fault, cause = ?fault, "another shard could not be read");
-                    return Err(Outcome::NothingPosted(NothingPosted::Store));
+                    return Err(NothingPosted::Store);
                 }
             }
         }

@@ -25,6 +25,7 @@ use crate::engine::Defect;
 use crate::engine::HopOrder;
 use crate::hopping::route::AtHome;
 use crate::hopping::selector::Seen;
+use crate::outcome::Outcome;
 use crate::state::ShardState;
 use crate::store::{Consequence, Group, StoreFault};
 use crate::view::Wanted;
@@ -128,7 +129,7 @@ impl Worker {
         } = post;
         let mut again = None;
         let outcome = match (self.known_elsewhere(working, &instruction, elsewhere), &task) {
-            (Err(outcome), _) => outcome,
+            (Err(reason), _) => Outcome::NothingPosted(reason),
             (Ok(known), Task::Decide) => {
                 let may_hop = matches!(instruction, Instruction::Payout(_)) && self.parts.groups.can_hop(self.shard);
                 let spare = may_hop.then(|| evidence.clone());
@@ -273,7 +274,7 @@ impl Worker {
                     Job::Post(post).nothing_posted(NothingPosted::Expired);
                 }
                 Job::Post(_) | Job::Load(_) | Job::Errand(_) | Job::Administer(_) | Job::Ask(_) | Job::Standing(_) => {
-                    left.push(job)
+                    left.push(job);
                 }
                 Job::Stop => {}
             }

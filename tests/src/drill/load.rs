@@ -72,7 +72,7 @@ pub(super) struct Callers {
 }
 
 impl Bank {
-    fn token(&self, number: u64) -> AccountToken {
+    fn token(number: u64) -> AccountToken {
         let mut bytes = [7; 32];
         let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
         let plain = number.to_be_bytes();
@@ -81,12 +81,12 @@ impl Bank {
         AccountToken::new(bytes)
     }
 
-    fn name(&self, number: u64) -> NameToken {
-        NameToken::new(self.token(number).bytes())
+    fn name(number: u64) -> NameToken {
+        NameToken::new(Self::token(number).bytes())
     }
 
     fn agreement_number(&self, number: u64) -> AgreementNumber {
-        AgreementNumber::issue(self.shards.of_account(self.token(number)), number)
+        AgreementNumber::issue(self.shards.of_account(Self::token(number)), number)
     }
 
     fn money(minor: i64) -> Amount {
@@ -94,11 +94,11 @@ impl Bank {
         Amount::new(minor, currency).expect("more than nothing")
     }
 
-    pub(super) fn account(&self, number: u64) -> Account {
+    pub(super) fn account(number: u64) -> Account {
         let currency: Currency = CURRENCY.parse().expect("the name of a currency");
         Account {
-            token: self.token(number),
-            name: self.name(number),
+            token: Self::token(number),
+            name: Self::name(number),
             status: AccountStatus::Open,
             balance: Money::new(OPENING_MINOR, currency),
         }
@@ -109,7 +109,7 @@ impl Bank {
         let expires: BusinessDate = "2099-12-31".parse().expect("a date");
         Agreement {
             number: self.agreement_number(number),
-            account: self.token(number),
+            account: Self::token(number),
             institution: INSTITUTION.parse().expect("the form of an institution"),
             status: AgreementStatus::Normal,
             terms: AgreementTerms {
@@ -143,8 +143,8 @@ impl Bank {
                 batch,
                 institution,
                 payee: Payee::Account {
-                    token: self.token(of),
-                    name: self.name(of),
+                    token: Self::token(of),
+                    name: Self::name(of),
                 },
                 ordered_at: self.now,
                 details,
@@ -162,7 +162,7 @@ impl Bank {
         };
         Order {
             instruction,
-            account: self.token(of),
+            account: Self::token(of),
         }
     }
 }

@@ -23,11 +23,12 @@ struct Session {
 }
 
 impl PostgresProbe {
-    pub fn new(settings: GroupSettings) -> Result<Self, StoreFault> {
+    /// Connects when it is first used.
+    pub fn new(settings: GroupSettings) -> Self {
         let link = Link::new(Arc::new(settings));
-        Ok(Self {
+        Self {
             session: Mutex::new(Session { link, client: None }),
-        })
+        }
     }
 }
 
