@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ledger::books::{InternalAccount, Sides};
 use ledger::clock::Clock;
 use ledger::hopping::groups::{Groups, HoppingSettings};
-use ledger::hopping::homecoming::{Homecoming, Probes, Round};
+use ledger::hopping::homecoming::{Homecoming, Probe, Probes, Round};
 use ledger::hopping::map::{GroupId, GroupMap};
 use ledger::hopping::selector::{GroupState, Seen, SelectorSettings};
 use ledger::outcome::Outcome;
@@ -81,7 +81,7 @@ impl Site {
         let settings = HoppingSettings {
             selector: SelectorSettings {
                 failures_max: NonZeroU32::new(2).unwrap(),
-                window: Duration::from_secs(60),
+                window: Duration::from_mins(1),
                 probes_to_return: NonZeroU32::new(2).unwrap(),
             },
             stand_in_daily_max,
@@ -90,7 +90,12 @@ impl Site {
         let stores = SHARDS.all().map(|shard| self.connect(shard)).collect();
         let running = Running::start_over(Arc::clone(&groups), stores, LIMITS);
         let probes = groups.map().groups().zip(&self.servers);
-        let probes: Probes = probes.map(|(group, server)| (group, Arc::clone(server) as _)).collect();
+        let probes: Probes = probes
+            .map(|(group, server)| -> (GroupId, Arc<dyn Probe>) {
+                let probe: Arc<dyn Probe> = Arc::<Server>::clone(server);
+                (group, probe)
+            })
+            .collect();
         let clock: Clock = Arc::new(now);
         let homecoming = Homecoming::new(Arc::clone(&running.ledger), probes, clock, Arc::clone(&running.meters));
         Process { running, homecoming }
