@@ -1,5 +1,7 @@
 //! The configuration file of the ledger.
 
+mod group;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -10,9 +12,13 @@ use serde::Deserialize;
 
 use crate::access::{Access, AccessFault, Surroundings, own_user, user_named};
 use crate::calendar::{self, Calendar};
+use crate::hopping::settings::{Hopping, WrittenHopping};
 use crate::shard::ShardLimits;
 use crate::shipping::{KafkaSettings, LagLimits};
 use crate::store::embedded::KEPT_DAYS;
+
+pub use self::group::ShardGroups;
+use self::group::WrittenGroup;
 
 const KEPT_DAYS_MAX: u32 = 3660;
 
@@ -26,6 +32,9 @@ pub struct Config {
     /// Log of a shard between two snapshots of its store, in bytes.
     pub snapshot_bytes: u64,
     pub operations: SocketAddr,
+    /// Absent: the stores are in the directory.
+    pub groups: Option<ShardGroups>,
+    pub hopping: Hopping,
     /// Absent: nothing is shipped.
     pub kafka: Option<Kafka>,
     /// Who may administer; absent: the user the ledger runs as, over TCP nobody.
@@ -73,6 +82,10 @@ struct Written {
     administration: Option<WrittenAdministration>,
     adjustments: Option<WrittenAdjustments>,
     calendar: Option<PathBuf>,
+    #[serde(default)]
+    hopping: WrittenHopping,
+    #[serde(default)]
+    group: Vec<WrittenGroup>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -175,6 +188,8 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
         administration,
         adjustments,
         calendar,
+        hopping,
+        group,
     } = written;
     let shards = ShardCount::new(shards).ok_or_else(|| refused("shards is from 1 to 64"))?;
     if commit_batch_max == 0 || queue_max < commit_batch_max {
@@ -189,7 +204,9 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
     if !operations.address.ip().is_loopback() {
         return Err(refused("operations.address is a loopback address"));
     }
-    let kafka = kafka.map(shipped_to).transpose().map_err(|reason| refused(reason))?;
+    let hopping = hopping.checked().map_err(refused)?;
+    let groups = group::checked(group, path, shards, kept_days).map_err(|reason| refused(&reason))?;
+    let kafka = kafka.map(shipped_to).transpose().map_err(refused)?;
     let listen = resolved(path, listen);
     let administrators = administration.map(|administration| administration.allow);
     access(&listen, administrators.as_deref()).map_err(|fault| refused(&fault.to_string()))?;
@@ -207,6 +224,8 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
         },
         snapshot_bytes: u64::from(snapshot_mib) << 20,
         operations: operations.address,
+        groups,
+        hopping,
         kafka,
         administrators,
         adjustments,

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use ledger::command::{
-    account, adjust, agreement, backup, calendar, check, day, evidence, load, positions, restore, serve, statement,
-    trial_balance,
+    account, adjust, agreement, backup, calendar, check, day, evidence, hops, load, positions, restore, serve,
+    statement, trial_balance,
 };
 use ledger::config;
 use operations::exit;
@@ -41,6 +41,8 @@ enum Command {
         #[arg(long, value_name = "DIRECTORY")]
         directory: PathBuf,
     },
+    /// Show what was taken in for another shard and is not at rest yet. Exit code 1 if there is any.
+    Hops,
     /// Freeze, unfreeze, block debits of, close and limit an account of the running ledger, or show it.
     #[command(subcommand)]
     Account(account::Account),
@@ -77,6 +79,7 @@ impl Command {
             | Self::Agreement(_)
             | Self::Adjust(_)
             | Self::Day(_)
+            | Self::Hops
             | Self::Calendar(_)
             | Self::Positions { .. } => true,
             Self::Check { .. } | Self::Restore(_) => false,
@@ -115,6 +118,7 @@ fn main() -> ExitCode {
         (Some(Command::Restore(options)), _) => restore::run(&options),
         (Some(Command::Serve), Some(config)) => serve::run(config),
         (Some(Command::Load(files)), Some(config)) => load::run(&config, &files),
+        (Some(Command::Hops), Some(config)) => hops::run(&config),
         (Some(Command::Account(account)), Some(config)) => account::run(&config, account),
         (Some(Command::Agreement(agreement)), Some(config)) => agreement::run(&config, agreement),
         (Some(Command::Adjust(adjust)), Some(config)) => adjust::run(&config, adjust),

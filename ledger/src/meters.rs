@@ -12,6 +12,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::hopping::map::GroupName;
+use crate::hopping::selector::GroupState;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct DecisionLabel {
     decision: &'static str,
@@ -43,6 +46,11 @@ pub struct InvariantLabel {
     invariant: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct GroupLabel {
+    group: String,
+}
+
 #[derive(Debug)]
 pub struct Meters {
     decided: Family<DecisionLabel, Counter>,
@@ -60,6 +68,10 @@ pub struct Meters {
     commit_seconds: Histogram,
     group_size: Histogram,
     defects: Family<InvariantLabel, Counter>,
+    group_state: Family<GroupLabel, Gauge>,
+    hops: Family<OutcomeLabel, Counter>,
+    open_hops: Gauge,
+    oldest_hop_seconds: Gauge,
 }
 
 impl Meters {
@@ -80,6 +92,10 @@ impl Meters {
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
             group_size: Histogram::new(exponential_buckets(1.0, 2.0, 12)),
             defects: Family::default(),
+            group_state: Family::default(),
+            hops: Family::default(),
+            open_hops: Gauge::default(),
+            oldest_hop_seconds: Gauge::default(),
         };
         // shown from the start, so that a figure that is missing and one that is zero are two things
         for decision in ["posted", "refused"] {
@@ -125,7 +141,46 @@ impl Meters {
         );
         ledger.register("group_size", "Pieces of work in one commit", meters.group_size.clone());
         ledger.register("defects", "Broken invariants, by id", meters.defects.clone());
+        meters.show_hopping(ledger);
         Arc::new(meters)
+    }
+
+    fn show_hopping(&self, ledger: &mut Registry) {
+        for outcome in ["taken_in", "settled", "compensated", "unapplied"] {
+            let _shown = self.hops.get_or_create(&OutcomeLabel { outcome });
+        }
+        ledger.register(
+            "group_state",
+            "Shard groups: 0 up, 1 suspect, 2 down, 3 recovering",
+            self.group_state.clone(),
+        );
+        ledger.register(
+            "hops",
+            "Transfers that hopped, by what became of them",
+            self.hops.clone(),
+        );
+        ledger.register("open_hops", "Hops not settled at home yet", self.open_hops.clone());
+        ledger.register(
+            "oldest_open_hop_seconds",
+            "Age of the oldest of them",
+            self.oldest_hop_seconds.clone(),
+        );
+    }
+
+    pub(crate) fn group_state(&self, group: &GroupName, state: GroupState) {
+        let label = GroupLabel {
+            group: group.to_string(),
+        };
+        self.group_state.get_or_create(&label).set(state.number());
+    }
+
+    pub(crate) fn hop(&self, outcome: &'static str) {
+        self.hops.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    pub(crate) fn open_hops(&self, count: u64, oldest_seconds: i64) {
+        self.open_hops.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.oldest_hop_seconds.set(oldest_seconds);
     }
 
     fn register_shipping(&self, ledger: &mut Registry) {

@@ -3,9 +3,11 @@
 //! Everything one instruction touches lies in its home shard: the account it names, or the one its agreement's number
 //! carries. What names neither goes to a shard chosen by its key, where its refusal is remembered.
 
+mod way;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -19,10 +21,13 @@ use crate::clock::Clock;
 use crate::engine::{account_named, agreement_named};
 use crate::evidence::{self, SealedEvidence};
 use crate::feed::Feed;
+use crate::hopping::groups::Groups;
+use crate::hopping::route::AtHome;
+use crate::hopping::selector::Seen;
 use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
 use crate::reading::evidence::{Place, find};
-use crate::shard::{AskStanding, Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun};
+use crate::shard::{AskStanding, Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun, Task};
 use crate::shipping::Board;
 use crate::store::{Reader, Store, StoreFault};
 
@@ -40,6 +45,7 @@ pub struct LedgerParts {
 #[derive(Debug)]
 pub struct Ledger {
     count: ShardCount,
+    groups: Arc<Groups>,
     shards: Vec<Shard>,
     readers: Readers,
     claims: Arc<Claims>,
@@ -81,64 +87,80 @@ struct Unclaimed {
 }
 
 impl Ledger {
-    /// Starts the shards.
+    /// Starts the shards, all of one group.
     pub fn start(parts: LedgerParts) -> std::io::Result<Arc<Self>> {
-        let (ledger, runs) = Self::assemble(parts);
+        let groups = Groups::single(parts.shards);
+        Self::start_over(groups, parts)
+    }
+
+    /// Starts the shards.
+    pub fn start_over(groups: Arc<Groups>, parts: LedgerParts) -> std::io::Result<Arc<Self>> {
+        let (ledger, runs) = Self::assemble_over(groups, parts);
         for run in runs {
             ledger.threads().push(run.spawn()?);
         }
         Ok(ledger)
     }
 
-    /// The ledger, and what has to be run for each shard in order.
+    /// The ledger, and what has to be run for each shard in order; all of one group.
     pub fn assemble(parts: LedgerParts) -> (Arc<Self>, Vec<ShardRun>) {
-        let LedgerParts {
-            stores,
-            shards: count,
-            limits,
-            clock,
-            meters,
-            fatal,
-        } = parts;
-        let readers: Vec<Arc<dyn Reader>> = stores.iter().map(|store| store.reader()).collect();
-        let keepers: Vec<Option<String>> = stores
-            .iter()
-            .map(|store| store.keys_kept_by().map(str::to_owned))
-            .collect();
-        let halted = Arc::new(AtomicBool::new(false));
-        let mut shards = Vec::with_capacity(stores.len());
-        let mut runs = Vec::with_capacity(stores.len());
-        for (place, store) in stores.into_iter().enumerate() {
-            let keeper = store.keys_kept_by().map(str::to_owned);
-            let others = readers
-                .iter()
-                .zip(&keepers)
-                .enumerate()
-                .filter(|(other, (_, other_keeper))| *other != place && (keeper.is_none() || **other_keeper != keeper));
-            let (shard, run) = Shard::assemble(ShardParts {
+        let groups = Groups::single(parts.shards);
+        Self::assemble_over(groups, parts)
+    }
+
+    /// The ledger, and what has to be run for each shard in order.
+    pub fn assemble_over(groups: Arc<Groups>, parts: LedgerParts) -> (Arc<Self>, Vec<ShardRun>) {
+        let mut runs = Vec::with_capacity(parts.stores.len());
+        let ledger = Arc::new_cyclic(|ledger| {
+            let returned = way::returned_to(Weak::clone(ledger));
+            let LedgerParts {
+                stores,
                 shards: count,
-                store,
-                neighbours: others.map(|(_, (reader, _))| Arc::clone(reader)).collect(),
                 limits,
-                clock: Arc::clone(&clock),
-                meters: Arc::clone(&meters),
-                fatal: Arc::clone(&fatal),
-                halted: Arc::clone(&halted),
-            });
-            shards.push(shard);
-            runs.push(run);
-        }
-        let ledger = Self {
-            count,
-            shards,
-            readers: Readers(readers),
-            claims: Claims::new(),
-            halted,
-            meters,
-            threads: Mutex::default(),
-            shipping: OnceLock::new(),
-        };
-        (Arc::new(ledger), runs)
+                clock,
+                meters,
+                fatal,
+            } = parts;
+            let readers: Vec<Arc<dyn Reader>> = stores.iter().map(|store| store.reader()).collect();
+            let halted = Arc::new(AtomicBool::new(false));
+            let mut shards = Vec::with_capacity(stores.len());
+            let keepers: Vec<Option<String>> = stores
+                .iter()
+                .map(|store| store.keys_kept_by().map(str::to_owned))
+                .collect();
+            for (id, store) in count.all().zip(stores) {
+                let keeper = store.keys_kept_by().map(str::to_owned);
+                let is_kept_apart = |other: &Option<String>| keeper.is_none() || *other != keeper;
+                let others = count.all().zip(&readers).zip(&keepers);
+                let others = others.filter(|((other, _), kept)| *other != id && is_kept_apart(kept));
+                let (shard, run) = Shard::assemble(ShardParts {
+                    shards: count,
+                    store,
+                    neighbours: others.map(|((other, reader), _)| (other, Arc::clone(reader))).collect(),
+                    groups: Arc::clone(&groups),
+                    returned: Arc::clone(&returned),
+                    limits,
+                    clock: Arc::clone(&clock),
+                    meters: Arc::clone(&meters),
+                    fatal: Arc::clone(&fatal),
+                    halted: Arc::clone(&halted),
+                });
+                shards.push(shard);
+                runs.push(run);
+            }
+            Self {
+                count,
+                groups,
+                shards,
+                readers: Readers(readers),
+                claims: Claims::new(),
+                halted,
+                meters,
+                threads: Mutex::default(),
+                shipping: OnceLock::new(),
+            }
+        });
+        (ledger, runs)
     }
 
     /// Posts an instruction; the answer goes to `reply` when it is durable. Digests evidence, so call it off the
@@ -162,7 +184,7 @@ impl Ledger {
             reply,
         };
         match self.claims.claim(*post.instruction.key()) {
-            Ok(claim) => self.route(post, claim),
+            Ok(claim) => self.claimed(post, claim),
             Err(turn) => {
                 tokio::spawn(Arc::clone(self).post_after(post, turn));
             }
@@ -171,43 +193,49 @@ impl Ledger {
 
     /// Waits for its turn with the key.
     async fn post_after(self: Arc<Self>, post: Unclaimed, turn: oneshot::Receiver<Claim>) {
-        match tokio::time::timeout_at(post.deadline.into(), turn).await {
-            Ok(Ok(claim)) => self.route(post, claim),
-            Ok(Err(_)) | Err(_) => {
-                self.meters.other("in_process");
-                post.reply.answer(Outcome::InProcess);
-            }
+        if let Ok(Ok(claim)) = tokio::time::timeout_at(post.deadline.into(), turn).await {
+            self.claimed(post, claim);
+        } else {
+            self.meters.other("in_process");
+            post.reply.answer(Outcome::InProcess);
         }
     }
 
-    fn route(&self, post: Unclaimed, claim: Claim) {
+    fn claimed(&self, post: Unclaimed, claim: Claim) {
         let Unclaimed {
             instruction,
             evidence,
             deadline,
             reply,
         } = post;
-        let shard = self.shard(self.home(&instruction));
-        shard.post(Box::new(Post {
+        let post = Post {
             instruction,
             evidence,
             deadline,
             reply,
             claim,
-        }));
+            task: Task::Decide,
+            turned_away: 0,
+        };
+        self.route(Box::new(post), AtHome::NotTried);
     }
 
     /// What is known of a key. Reads every shard, so call it off the executor.
     ///
     /// A transfer decided long ago is told even while a resend of it is under way. One that is not found is denied only
-    /// where no post of it was under way before the look-up began.
+    /// where no post of it was under way before the look-up began, and every group could be asked.
     pub fn query(&self, key: &TransferKey) -> Outcome {
         if self.is_halted() {
             return Outcome::InProcess;
         }
         // the claim first: once it is gone, whatever its post left behind can be read
-        let under_way = self.claims.is_held(key);
-        for (reader, shard) in self.readers.0.iter().zip(&self.shards) {
+        let mut is_uncertain = self.claims.is_held(key);
+        for (reader, (id, shard)) in self.readers.0.iter().zip(self.count.all().zip(&self.shards)) {
+            if !self.groups.is_used(id) {
+                is_uncertain = true;
+                continue;
+            }
+            let began = self.groups.now();
             match reader.transfer(key) {
                 Ok(None) => {}
                 Ok(Some(remembered)) if remembered.sequence <= shard.committed().borrow().sequence => {
@@ -220,11 +248,15 @@ impl Ledger {
                 Ok(Some(_)) => return Outcome::InProcess,
                 Err(fault) => {
                     tracing::error!(%fault, cause = ?fault, "a transfer could not be looked up");
-                    return Outcome::NothingPosted(NothingPosted::Store);
+                    if !matches!(fault, StoreFault::Unreachable(_)) {
+                        return Outcome::NothingPosted(NothingPosted::Store);
+                    }
+                    self.groups.see(self.groups.map().group_of(id), Seen::Failed, began);
+                    is_uncertain = true;
                 }
             }
         }
-        if under_way {
+        if is_uncertain {
             Outcome::InProcess
         } else {
             Outcome::NotFound
@@ -306,6 +338,10 @@ impl Ledger {
     /// What `positions` shows of shipping from now on; the first one stays.
     pub fn show_shipping(&self, board: Arc<Board>) {
         let _first_stays = self.shipping.set(board);
+    }
+
+    pub fn groups(&self) -> &Arc<Groups> {
+        &self.groups
     }
 
     pub fn count(&self) -> ShardCount {

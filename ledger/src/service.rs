@@ -4,13 +4,15 @@
 //! read. Work is converted and its evidence digested a piece at a time: short pieces where they were read, which costs no
 //! change of threads, long ones and whatever reads the disk off the executor.
 
+mod loading;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::Stream;
-use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardId, TransferKey};
-use ledger_protocol::{Evidence, LoadReply, Malformed, NothingPosted, RefusedItem, wire};
+use ledger_model::{AccountToken, Instruction, ShardId, TransferKey};
+use ledger_protocol::{Evidence, Malformed, NothingPosted, wire};
 use operations::exchange::reply_batches;
 use operations::peer::PeerIdentity;
 use operations::stop::Stop;
@@ -24,8 +26,9 @@ use crate::access::{Access, Rights};
 use crate::administration::service::{AdministrationService, Days};
 use crate::clock::wall_clock;
 use crate::feed::Feed;
+use crate::hopping::listing::unsettled;
 use crate::outcome::{Answer, Outcome, ReplyTo, pack};
-use crate::router::{Ledger, Loading};
+use crate::router::Ledger;
 use crate::store::StoreFault;
 
 /// Work of one stream that is not answered yet, at the most.
@@ -38,8 +41,6 @@ const SHORT_PIECE_BYTES_MAX: usize = 128 << 10;
 /// Chunks of the journal between their reader and the socket.
 const CHUNKS_AHEAD_MAX: usize = 4;
 const LOAD_REPLIES_AHEAD_MAX: usize = 4;
-/// Batches of one load that wait for their commits.
-const LOAD_BATCHES_UNANSWERED_MAX: usize = 16;
 /// Largest gRPC message taken or sent.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 
@@ -135,7 +136,7 @@ impl wire::ledger_server::Ledger for Service {
         let administrator = administrator(&request)?;
         tracing::info!(administrator, "accounts and agreements are loaded");
         let (replies, stream) = mpsc::channel(LOAD_REPLIES_AHEAD_MAX);
-        tokio::spawn(read_load(
+        tokio::spawn(loading::read(
             Arc::clone(&self.ledger),
             self.stop.clone(),
             request.into_inner(),
@@ -150,6 +151,10 @@ impl wire::ledger_server::Ledger for Service {
     ) -> Result<Response<wire::PositionsReply>, Status> {
         let shards = self.ledger.positions().iter().map(Into::into).collect();
         Ok(Response::new(wire::PositionsReply { shards }))
+    }
+
+    async fn hops(&self, _request: Request<wire::HopsRequest>) -> Result<Response<wire::HopsReply>, Status> {
+        Ok(Response::new(unsettled(&self.ledger).await.into()))
     }
 
     async fn standing(&self, request: Request<wire::StandingRequest>) -> Result<Response<wire::StandingReply>, Status> {
@@ -296,90 +301,6 @@ fn asked(what: Option<wire::work::What>) -> Result<Asked, Malformed> {
             .try_into()
             .map(Asked::Query),
         None => Err(Malformed { field: "what" }),
-    }
-}
-
-/// Several batches are under way at a time, since each waits for its commit; they are queued and answered in order.
-async fn read_load(
-    ledger: Arc<Ledger>,
-    stop: Stop,
-    mut batches: Streaming<wire::LoadBatch>,
-    replies: mpsc::Sender<Result<wire::LoadReply, Status>>,
-) {
-    let (queued, mut unanswered) = mpsc::channel::<Queued>(LOAD_BATCHES_UNANSWERED_MAX);
-    let answering = tokio::spawn(async move {
-        while let Some(batch) = unanswered.recv().await {
-            let reply = batch.answered().await.map(Into::into);
-            let reply = reply.map_err(|_| Status::unavailable("the batch could not be loaded"));
-            let failed = reply.is_err();
-            if replies.send(reply).await.is_err() || failed {
-                return;
-            }
-        }
-    });
-    loop {
-        let batch = tokio::select! {
-            () = stop.requested() => break,
-            batch = batches.message() => batch,
-        };
-        let Ok(Some(batch)) = batch else {
-            break;
-        };
-        if queued.send(queue_batch(&ledger, batch).await).await.is_err() {
-            break;
-        }
-    }
-    drop(queued);
-    if answering.await.is_err() {
-        tracing::error!("answering a load panicked");
-    }
-}
-
-/// A batch of a load that waits for its commits.
-struct Queued {
-    loading: Result<Loading, NothingPosted>,
-    /// What did not read.
-    refused: Vec<RefusedItem>,
-}
-
-impl Queued {
-    async fn answered(self) -> Result<LoadReply, NothingPosted> {
-        let mut reply = self.loading?.loaded().await?;
-        reply.refused.extend(self.refused);
-        reply.refused.sort_by_key(|refused| refused.place);
-        Ok(reply)
-    }
-}
-
-/// What does not read is refused by its place, the rest is loaded.
-async fn queue_batch(ledger: &Arc<Ledger>, batch: wire::LoadBatch) -> Queued {
-    let mut refused = Vec::new();
-    let mut accounts: Vec<(u32, Account)> = Vec::with_capacity(batch.accounts.len());
-    let mut agreements: Vec<(u32, Agreement)> = Vec::with_capacity(batch.agreements.len());
-    // the place is taken after the item, so that none is lost where the accounts end
-    let mut places = 0_u32..;
-    for (account, place) in batch.accounts.into_iter().zip(places.by_ref()) {
-        match account.try_into() {
-            Ok(account) => accounts.push((place, account)),
-            Err(malformed) => refused.push(refusal(place, malformed)),
-        }
-    }
-    for (agreement, place) in batch.agreements.into_iter().zip(places) {
-        match agreement.try_into() {
-            Ok(agreement) => agreements.push((place, agreement)),
-            Err(malformed) => refused.push(refusal(place, malformed)),
-        }
-    }
-    Queued {
-        loading: ledger.queue_load(accounts, agreements).await,
-        refused,
-    }
-}
-
-fn refusal(place: u32, malformed: Malformed) -> RefusedItem {
-    RefusedItem {
-        place,
-        reason: malformed.to_string(),
     }
 }
 

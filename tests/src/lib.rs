@@ -10,6 +10,7 @@ pub mod blocking;
 pub mod certificates;
 pub mod counts;
 pub mod demo;
+pub mod drill;
 pub mod feed;
 pub mod figures;
 pub mod installation;

@@ -11,6 +11,7 @@ use operations::exit;
 use system_tests::bench::{self, BenchFault, BenchOptions};
 use system_tests::bench_signer::{self, SignerBenchFault, SignerBenchOptions};
 use system_tests::demo::{self, DemoFault, DemoOptions};
+use system_tests::drill::{self, DrillFault, HopOptions};
 use system_tests::installation::{InstallationFault, Plan, chain};
 use system_tests::layout::{Layout, LayoutFault};
 use system_tests::ports::{PortFault, Ports};
@@ -58,6 +59,11 @@ enum Command {
         #[command(flatten)]
         options: DemoOptions,
     },
+    /// What is done on purpose, under load, so that it is known before it happens by itself.
+    Drill {
+        #[command(subcommand)]
+        what: Drill,
+    },
     /// Figures, printed only when everything counted or answered is right.
     Bench {
         #[command(subcommand)]
@@ -76,6 +82,12 @@ enum Bench {
     },
     /// The signer alone, at its socket.
     Signer(SignerBenchOptions),
+}
+
+#[derive(Debug, Subcommand)]
+enum Drill {
+    /// Kill a shard group's primary, promote its standby, and hold the books against every answer.
+    Hop(HopOptions),
 }
 
 #[derive(Debug, Args)]
@@ -105,6 +117,8 @@ enum Fault {
     Bench(#[from] BenchFault),
     #[error(transparent)]
     SignerBench(#[from] SignerBenchFault),
+    #[error(transparent)]
+    Drill(#[from] DrillFault),
     #[error(
         "the jars of the Kafka broker are not there: ./run obtains them; or go on without the broker: --without-kafka"
     )]
@@ -166,6 +180,12 @@ fn run(command_line: CommandLine, variable: &str, now: Timestamp) -> Result<(), 
         Command::Demo { place, options } => {
             let plan = fresh_plan(&place, variable, &root.join("demo"))?;
             Ok(demo::run(plan, &options, now)?)
+        }
+        Command::Drill {
+            what: Drill::Hop(options),
+        } => {
+            let sources = Sources::find(Path::new("."), &programs()?)?;
+            Ok(drill::hop(&root.join("drill"), &sources, &options, now)?)
         }
         Command::Bench {
             what: Bench::EndToEnd { place, options },

@@ -22,7 +22,7 @@ use crate::sources::Sources;
 
 const OWNER: &str = "clearing";
 const DATABASE: &str = "clearing";
-const SYSTEM_USER: &str = "postgres";
+pub(crate) const SYSTEM_USER: &str = "postgres";
 const PASSWORD_BYTES: usize = 16;
 const QUERY_LIMIT: Duration = Duration::from_secs(30);
 const ELSEWHERE: &str = "/var/tmp";
@@ -190,11 +190,11 @@ impl Database {
     }
 }
 
-fn effective_user() -> u32 {
+pub(crate) fn effective_user() -> u32 {
     fs::metadata("/proc/self").map_or(0, |process| process.uid())
 }
 
-fn system_user() -> Option<(u32, u32)> {
+pub(crate) fn system_user() -> Option<(u32, u32)> {
     let users = fs::read_to_string("/etc/passwd").ok()?;
     let line = users.lines().find(|line| line.split(':').next() == Some(SYSTEM_USER))?;
     let mut fields = line.split(':').skip(2);
@@ -234,7 +234,7 @@ fn erase(directory: &Path) -> Result<(), PostgresFault> {
     }
 }
 
-fn as_user(user: &str, program: &Path) -> Command {
+pub(crate) fn as_user(user: &str, program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command
         .args(["--reuid", user, "--regid", user, "--init-groups", "--"])

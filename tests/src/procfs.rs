@@ -79,6 +79,11 @@ pub fn ended_children_cpu_micros() -> u64 {
     stat(std::process::id()).map_or(0, |stat| stat.ended_children_ticks * MICROS_PER_TICK)
 }
 
+/// A process and all it started that still run.
+pub fn tree(root: u32) -> Vec<u32> {
+    members(root, &all())
+}
+
 fn all() -> BTreeMap<u32, Stat> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return BTreeMap::new();

@@ -12,8 +12,8 @@ use ledger_journal::JournalRecord;
 use ledger_protocol::LedgerClient;
 use ledger_protocol::wire::ledger_server::{Ledger, LedgerServer};
 use ledger_protocol::wire::{
-    CurrencySum, EvidenceReply, EvidenceRequest, JournalChunk, JournalRequest, LoadBatch, LoadReply, PositionsReply,
-    PositionsRequest, ReplyBatch, ShardPosition, StandingReply, StandingRequest, WorkBatch,
+    CurrencySum, EvidenceReply, EvidenceRequest, HopsReply, HopsRequest, JournalChunk, JournalRequest, LoadBatch,
+    LoadReply, PositionsReply, PositionsRequest, ReplyBatch, ShardPosition, StandingReply, StandingRequest, WorkBatch,
 };
 use operations::endpoint::Endpoint;
 use operations::stop::{Stop, StopSwitch};
@@ -149,6 +149,10 @@ impl Ledger for Service {
 
     async fn evidence(&self, _: Request<EvidenceRequest>) -> Result<Response<EvidenceReply>, Status> {
         Err(Status::unimplemented("this ledger keeps no evidence"))
+    }
+
+    async fn hops(&self, _: Request<HopsRequest>) -> Result<Response<HopsReply>, Status> {
+        Err(Status::unimplemented("this ledger has no hops"))
     }
 
     async fn journal(&self, request: Request<JournalRequest>) -> Result<Response<Self::JournalStream>, Status> {

@@ -42,6 +42,8 @@ pub(crate) struct Running {
     pub(crate) runtime: Runtime,
     pub(crate) work: Arc<Work>,
     pub(crate) next: u64,
+    /// Postings each caller has under way.
+    window: usize,
     /// Of groups, microseconds each.
     commits: Arc<Mutex<Histogram<u64>>>,
 }
@@ -73,7 +75,7 @@ fn start(stores: Vec<Box<dyn Store>>) -> Arc<Ledger> {
 }
 
 pub(crate) fn run(directory: &Path, extent: Extent, figures: &mut Figures) -> Running {
-    let mut running = Running::over(open(directory), extent.accounts);
+    let mut running = Running::over(open(directory), extent.accounts, WINDOW);
     let began = Instant::now();
     load(&running);
     figures.whole("accounts", extent.accounts);
@@ -133,7 +135,7 @@ pub(crate) fn load(running: &Running) {
 
 impl Running {
     /// A ledger over stores of which nothing is there yet.
-    pub(crate) fn over(stores: Vec<Box<dyn Store>>, accounts: u64) -> Self {
+    pub(crate) fn over(stores: Vec<Box<dyn Store>>, accounts: u64, window: usize) -> Self {
         let commits = Arc::new(Mutex::new(Histogram::new(3).unwrap()));
         let timed = stores
             .into_iter()
@@ -143,6 +145,7 @@ impl Running {
             runtime: Runtime::new().unwrap(),
             work: Arc::new(Work::new(accounts, wall_clock()())),
             next: 0,
+            window,
             commits,
         }
     }
@@ -181,10 +184,10 @@ impl Running {
 
     fn call(&self, stretch: Stretch, next: &AtomicU64, end: u64, failed: &AtomicBool) -> Histogram<u64> {
         let _inside = self.runtime.enter();
-        let (sender, mut answers) = mpsc::channel::<Answer>(WINDOW);
+        let (sender, mut answers) = mpsc::channel::<Answer>(self.window);
         let mut latencies = Histogram::new(3).unwrap();
-        let mut sent = vec![Instant::now(); WINDOW];
-        let mut free: Vec<u64> = (0..WINDOW as u64).collect();
+        let mut sent = vec![Instant::now(); self.window];
+        let mut free: Vec<u64> = (0..self.window as u64).collect();
         let mut done = false;
         loop {
             while !done && !free.is_empty() {
@@ -204,7 +207,7 @@ impl Running {
                 };
                 self.ledger.post(instruction, &evidence, now + DEADLINE, reply);
             }
-            if free.len() == WINDOW {
+            if free.len() == self.window {
                 return latencies;
             }
             let mut answer = answers.blocking_recv();

@@ -146,6 +146,7 @@ fn main() {
         recovery::run(ledger, &root.join("ledger"), extent, &mut figures);
         std::fs::remove_dir_all(root.join("ledger")).unwrap();
         naive::run(&root.join("naive"), extent, &mut figures);
+        std::fs::remove_dir_all(root.join("naive")).unwrap();
         figures.ratio("embedded_to_fjall", "embedded_postings_per_s", "fjall_postings_per_s");
     }
     postgres::run(extent, &mut figures);

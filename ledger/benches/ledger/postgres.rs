@@ -24,6 +24,8 @@ const SETTINGS: [&str; 5] = [
 const UNDER: &str = "/var/tmp";
 /// A million accounts, as here.
 const PGBENCH_SCALE: &str = "10";
+/// Postings each caller has under way.
+const WINDOW: usize = 768;
 const PGBENCH_CLIENTS: [u32; 5] = [4, 8, 16, 32, 64];
 
 pub(crate) fn run(extent: Extent, figures: &mut Figures) {
@@ -46,7 +48,7 @@ fn ours(server: &Server, extent: Extent, figures: &mut Figures) {
     };
     let settings = GroupSettings::of("bench", host, "ledger", USER);
     let open = |shard| -> Box<dyn Store> { Box::new(PostgresStore::open(settings.clone(), SHARDS, shard).unwrap()) };
-    let mut running = Running::over(SHARDS.all().map(open).collect(), extent.accounts);
+    let mut running = Running::over(SHARDS.all().map(open).collect(), extent.accounts, WINDOW);
     let began = Instant::now();
     load(&running);
     figures.decimal("postgres_load_accounts_s", began.elapsed().as_secs_f64());

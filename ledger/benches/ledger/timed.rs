@@ -1,13 +1,15 @@
 //! A store whose commits are timed, as those of the library it is compared with are.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use ledger::books::HopRow;
 use ledger::state::ShardState;
-use ledger::store::{Group, Reader, Store, StoreFault};
+use ledger::store::{Group, OpenHops, Reader, Store, StoreFault};
 use ledger::view::{Rows, Wanted};
+use ledger_model::ShardId;
 
 pub(crate) struct Timed {
     store: Box<dyn Store>,
@@ -34,8 +36,12 @@ impl Store for Timed {
         self.store.fetch(wanted)
     }
 
-    fn open_hops(&self, count_max: usize) -> Result<Vec<HopRow>, StoreFault> {
-        self.store.open_hops(count_max)
+    fn open_hops(&self, homes: &BTreeSet<ShardId>, limit: usize) -> Result<OpenHops, StoreFault> {
+        self.store.open_hops(homes, limit)
+    }
+
+    fn unapplied_hops(&self, limit: usize) -> Result<Vec<HopRow>, StoreFault> {
+        self.store.unapplied_hops(limit)
     }
 
     fn commit(&mut self, group: Group) -> Result<(), StoreFault> {

@@ -13,6 +13,7 @@ use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use crate::convert::{Malformed, cause};
+use crate::hops::UnsettledHops;
 use crate::load::{LoadBatch, LoadReply};
 use crate::reply::{Evidence, KeptEvidence, NothingPosted, PostReply, QueryReply, ShardPosition, Standing};
 use crate::wire;
@@ -120,6 +121,12 @@ impl LedgerClient {
         shards
             .map(|position| position.try_into().map_err(LedgerFault::Answer))
             .collect()
+    }
+
+    /// What hopped and is not at rest yet.
+    pub async fn hops(&self) -> Result<UnsettledHops, LedgerFault> {
+        let reply = self.rpc.clone().hops(wire::HopsRequest {}).await?;
+        Ok(reply.into_inner().try_into()?)
     }
 
     /// How an account stands in the books.

@@ -9,6 +9,7 @@ mod administration;
 mod administration_client;
 mod client;
 mod convert;
+mod hops;
 mod load;
 mod reading;
 mod reply;
@@ -33,6 +34,7 @@ pub use administration::{
 pub use administration_client::AdministrationClient;
 pub use client::{LedgerClient, LedgerFault};
 pub use convert::Malformed;
+pub use hops::{UnsettledHop, UnsettledHops};
 pub use load::{LoadBatch, LoadReply, RefusedItem};
 pub use reply::{CurrencySum, Evidence, KeptEvidence, NothingPosted, PostReply, QueryReply, ShardPosition, Standing};
 pub use shipping::{ShipReport, ShipState};

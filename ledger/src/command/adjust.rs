@@ -42,7 +42,7 @@ pub enum Adjust {
         /// Of the customer's account: debit or credit.
         #[arg(long, value_parser = side)]
         side: Side,
-        /// Where the other side is posted: network_clearing, suspense or fee.
+        /// Where the other side is posted: `network_clearing`, `suspense` or `fee`.
         #[arg(long, value_parser = against)]
         against: SupplementAgainst,
         #[arg(long)]

@@ -131,10 +131,10 @@ fn copy_at_rest(from: &Path, to: &Path) -> Result<(), BackupFault> {
     for shard in copies.shards().all() {
         let fault = |source| BackupFault::Copy { shard, source };
         let _nobody_opens_it = copies.hold(shard).map_err(fault)?;
-        let copied = copies
+        let reached = copies
             .copy(shard, Extent::Whole, |bytes| bar.inc(bytes))
             .map_err(fault)?;
-        bar.suspend(|| tell(shard, &copied));
+        bar.suspend(|| tell(shard, &reached));
     }
     Ok(())
 }
@@ -153,15 +153,15 @@ fn copy_committed(
     }
     let mut all = Vec::with_capacity(positions.len());
     for (shard, position) in copies.shards().all().zip(positions) {
-        let copied = copies
+        let reached = copies
             .copy(shard, Extent::Committed(position.sequence), |bytes| bar.inc(bytes))
             .map_err(|source| BackupFault::Copy { shard, source })?;
         // what was copied before may already be ahead of what the ledger just said
-        let is_there = copied.position.sequence == position.sequence;
-        if is_there && copied.position.head != ChainHash(position.head) {
+        let is_there = reached.position.sequence == position.sequence;
+        if is_there && reached.position.head != ChainHash(position.head) {
             return Err(BackupFault::OtherLedger);
         }
-        all.push((shard, copied));
+        all.push((shard, reached));
     }
     Ok(all)
 }

@@ -10,11 +10,13 @@ pub mod check;
 pub mod day;
 pub mod evidence;
 pub mod from;
+pub mod hops;
 pub mod load;
 pub mod positions;
 pub mod restore;
 pub mod serve;
 pub mod statement;
+mod stores;
 pub mod trial_balance;
 
 use std::error::Error;

@@ -68,12 +68,12 @@ fn restore(options: &Options) -> Result<(), BackupFault> {
             (None, Some(time)) => Extent::Time(time),
             (None, None) => Extent::Whole,
         };
-        let copied = copies.copy(shard, extent, |bytes| bar.inc(bytes)).map_err(fault)?;
-        let last = copied.position.sequence;
-        if wanted.is_some_and(|place| last < place.sequence) && copied.next_group_ends.is_none() {
+        let reached = copies.copy(shard, extent, |bytes| bar.inc(bytes)).map_err(fault)?;
+        let last = reached.position.sequence;
+        if wanted.is_some_and(|place| last < place.sequence) && reached.next_group_ends.is_none() {
             return Err(BackupFault::NotSoFar { shard, last });
         }
-        bar.suspend(|| tell(shard, &copied, wanted));
+        bar.suspend(|| tell(shard, &reached, wanted));
     }
     Ok(())
 }

@@ -4,12 +4,10 @@
 //! shards. A fault that leaves it open what is in the books ends the process at once.
 
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ledger_model::{ShardCount, ShardId};
 use operations::endpoint::{Endpoint, EndpointFault};
 use operations::exit;
 use operations::logs;
@@ -17,18 +15,18 @@ use operations::port::{OperationsPort, PortFault};
 use operations::stop::Stop;
 use prometheus_client::registry::Registry;
 
+use super::stores::{self, Stores, StoresFault};
 use super::told;
 use crate::access::AccessFault;
 use crate::administration::service::Days;
 use crate::clock::wall_clock;
 use crate::config::Config;
+use crate::hopping::homecoming::Homecoming;
 use crate::meters::Meters;
 use crate::router::{Ledger, LedgerParts};
 use crate::service::Service;
 use crate::shard::{Fatal, FatalFault};
 use crate::shipping::{Shipping, ShippingParts, TAKE_OVER_AFTER, kafka};
-use crate::store::embedded::{EmbeddedStore, StoreOptions};
-use crate::store::{Store, StoreFault};
 
 /// How long what is committed may take to reach Kafka once the stop is requested. The rest is shipped at the next start.
 const SHIP_LIMIT: Duration = Duration::from_secs(5);
@@ -41,14 +39,8 @@ enum ServeFault {
     Runtime(#[source] std::io::Error),
     #[error("a thread could not start")]
     Thread(#[source] std::io::Error),
-    #[error("the directory of the store cannot be made")]
-    Directory(#[source] std::io::Error),
-    #[error("the store of shard {shard} cannot be opened")]
-    Store {
-        shard: u8,
-        #[source]
-        source: StoreFault,
-    },
+    #[error(transparent)]
+    Stores(#[from] StoresFault),
     #[error(transparent)]
     Port(#[from] PortFault),
     #[error(transparent)]
@@ -67,8 +59,7 @@ impl ServeFault {
             | Self::Endpoint(_)
             | Self::Runtime(_)
             | Self::Thread(_)
-            | Self::Directory(_)
-            | Self::Store { .. } => exit::FAILED,
+            | Self::Stores(_) => exit::FAILED,
         }
     }
 }
@@ -112,20 +103,11 @@ async fn serve(config: Config) -> Result<(), ServeFault> {
     let port = port.bind().await?;
     let shown = tokio::spawn(port.serve(stop.clone()));
 
-    let ledger = start(&config, Arc::clone(&meters)).await?;
-    let shipping = match &config.kafka {
-        None => None,
-        Some(to) => {
-            let parts = ShippingParts {
-                connect: kafka(to.settings.clone(), tokio::runtime::Handle::current()),
-                meters,
-                clock: wall_clock(),
-                lag_limits: to.lag_limits,
-                take_over_after: TAKE_OVER_AFTER,
-            };
-            Some(Shipping::start(&ledger, parts).map_err(ServeFault::Thread)?)
-        }
-    };
+    let (ledger, homecoming) = start(&config, Arc::clone(&meters)).await?;
+    // what hopped before this process began is known before anything is decided
+    let _told_by_the_meters = homecoming.round().await;
+    let coming_home = tokio::spawn(homecoming.run(config.hopping.probe_every, stop.clone()));
+    let shipping = ship(&config, &ledger, meters)?;
     let access = Arc::new(config.access()?);
     let audience = access.audience();
     let days = Days {
@@ -144,6 +126,9 @@ async fn serve(config: Config) -> Result<(), ServeFault> {
         .await;
 
     ready.store(false, Ordering::Release);
+    if coming_home.await.is_err() {
+        tracing::error!("the homecoming panicked");
+    }
     let ended = tokio::task::spawn_blocking(move || {
         if let Some(shipping) = shipping {
             shipping.finish(SHIP_LIMIT);
@@ -161,6 +146,21 @@ async fn serve(config: Config) -> Result<(), ServeFault> {
     Ok(())
 }
 
+/// `None` where nothing is shipped.
+fn ship(config: &Config, ledger: &Arc<Ledger>, meters: Arc<Meters>) -> Result<Option<Shipping>, ServeFault> {
+    let Some(to) = &config.kafka else {
+        return Ok(None);
+    };
+    let parts = ShippingParts {
+        connect: kafka(to.settings.clone(), tokio::runtime::Handle::current()),
+        meters,
+        clock: wall_clock(),
+        lag_limits: to.lag_limits,
+        take_over_after: TAKE_OVER_AFTER,
+    };
+    Shipping::start(ledger, parts).map(Some).map_err(ServeFault::Thread)
+}
+
 /// A socket file may be left over from another process, so being there is not enough.
 fn listens(listen: &Endpoint) -> Result<(), String> {
     match listen {
@@ -171,61 +171,31 @@ fn listens(listen: &Endpoint) -> Result<(), String> {
     }
 }
 
-async fn start(config: &Config, meters: Arc<Meters>) -> Result<Arc<Ledger>, ServeFault> {
-    let (directory, shards, limits) = (config.directory.clone(), config.shards, config.limits);
-    let options = StoreOptions {
-        snapshot_bytes: config.snapshot_bytes,
-        kept_days: limits.kept_days,
-        ..StoreOptions::default()
-    };
+/// The ledger, and what brings home what hops.
+async fn start(config: &Config, meters: Arc<Meters>) -> Result<(Arc<Ledger>, Homecoming), ServeFault> {
+    let config = config.clone();
     let opened = tokio::task::spawn_blocking(move || {
-        std::fs::create_dir_all(&directory).map_err(ServeFault::Directory)?;
-        let stores = open_stores(&directory, shards, &options)?;
+        let Stores {
+            by_shard,
+            groups,
+            probes,
+        } = stores::open(&config)?;
+        let clock = wall_clock();
         let parts = LedgerParts {
-            stores,
-            shards,
-            limits,
-            clock: wall_clock(),
-            meters,
+            stores: by_shard,
+            shards: config.shards,
+            limits: config.limits,
+            clock: Arc::clone(&clock),
+            meters: Arc::clone(&meters),
             fatal: abort(),
         };
-        Ledger::start(parts).map_err(ServeFault::Thread)
+        let ledger = Ledger::start_over(groups, parts).map_err(ServeFault::Thread)?;
+        let homecoming = Homecoming::new(Arc::clone(&ledger), probes, clock, meters);
+        Ok((ledger, homecoming))
     });
     opened
         .await
         .unwrap_or_else(|panic| Err(ServeFault::Thread(std::io::Error::other(panic))))
-}
-
-/// The first shard alone: a directory of another ledger is refused before anything is made in it. Then the others at
-/// once, since each has its own log to read after a crash.
-fn open_stores(
-    directory: &Path,
-    shards: ShardCount,
-    options: &StoreOptions,
-) -> Result<Vec<Box<dyn Store>>, ServeFault> {
-    let open = |shard: ShardId| -> Result<Box<dyn Store>, ServeFault> {
-        let fault = |source| ServeFault::Store {
-            shard: shard.number(),
-            source,
-        };
-        let store = EmbeddedStore::open_with(directory, shards, shard, options.clone()).map_err(fault)?;
-        let state = store.state();
-        tracing::info!(%shard, sequence = state.sequence, head = %state.head, "opened a shard's store");
-        Ok(Box::new(store))
-    };
-    let (first, others): (Vec<ShardId>, Vec<ShardId>) = shards.all().partition(|shard| shard.number() == 0);
-    let mut stores = first.into_iter().map(open).collect::<Result<Vec<_>, _>>()?;
-    std::thread::scope(|scope| {
-        let opening: Vec<_> = others
-            .into_iter()
-            .map(|shard| scope.spawn(move || open(shard)))
-            .collect();
-        for thread in opening {
-            let panicked = |_| Err(ServeFault::Thread(std::io::Error::other("opening a store panicked")));
-            stores.push(thread.join().unwrap_or_else(panicked)?);
-        }
-        Ok(stores)
-    })
 }
 
 /// Nobody is answered after this. The next start finds out what is in the books.

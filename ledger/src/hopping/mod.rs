@@ -25,7 +25,7 @@
 //! live group after its home's, there to the shard that the home's number picks. A stand-in goes to the next group
 //! or nowhere, so that the limit of an agreement and day is counted in one place.
 //!
-//! **Coming home**: fence, list, settle at home, close at T. Each step is idempotent and is repeated
+//! **Coming home** ([`settlement`], [`homecoming`]): fence, list, settle at home, close at T. Each step is idempotent and is repeated
 //! until it is done, by whichever process is there.
 //!
 //! # Why nothing posts twice, and nothing is lost
@@ -49,7 +49,7 @@
 //! # What is answered while something cannot be seen
 //!
 //! * A query that finds nothing while a group is down is "in process", never "not found".
-//! * A payout or payment whose home lives, but which may have hopped into a group that is now down,
+//! * A payout or payment whose home lives, but which may have hopped into a group that is now down ([`owed`]),
 //!   is in process if the home does not know it: saying "refused" or posting it again would contradict an earlier answer.
 //! * A refund while a stand-in of its home may be open elsewhere is refused definitely (nothing was posted): its original may
 //!   be that stand-in, and "original not found" would be final and wrong.
@@ -64,6 +64,12 @@
 //!   synchronous replication makes the old primary wait for ever, and what waits is in doubt and never answered as posted.
 //! * An unapplied hop is not retried: why the home refused is for a person to judge, and a supplement or a reversal ends it.
 
+pub mod groups;
+pub mod homecoming;
+pub mod listing;
 pub mod map;
+pub mod owed;
 pub mod route;
 pub mod selector;
+pub mod settings;
+pub mod settlement;

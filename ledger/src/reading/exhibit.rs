@@ -163,8 +163,11 @@ pub fn decided(event: &Event) -> Option<(&Transfer, EvidenceDigest)> {
             Some((transfer, *evidence))
         }
         // the evidence of a hop is with the record that took it in
-        Event::HopSettled { .. } | Event::HopClosed { .. } => None,
-        Event::AccountOpened { .. } | Event::AgreementRecorded { .. } | Event::Administered { .. } => None,
+        Event::HopSettled { .. }
+        | Event::HopClosed { .. }
+        | Event::AccountOpened { .. }
+        | Event::AgreementRecorded { .. }
+        | Event::Administered { .. } => None,
     }
 }
 
@@ -249,6 +252,6 @@ fn outcome(exhibit: &Exhibit, records: &[Recorded<'_>]) -> String {
         (format!("sha256 of {}", record_name(record.sequence)), hash)
     });
     let lines = lines.into_iter().map(|(name, value)| (name.to_owned(), value));
-    let lines = lines.chain(hashes);
-    lines.map(|(name, value)| format!("{name}: {value}\n")).collect()
+    let lines = lines.chain(hashes).map(|(name, value)| [name, value].join(": "));
+    lines.flat_map(|line| [line, "\n".to_owned()]).collect()
 }

@@ -11,6 +11,9 @@
 //! is never called failed.
 
 mod administering;
+mod answering;
+mod elsewhere;
+mod errand;
 pub mod group;
 mod thread;
 mod worker;
@@ -20,7 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
-use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardCount, ShardId};
+use ledger_model::{Account, AccountToken, Agreement, Hop, Instruction, ShardCount, ShardId};
 use ledger_protocol::{LoadReply, NothingPosted, Standing};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{oneshot, watch};
@@ -30,12 +33,15 @@ use crate::claims::Claim;
 use crate::clock::Clock;
 use crate::engine::Defect;
 use crate::evidence::SealedEvidence;
+use crate::hopping::groups::{Groups, Underway};
+use crate::hopping::route::AtHome;
 use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
 use crate::state::ShardState;
 use crate::store::{Reader, Store, StoreFault};
 
 pub use self::administering::{Administer, Ask, adjusted};
+pub use self::errand::Errand;
 pub use self::thread::{ShardRun, Stepped};
 
 /// A post that is on its way. Its claim is let go when what it came to is durable.
@@ -46,7 +52,52 @@ pub struct Post {
     pub deadline: Instant,
     pub reply: ReplyTo,
     pub claim: Claim,
+    pub task: Task,
+    /// Shards that were asked before and certainly did nothing.
+    pub turned_away: u8,
 }
+
+/// Of a hop whose home has certainly done nothing. A later one is of an order that may be at home as well.
+pub const FIRST_ATTEMPT: u8 = 1;
+
+/// What a shard is to do with a post.
+#[derive(Debug)]
+pub enum Task {
+    /// Decide it, at home.
+    Decide,
+    /// Answer what is known of it, and decide nothing: it may have hopped into a group that cannot be asked.
+    Recall,
+    /// Take it in for its home.
+    TakeIn { hop: Hop, underway: Underway },
+}
+
+impl Task {
+    /// What is said where this shard did nothing.
+    fn nothing_posted(&self, reason: NothingPosted) -> Outcome {
+        match self {
+            Self::TakeIn { hop, .. } if hop.attempt > FIRST_ATTEMPT => Outcome::InProcess,
+            Self::Decide | Self::Recall | Self::TakeIn { .. } => Outcome::NothingPosted(reason),
+        }
+    }
+}
+
+impl Post {
+    /// Says that nothing was posted, where that is certain.
+    pub fn nothing_posted(self, reason: NothingPosted) {
+        let outcome = self.task.nothing_posted(reason);
+        self.answer(outcome);
+    }
+
+    pub fn answer(self, outcome: Outcome) {
+        let Self { reply, claim, task, .. } = self;
+        // whoever is answered can ask about the key at once
+        drop((claim, task));
+        reply.answer(outcome);
+    }
+}
+
+/// Takes back what its shard could not work, with what came of it at home.
+pub type Returned = Arc<dyn Fn(Box<Post>, AtHome) + Send + Sync>;
 
 /// Accounts and agreements of one shard, each with its place in the batch it came in.
 #[derive(Debug)]
@@ -67,6 +118,7 @@ pub struct AskStanding {
 enum Job {
     Post(Box<Post>),
     Load(Load),
+    Errand(Errand),
     Administer(Box<Administer>),
     Ask(Ask),
     Standing(AskStanding),
@@ -111,7 +163,9 @@ pub struct ShardParts {
     pub shards: ShardCount,
     pub store: Box<dyn Store>,
     /// Of every other shard, but for those whose keys are kept with this one's.
-    pub neighbours: Vec<Arc<dyn Reader>>,
+    pub neighbours: Vec<(ShardId, Arc<dyn Reader>)>,
+    pub groups: Arc<Groups>,
+    pub returned: Returned,
     pub limits: ShardLimits,
     pub clock: Clock,
     pub meters: Arc<Meters>,
@@ -127,6 +181,7 @@ pub struct Shard {
     depth: Gauge,
     committed: watch::Receiver<ShardState>,
     shipped: Arc<AtomicU64>,
+    epoch: Arc<AtomicU64>,
 }
 
 impl Shard {
@@ -136,6 +191,7 @@ impl Shard {
         let shard = state.shard;
         let (queue, jobs) = sync_channel(parts.limits.queue_max);
         let shipped = Arc::new(AtomicU64::new(state.shipped));
+        let epoch = Arc::new(AtomicU64::new(parts.store.epoch()));
         let (publish, committed) = watch::channel(state);
         let depth = parts.meters.queue_depth(shard);
         let run = ShardRun {
@@ -144,6 +200,7 @@ impl Shard {
                 shard,
                 committed: publish,
                 shipped: Arc::clone(&shipped),
+                epoch: Arc::clone(&epoch),
                 in_doubt: Vec::new(),
             },
             queue: jobs,
@@ -154,6 +211,7 @@ impl Shard {
             depth,
             committed,
             shipped,
+            epoch,
         };
         (outside, run)
     }
@@ -180,12 +238,25 @@ impl Shard {
         }
     }
 
+    /// Never waits for room in the queue: an errand that finds none is dropped, and so told not to be done.
+    pub fn errand(&self, errand: Errand) {
+        self.depth.inc();
+        if self.queue.try_send(Job::Errand(errand)).is_err() {
+            self.depth.dec();
+        }
+    }
+
     /// Waits for room in the queue, as a load does.
     pub fn ask_standing(&self, asked: AskStanding) {
         self.depth.inc();
         if self.queue.send(Job::Standing(asked)).is_err() {
             self.depth.dec();
         }
+    }
+
+    /// Under which its store last took it.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
     }
 
     /// As of the last commit, with what Kafka is known to hold now: less than before where a partition has lost records.
@@ -223,15 +294,15 @@ impl Job {
             Self::Standing(asked) => {
                 let _asker_has_gone = asked.reply.send(Err(reason));
             }
-            Self::Post(_) | Self::Stop => self.answer(Outcome::NothingPosted(reason)),
+            Self::Post(post) => post.nothing_posted(reason),
+            // an errand that is dropped tells that it was not done
+            Self::Errand(_) | Self::Stop => {}
         }
     }
 
     fn answer(self, outcome: Outcome) {
         if let Self::Post(post) = self {
-            let Post { reply, claim, .. } = *post;
-            drop(claim);
-            reply.answer(outcome);
+            post.answer(outcome);
         }
     }
 }

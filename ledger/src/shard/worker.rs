@@ -7,17 +7,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use ledger_model::{AccountToken, BusinessDate, ChinaTime, Instruction, ShardId, TransferKey};
+use ledger_model::{AccountToken, BusinessDate, ChinaTime, Instruction, ShardId};
 use ledger_protocol::{LoadReply, NothingPosted, RefusedItem, Standing};
 use tokio::sync::{oneshot, watch};
 
 use super::administering::Pending;
-use super::group::{Loaded, Working, wanted_by_account, wanted_by_agreement, wanted_first, wanted_second};
-use super::{Ask, AskStanding, FatalFault, Job, Load, Post, ShardParts};
-use crate::books::{Books, Remembered};
+use super::answering::{Again, Fate, Worked, WorkedPost};
+use super::elsewhere::Elsewhere;
+use super::errand::Errand;
+use super::group::{
+    Loaded, Working, wanted_by_account, wanted_by_agreement, wanted_by_closing, wanted_by_hop,
+    wanted_by_settlement_first, wanted_by_settlement_second, wanted_first, wanted_second,
+};
+use super::{Ask, AskStanding, FatalFault, Job, Load, Post, ShardParts, Task};
 use crate::claims::Claim;
 use crate::engine::Defect;
-use crate::hash::FastMap;
+use crate::engine::HopOrder;
+use crate::hopping::route::AtHome;
+use crate::hopping::selector::Seen;
 use crate::outcome::Outcome;
 use crate::state::ShardState;
 use crate::store::{Consequence, Group, StoreFault};
@@ -28,38 +35,9 @@ pub(super) struct Worker {
     pub(super) shard: ShardId,
     pub(super) committed: watch::Sender<ShardState>,
     pub(super) shipped: Arc<AtomicU64>,
+    pub(super) epoch: Arc<AtomicU64>,
     /// Of groups of which it is not known whether they are there.
     pub(super) in_doubt: Vec<Claim>,
-}
-
-/// What became of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Durable,
-    /// Certainly nothing of it is there or will be.
-    Nothing,
-    /// It is there or not; the store's next `begin` settles it.
-    Unknown,
-}
-
-/// What other shards hold under the keys of a group.
-enum Elsewhere {
-    Known(FastMap<TransferKey, Remembered>),
-    /// Some of it could not be read.
-    OneByOne,
-}
-
-#[cfg(feature = "mutations")]
-impl Fate {
-    fn mutated(self) -> Self {
-        use crate::mutation::{Mutation, is};
-        match self {
-            Self::Nothing if is(Mutation::UnwrittenToldAsPosted) => Self::Durable,
-            Self::Unknown if is(Mutation::DoubtToldAsPosted) => Self::Durable,
-            Self::Unknown if is(Mutation::DoubtDenied) => Self::Nothing,
-            fate => fate,
-        }
-    }
 }
 
 /// Halts the ledger unless told that all went well, before any claim of the group is let go: a query must not take a
@@ -75,11 +53,13 @@ impl Drop for HaltUnlessDone<'_> {
 }
 
 impl Worker {
-    /// Works a group; everything in it is answered, now or when what is in doubt is settled.
+    /// Works a group; everything in it is answered, now or when what is in doubt is settled, or goes back to the router.
     ///
     /// A load is committed by itself: an order may name an agreement that is loaded just before it, and what that names in
     /// turn cannot be fetched before it is there.
     pub(super) fn work(&mut self, jobs: Vec<Job>, now: Instant) -> Result<(), FatalFault> {
+        let jobs = self.after_fences(jobs);
+        let jobs = self.without_unreachable(jobs);
         let jobs = self.tell_standings(jobs);
         if jobs.len() < 2 || !jobs.iter().any(|job| matches!(job, Job::Load(_))) {
             return self.work_group(jobs, now);
@@ -101,85 +81,84 @@ impl Worker {
         if jobs.is_empty() {
             return Ok(());
         }
+        let began = self.parts.groups.now();
         let mut working = match self.begin(&jobs) {
             Ok(working) => working,
             Err(fault) => {
-                tracing::error!(shard = %self.shard, %fault, cause = ?fault, "rows could not be read; nothing was posted");
-                self.parts.store.abandon();
-                for job in jobs {
-                    job.nothing_posted(NothingPosted::Store);
-                }
+                self.not_begun(jobs, &fault, began);
                 return Ok(());
             }
         };
-        let shard = self.shard;
-        let defect = |source| FatalFault::Defect { shard, source };
+        let mut worked = Worked::default();
         let mut elsewhere = self.elsewhere(&working, &jobs);
-        let mut answers = Vec::with_capacity(jobs.len());
-        let mut loads = Vec::new();
-        let mut pending = Vec::new();
         for job in jobs {
             match job {
-                Job::Post(post) => {
-                    let Post {
-                        instruction,
-                        evidence,
-                        reply,
-                        claim,
-                        ..
-                    } = *post;
-                    let known = match &mut elsewhere {
-                        Elsewhere::Known(known) => Ok(known.remove(instruction.key())),
-                        Elsewhere::OneByOne => self.elsewhere_of(instruction.key()),
-                    };
-                    let outcome = match known {
-                        Ok(known) => working.post(&instruction, evidence, known.as_ref()).map_err(defect)?,
-                        Err(fault) => {
-                            tracing::error!(shard = %self.shard, %fault, cause = ?fault, "another shard could not be read");
-                            Outcome::NothingPosted(NothingPosted::Store)
-                        }
-                    };
-                    answers.push((reply, claim, outcome));
+                Job::Post(post) => worked.posts.push(self.work_post(&mut working, *post, &mut elsewhere)?),
+                Job::Load(load) => {
+                    let loaded = load_all(&mut working, load);
+                    worked.loads.push(loaded.map_err(|source| self.defect(source))?);
                 }
-                Job::Load(load) => loads.push(load_all(&mut working, load).map_err(defect)?),
-                Job::Administer(administer) => pending.push(administer.work(&mut working)),
-                Job::Ask(ask) => pending.extend(self.asked(&working, ask).map_err(defect)?),
+                Job::Errand(errand) => worked.errands.extend(self.run(&mut working, errand)?),
+                Job::Administer(administer) => worked.pending.push(administer.work(&mut working)),
+                Job::Ask(ask) => {
+                    let asked = self.asked(&working, ask).map_err(|source| self.defect(source))?;
+                    worked.pending.extend(asked);
+                }
                 Job::Standing(_) | Job::Stop => {}
             }
         }
-        let fate = self.commit(working)?;
-        for (reply, claim, outcome) in answers {
-            let outcome = match (fate, outcome) {
-                (Fate::Nothing, Outcome::Decided { repeat: false, .. }) => Outcome::NothingPosted(NothingPosted::Store),
-                (Fate::Unknown, Outcome::Decided { repeat: false, .. }) => {
-                    // until it is settled nobody may take the key for a new one
-                    self.in_doubt.push(claim);
-                    #[cfg(feature = "mutations")]
-                    if crate::mutation::is(crate::mutation::Mutation::DoubtLetGo) {
-                        self.in_doubt.clear();
-                    }
-                    reply.answer(Outcome::InProcess);
-                    continue;
-                }
-                (_, outcome) => outcome,
-            };
-            self.count(&outcome);
-            // it is durable: let go of the key first, so that whoever is answered can ask about it at once
-            drop(claim);
-            reply.answer(outcome);
-        }
-        for answer in pending {
-            answer.answer(fate == Fate::Durable);
-        }
-        for (reply, loaded) in loads {
-            if fate != Fate::Durable {
-                let _loader_has_gone = reply.send(Err(NothingPosted::Store));
-                continue;
-            }
-            self.parts.meters.loaded(loaded.accounts + loaded.agreements);
-            let _loader_has_gone = reply.send(Ok(loaded));
-        }
+        let fate = self.commit(working, began)?;
+        self.answer(worked, fate);
         Ok(())
+    }
+
+    fn work_post(
+        &self,
+        working: &mut Working,
+        post: Post,
+        elsewhere: &mut Elsewhere,
+    ) -> Result<WorkedPost, FatalFault> {
+        let Post {
+            instruction,
+            evidence,
+            deadline,
+            reply,
+            claim,
+            task,
+            turned_away,
+        } = post;
+        let mut again = None;
+        let outcome = match (self.known_elsewhere(working, &instruction, elsewhere), &task) {
+            (Err(reason), _) => Outcome::NothingPosted(reason),
+            (Ok(known), Task::Decide) => {
+                let may_hop = matches!(instruction, Instruction::Payout(_)) && self.parts.groups.can_hop(self.shard);
+                let spare = may_hop.then(|| evidence.clone());
+                let outcome = working.post(&instruction, evidence, known.as_ref());
+                again = spare.map(|evidence| Again {
+                    instruction,
+                    evidence,
+                    deadline,
+                    turned_away,
+                });
+                outcome.map_err(|source| self.defect(source))?
+            }
+            (Ok(known), Task::Recall) => working.recall(&instruction, known.as_ref()),
+            (Ok(known), Task::TakeIn { hop, .. }) => {
+                let order = HopOrder {
+                    hop: *hop,
+                    stand_in: self.parts.groups.stand_in(),
+                };
+                let taken = working.accept_hop(&instruction, evidence, known.as_ref(), &order);
+                taken.map_err(|source| self.defect(source))?
+            }
+        };
+        Ok(WorkedPost {
+            reply,
+            claim,
+            task,
+            outcome,
+            again,
+        })
     }
 
     /// Answers those who ask how an account stands, as of the last commit; gives back the other work.
@@ -217,6 +196,7 @@ impl Worker {
     /// Takes the shard for a group, and brings in every row it may touch.
     fn begin(&mut self, jobs: &[Job]) -> Result<Working, StoreFault> {
         let state = self.parts.store.begin()?;
+        self.epoch.store(self.parts.store.epoch(), Ordering::Release);
         // what was in doubt, or another process committed, is there for queries and shipping too
         if state.sequence > self.committed.borrow().sequence {
             self.committed.send_replace(state.clone());
@@ -225,6 +205,55 @@ impl Worker {
         let mut working = Working::over(self.parts.shards, state, (self.parts.clock)());
         self.fetch_all(jobs, &mut working)?;
         Ok(working)
+    }
+
+    /// While the shard's group is down nobody waits for it: what is left is turned away at once.
+    fn without_unreachable(&self, jobs: Vec<Job>) -> Vec<Job> {
+        if self.parts.groups.is_used(self.shard) {
+            return jobs;
+        }
+        self.turn_away(jobs, AtHome::NotTried);
+        Vec::new()
+    }
+
+    fn not_begun(&mut self, jobs: Vec<Job>, fault: &StoreFault, began: Instant) {
+        tracing::error!(shard = %self.shard, %fault, cause = ?fault, "rows could not be read; nothing was posted");
+        self.parts.store.abandon();
+        if matches!(fault, StoreFault::Unreachable(_)) {
+            self.see(self.shard, Seen::Failed, began);
+            return self.turn_away(jobs, AtHome::Nothing);
+        }
+        for job in jobs {
+            job.nothing_posted(NothingPosted::Store);
+        }
+    }
+
+    fn turn_away(&self, jobs: Vec<Job>, at_home: AtHome) {
+        for job in jobs {
+            match job {
+                Job::Post(post) => self.give_back(post, at_home),
+                Job::Load(_) | Job::Errand(_) | Job::Administer(_) | Job::Ask(_) | Job::Standing(_) | Job::Stop => {
+                    job.nothing_posted(NothingPosted::HomeDown);
+                }
+            }
+        }
+    }
+
+    pub(super) fn give_back(&self, mut post: Box<Post>, at_home: AtHome) {
+        post.turned_away = post.turned_away.saturating_add(1);
+        (self.parts.returned)(post, at_home);
+    }
+
+    pub(super) fn see(&self, shard: ShardId, seen: Seen, began: Instant) {
+        let groups = &self.parts.groups;
+        groups.see(groups.map().group_of(shard), seen, began);
+    }
+
+    pub(super) fn defect(&self, source: Defect) -> FatalFault {
+        FatalFault::Defect {
+            shard: self.shard,
+            source,
+        }
     }
 
     fn without_expired(&self, jobs: Vec<Job>, now: Instant) -> Vec<Job> {
@@ -244,8 +273,10 @@ impl Worker {
                     self.parts.meters.other("expired");
                     Job::Post(post).nothing_posted(NothingPosted::Expired);
                 }
-                Job::Post(_) | Job::Load(_) | Job::Administer(_) | Job::Ask(_) => left.push(job),
-                Job::Standing(_) | Job::Stop => {}
+                Job::Post(_) | Job::Load(_) | Job::Errand(_) | Job::Administer(_) | Job::Ask(_) | Job::Standing(_) => {
+                    left.push(job);
+                }
+                Job::Stop => {}
             }
         }
         left
@@ -256,7 +287,10 @@ impl Worker {
         let mut first = Wanted::default();
         for job in jobs {
             match job {
-                Job::Post(post) => wanted_first(&post.instruction, &mut first),
+                Job::Post(post) => match post.task {
+                    Task::Decide | Task::Recall => wanted_first(&post.instruction, &mut first),
+                    Task::TakeIn { .. } => wanted_by_hop(&post.instruction, &mut first),
+                },
                 Job::Load(load) => {
                     for (_, account) in &load.accounts {
                         wanted_by_account(account, &mut first);
@@ -265,18 +299,25 @@ impl Worker {
                         wanted_by_agreement(agreement, &mut first);
                     }
                 }
+                Job::Errand(Errand::Settle { row, .. }) => wanted_by_settlement_first(row, &mut first),
+                Job::Errand(Errand::Close { row, .. }) => wanted_by_closing(row, &mut first),
                 Job::Administer(administer) => administer.wanted(&mut first),
                 Job::Ask(ask) => ask.wanted_first(working.now().date(), &mut first),
-                Job::Standing(_) | Job::Stop => {}
+                Job::Errand(_) | Job::Standing(_) | Job::Stop => {}
             }
         }
         self.fetch(first, working)?;
         let mut second = Wanted::default();
         for job in jobs {
             match job {
-                Job::Post(post) => wanted_second(&post.instruction, working.view(), &mut second),
+                Job::Post(post) if !matches!(post.task, Task::TakeIn { .. }) => {
+                    wanted_second(&post.instruction, working.view(), &mut second);
+                }
+                Job::Errand(Errand::Settle { row, .. }) => {
+                    wanted_by_settlement_second(row, working.view(), &mut second);
+                }
                 Job::Ask(ask) => ask.wanted_second(working.view(), &mut second),
-                Job::Load(_) | Job::Administer(_) | Job::Standing(_) | Job::Stop => {}
+                Job::Post(_) | Job::Load(_) | Job::Administer(_) | Job::Errand(_) | Job::Standing(_) | Job::Stop => {}
             }
         }
         self.fetch(second, working)
@@ -292,47 +333,6 @@ impl Worker {
         Ok(())
     }
 
-    /// What other shards hold under the keys of a group, where this one holds nothing. Its claims keep that from
-    /// changing.
-    fn elsewhere(&self, working: &Working, jobs: &[Job]) -> Elsewhere {
-        #[cfg(feature = "mutations")]
-        if crate::mutation::is(crate::mutation::Mutation::OtherShardsIgnored) {
-            return Elsewhere::Known(FastMap::default());
-        }
-        let mut known = FastMap::default();
-        let mut keys: Vec<TransferKey> = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            if let Job::Post(post) = job {
-                let key = post.instruction.key();
-                keys.extend(working.view().transfer(key).is_none().then_some(*key));
-            }
-        }
-        known.extend(
-            keys.iter()
-                .filter_map(|key| Some((*key, self.parts.store.elsewhere(key)?))),
-        );
-        for neighbour in &self.parts.neighbours {
-            match neighbour.transfers(&keys) {
-                Ok(found) => known.extend(found.into_iter().map(|row| (row.transfer.key, row))),
-                Err(_told_when_it_is_asked_again) => return Elsewhere::OneByOne,
-            }
-        }
-        Elsewhere::Known(known)
-    }
-
-    /// The same for one key; for a group of which some cannot be read, so that the others are worked.
-    fn elsewhere_of(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
-        if let Some(remembered) = self.parts.store.elsewhere(key) {
-            return Ok(Some(remembered));
-        }
-        for neighbour in &self.parts.neighbours {
-            if let Some(remembered) = neighbour.transfer(key)? {
-                return Ok(Some(remembered));
-            }
-        }
-        Ok(None)
-    }
-
     /// `None` where it is answered already: another shard could not be read.
     fn asked(&self, working: &Working, ask: Ask) -> Result<Option<Pending>, Defect> {
         let known = ask.rehearsed().map(|instruction| self.elsewhere_of(instruction.key()));
@@ -346,7 +346,7 @@ impl Worker {
         }
     }
 
-    fn commit(&mut self, working: Working) -> Result<Fate, FatalFault> {
+    fn commit(&mut self, working: Working, taken: Instant) -> Result<Fate, FatalFault> {
         if working.is_unchanged() {
             self.parts.store.abandon();
             return Ok(Fate::Durable);
@@ -357,8 +357,13 @@ impl Worker {
         let records = u64::try_from(group.records.len()).unwrap_or(u64::MAX);
         let began = Instant::now();
         let fate = self.store(group)?;
-        if fate == Fate::Durable {
-            self.parts.meters.committed(records, began.elapsed());
+        match fate {
+            Fate::Durable => {
+                self.parts.meters.committed(records, began.elapsed());
+                self.see(self.shard, Seen::Wrote, taken);
+            }
+            Fate::Unknown | Fate::Unreachable => self.see(self.shard, Seen::Failed, taken),
+            Fate::Nothing => {}
         }
         Ok(fate)
     }
@@ -373,6 +378,10 @@ impl Worker {
         let stored = self.parts.store.commit(group);
         let fate = match stored {
             Ok(()) => Fate::Durable,
+            Err(fault @ StoreFault::Unreachable(_)) => {
+                tracing::error!(%shard, %fault, cause = ?fault, "a group could not be written; nothing of it was posted");
+                Fate::Unreachable
+            }
             Err(fault) => match fault.consequence() {
                 Consequence::Nothing => {
                     tracing::error!(%shard, %fault, cause = ?fault, "a group could not be written; nothing of it was posted");
@@ -397,7 +406,8 @@ impl Worker {
     /// While there is nothing to work: settles what is in doubt, takes in what other processes have committed, and
     /// writes down how far Kafka has come.
     pub(super) fn idle(&mut self) -> Result<(), FatalFault> {
-        if !self.in_doubt.is_empty() || self.parts.store.keys_kept_by().is_some() {
+        let is_asked = !self.in_doubt.is_empty() || self.parts.store.keys_kept_by().is_some();
+        if is_asked && self.parts.groups.is_used(self.shard) {
             // where the store cannot be reached, the next time
             let _settled_or_not = self.begin(&[]);
             self.parts.store.abandon();
@@ -422,23 +432,9 @@ impl Worker {
         // where it cannot be written, the next group takes it along
         self.store(group).map(|_fate| ())
     }
-
-    fn count(&self, outcome: &Outcome) {
-        let meters = &self.parts.meters;
-        match outcome {
-            Outcome::Decided {
-                transfer,
-                repeat: false,
-            } => meters.decided(transfer.decision),
-            Outcome::Decided { repeat: true, .. } => meters.other("repeat"),
-            Outcome::Conflict(_) => meters.other("conflict"),
-            Outcome::NothingPosted(_) => meters.other("nothing_posted"),
-            Outcome::NotFound | Outcome::InProcess => {}
-        }
-    }
 }
 
-type Loading = (oneshot::Sender<Result<LoadReply, NothingPosted>>, LoadReply);
+pub(super) type Loading = (oneshot::Sender<Result<LoadReply, NothingPosted>>, LoadReply);
 
 fn load_all(working: &mut Working, load: Load) -> Result<Loading, Defect> {
     let mut reply = LoadReply::default();

@@ -17,9 +17,10 @@ pub mod embedded;
 pub mod postgres;
 mod row;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ledger_model::TransferKey;
+use ledger_model::{ChinaTime, ShardId, TransferKey};
 
 use crate::books::{HopRow, Remembered};
 use crate::state::ShardState;
@@ -97,6 +98,21 @@ pub struct Group {
     pub state: ShardState,
 }
 
+/// Hops that wait for their home.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenHops {
+    pub rows: Vec<HopRow>,
+    /// Of every home, those without rows here included.
+    pub tally: BTreeMap<ShardId, HopTally>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HopTally {
+    pub count: u64,
+    /// When the oldest was answered.
+    pub oldest: ChinaTime,
+}
+
 pub trait Store: Send {
     /// Takes the shard for one group and says how it stands: as of its last commit, whoever made it.
     fn begin(&mut self) -> Result<ShardState, StoreFault>;
@@ -104,11 +120,28 @@ pub trait Store: Send {
     /// As of the last `begin` or commit of this writer.
     fn state(&self) -> &ShardState;
 
+    /// Under which this writer last took the shard. A store that only one process can have open stays at 0.
+    fn epoch(&self) -> u64 {
+        0
+    }
+
+    /// Sees to it that nothing of an earlier connection to the shard can be committed any more; the epoch from then on.
+    /// A store that only one process can have open has nothing to do for it.
+    fn fence(&mut self) -> Result<u64, StoreFault> {
+        self.begin()?;
+        self.abandon();
+        Ok(self.epoch())
+    }
+
     /// Rows that are there, of those wanted. They stay as they are only where this is called after `begin`.
     fn fetch(&self, wanted: &Wanted) -> Result<Rows, StoreFault>;
 
-    /// Hops that were taken in here and are not closed yet, at most so many, as of the last commit.
-    fn open_hops(&self, count_max: usize) -> Result<Vec<HopRow>, StoreFault>;
+    /// Open hops that were taken in here: of these homes, the oldest first, `limit` at the most; and how many there are of
+    /// every home. To be called after `begin`.
+    fn open_hops(&self, homes: &BTreeSet<ShardId>, limit: usize) -> Result<OpenHops, StoreFault>;
+
+    /// Hops taken in here that their home refused, the oldest first, `limit` at the most. To be called after `begin`.
+    fn unapplied_hops(&self, limit: usize) -> Result<Vec<HopRow>, StoreFault>;
 
     /// Durable when it returns. The shard is free again, however it ends.
     fn commit(&mut self, group: Group) -> Result<(), StoreFault>;
@@ -154,6 +187,33 @@ pub trait Reader: Send + Sync {
 
     /// Evidence as it was sealed.
     fn evidence(&self, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault>;
+}
+
+impl OpenHops {
+    /// Of all open hops, in any order.
+    pub fn among(open: impl IntoIterator<Item = HopRow>, homes: &BTreeSet<ShardId>, limit: usize) -> Self {
+        let mut hops = Self::default();
+        for row in open {
+            let answered = row.transfer.decided_at;
+            let tally = hops.tally.entry(row.hop.home).or_insert(HopTally {
+                count: 0,
+                oldest: answered,
+            });
+            tally.count += 1;
+            tally.oldest = tally.oldest.min(answered);
+            if homes.contains(&row.hop.home) {
+                hops.rows.push(row);
+            }
+        }
+        oldest_first(&mut hops.rows, limit);
+        hops
+    }
+}
+
+/// Keeps the oldest `limit` rows, in order.
+pub(crate) fn oldest_first(rows: &mut Vec<HopRow>, limit: usize) {
+    rows.sort_by_key(|row| (row.transfer.decided_at, row.transfer.key));
+    rows.truncate(limit);
 }
 
 impl Group {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use ledger::outcome::ReplyTo;
-use ledger::shard::{FatalFault, Load};
+use ledger::shard::{Administer, FatalFault, Load};
 use ledger_model::{Instruction, ShardId};
 use tokio::sync::{mpsc, oneshot};
 
@@ -13,7 +13,7 @@ use crate::bank::{evidence, home};
 use crate::clients::Client;
 use crate::oracle::{Check, Rule, Violation, digest_of};
 use crate::trouble::Rates;
-use crate::world::{Loading, Pending, World};
+use crate::world::{Administering, Loading, Pending, World};
 
 /// Acts within a commit, and within a commit within that.
 const DEPTH_MAX: usize = 2;
@@ -33,11 +33,12 @@ enum Act {
     Pass,
     LateGetsThere,
     Load,
+    Administer,
     Crash,
     Stop,
 }
 
-const ACTS: [(Act, u64); 10] = [
+const ACTS: [(Act, u64); 11] = [
     (Act::Order, 26),
     (Act::Again, 18),
     (Act::Query, 10),
@@ -46,6 +47,7 @@ const ACTS: [(Act, u64); 10] = [
     (Act::Pass, 8),
     (Act::LateGetsThere, 3),
     (Act::Load, 1),
+    (Act::Administer, 4),
     (Act::Crash, 1),
     (Act::Stop, 1),
 ];
@@ -69,9 +71,12 @@ impl Simulation {
                 self.step(shard)?;
             }
             Act::Pump => self.0.borrow_mut().process.pump(),
+            // a step takes no time: what it works it takes to be in time or not once and for all
+            Act::Pass if is_within => {}
             Act::Pass => self.0.borrow_mut().pass(),
             Act::LateGetsThere => self.0.borrow_mut().late_gets_there(),
             Act::Load => self.0.borrow_mut().load_again(),
+            Act::Administer => self.0.borrow_mut().administer(),
             Act::Crash => {
                 let mut world = self.0.borrow_mut();
                 world.tell(|_| "crash".to_owned());
@@ -144,7 +149,7 @@ impl Simulation {
         let shards = {
             let world = self.0.borrow();
             // what is asked to stop must find room in every queue
-            if world.pending.len() + world.loading.len() >= world.plan.limits.queue_max {
+            if world.queued() >= world.plan.limits.queue_max {
                 return Ok(());
             }
             world
@@ -181,7 +186,7 @@ impl Simulation {
                 self.look()?;
             }
             let world = self.0.borrow();
-            let at_rest = world.pending.is_empty() && world.loading.is_empty();
+            let at_rest = world.pending.is_empty() && world.loading.is_empty() && world.administering.is_empty();
             idle_rounds += usize::from(at_rest);
             if idle_rounds == IDLE_ROUNDS {
                 break;
@@ -278,9 +283,28 @@ impl World {
         }
     }
 
+    fn administer(&mut self) {
+        // whoever asks waits for room in the queue
+        if self.queued() + 1 >= self.plan.limits.queue_max {
+            return;
+        }
+        let (act, account) = self.client().administration();
+        let place = self.oracle.asks(act.clone());
+        self.tell(|_| format!("operator {place}: {act:?}"));
+        let (sender, reply) = oneshot::channel();
+        let shard = home(self.plan.shards, account);
+        self.process.ledger.shard(shard).administer(Administer {
+            act,
+            operator: place.to_string().parse().unwrap(),
+            reason: "as asked".parse().unwrap(),
+            reply: sender,
+        });
+        self.administering.push(Administering { act: place, reply });
+    }
+
     /// Brings in all accounts and agreements, as often as it likes.
     pub(crate) fn load_again(&mut self) {
-        if self.oracle.waiting() + self.loading.len() + 1 >= self.plan.limits.queue_max {
+        if self.queued() + 1 >= self.plan.limits.queue_max {
             return;
         }
         let shards = self.plan.shards;

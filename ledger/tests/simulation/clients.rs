@@ -1,8 +1,8 @@
 //! What clients send: new orders, and earlier ones again with something changed.
 
 use ledger_model::{
-    AgreementNumber, Amount, BankSerial, ChinaTime, Instruction, Payee, Payment, Payout, Refund, Reversal, Side,
-    Supplement, SupplementAgainst, TransferKey,
+    AccountLimits, AccountStatus, AccountToken, Administration, AgreementNumber, AgreementStatus, Amount, BankSerial,
+    ChinaTime, Instruction, Payee, Payment, Payout, Refund, Reversal, Side, Supplement, SupplementAgainst, TransferKey,
 };
 
 use crate::bank::{self, Bank, batch, cny, details, dollars, institution, key, name, token};
@@ -253,6 +253,31 @@ impl Client<'_> {
             },
         }
         Some(order)
+    }
+
+    /// What an operator does to a customer, and whose account it is about.
+    pub(crate) fn administration(&mut self) -> (Administration, AccountToken) {
+        let agreement = self.chance.one_of(&self.bank.agreements).unwrap();
+        let account = agreement.account;
+        let status = AccountStatus::ALL[self.chance.weighted(&[6, 2, 2, 1])];
+        let limits = AccountLimits {
+            single_max: cny([400, 2_000][self.chance.below(2)]),
+            daily_max: cny([600, 5_000][self.chance.below(2)]),
+            daily_count_max: [2, 100][self.chance.below(2)],
+        };
+        let act = match self.chance.weighted(&[3, 2, 1, 2]) {
+            0 => Administration::AccountStatus { account, status },
+            1 => Administration::AccountLimits {
+                account,
+                limits: Some(limits),
+            },
+            2 => Administration::AccountLimits { account, limits: None },
+            _ => Administration::AgreementStatus {
+                number: agreement.number,
+                status: AgreementStatus::ALL[self.chance.weighted(&[3, 1])],
+            },
+        };
+        (act, account)
     }
 
     /// A key to ask about: mostly one that was used.

@@ -6,13 +6,13 @@
 //! a store; the conformance suite runs against it. What torn bytes come to is the affair of the embedded store on a
 //! faulty disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ledger::books::{HeldAccount, HopRow, InternalKey, Remembered, Sides, Usage, UsageKey};
 use ledger::state::ShardState;
-use ledger::store::{Group, Reader, Store, StoreFault};
+use ledger::store::{Group, OpenHops, Reader, Store, StoreFault};
 use ledger::view::{Rows, Wanted};
 use ledger_model::{AccountLimits, AccountToken, Agreement, AgreementNumber, HopState, ShardId, TransferKey};
 
@@ -164,14 +164,14 @@ struct FaultyReader {
     trouble: Trouble,
 }
 
-fn told_to_fail() -> Box<io::Error> {
-    Box::new(io::Error::other("told to fail"))
+fn told_to_fail() -> io::Error {
+    io::Error::other("told to fail")
 }
 
 fn crashed() -> StoreFault {
     StoreFault::Engine {
         doing: "go on after a crash",
-        source: told_to_fail(),
+        source: Box::new(told_to_fail()),
     }
 }
 
@@ -215,7 +215,7 @@ impl FaultyStore {
             }
             CommitFate::Unreachable => {
                 drop(self.take_written());
-                Err(StoreFault::Unreachable(told_to_fail()))
+                Err(StoreFault::Unreachable(Box::new(told_to_fail())))
             }
             CommitFate::InDoubtThere | CommitFate::InDoubtLost | CommitFate::InDoubtLate => {
                 let group = self.take_written();
@@ -225,7 +225,7 @@ impl FaultyStore {
                     CommitFate::InDoubtLate => held.under_way = UnderWay::Late(Box::new(group)),
                     _ => {}
                 }
-                Err(StoreFault::InDoubt(told_to_fail()))
+                Err(StoreFault::InDoubt(Box::new(told_to_fail())))
             }
             CommitFate::Crash => {
                 self.trouble.set_crashed(true);
@@ -238,7 +238,7 @@ impl FaultyStore {
 impl Store for FaultyStore {
     fn begin(&mut self) -> Result<ShardState, StoreFault> {
         if self.trouble.begin_fails() {
-            return Err(StoreFault::Unreachable(told_to_fail()));
+            return Err(StoreFault::Unreachable(Box::new(told_to_fail())));
         }
         assert!(!self.is_written(), "one group at a time");
         self.platter.settle(&self.trouble);
@@ -254,7 +254,7 @@ impl Store for FaultyStore {
 
     fn fetch(&self, wanted: &Wanted) -> Result<Rows, StoreFault> {
         if self.trouble.read_fails() {
-            return Err(StoreFault::Unreachable(told_to_fail()));
+            return Err(StoreFault::Unreachable(Box::new(told_to_fail())));
         }
         let held = self.platter.held();
         let Wanted {
@@ -277,13 +277,25 @@ impl Store for FaultyStore {
         })
     }
 
-    fn open_hops(&self, at_most: usize) -> Result<Vec<HopRow>, StoreFault> {
+    fn open_hops(&self, homes: &BTreeSet<ShardId>, limit: usize) -> Result<OpenHops, StoreFault> {
         if self.trouble.read_fails() {
-            return Err(StoreFault::Unreachable(told_to_fail()));
+            return Err(StoreFault::Unreachable(Box::new(told_to_fail())));
         }
         let held = self.platter.held();
         let open = held.hops.values().filter(|row| row.state == HopState::Open);
-        Ok(open.take(at_most).cloned().collect())
+        Ok(OpenHops::among(open.cloned(), homes, limit))
+    }
+
+    fn unapplied_hops(&self, limit: usize) -> Result<Vec<HopRow>, StoreFault> {
+        if self.trouble.read_fails() {
+            return Err(StoreFault::Unreachable(Box::new(told_to_fail())));
+        }
+        let held = self.platter.held();
+        let refused = held
+            .hops
+            .values()
+            .filter(|row| matches!(row.state, HopState::Unapplied(_)));
+        Ok(refused.take(limit).cloned().collect())
     }
 
     fn commit(&mut self, group: Group) -> Result<(), StoreFault> {
@@ -307,7 +319,7 @@ impl Store for FaultyStore {
 impl FaultyReader {
     fn readable(&self) -> Result<MutexGuard<'_, Held>, StoreFault> {
         if self.trouble.read_fails() {
-            return Err(StoreFault::Unreachable(told_to_fail()));
+            return Err(StoreFault::Unreachable(Box::new(told_to_fail())));
         }
         Ok(self.platter.held())
     }

@@ -25,7 +25,7 @@ pub(crate) struct RunClock {
     pub(crate) now_ms: u64,
 }
 
-const AHEAD: Duration = Duration::from_secs(24 * 3600);
+const AHEAD: Duration = Duration::from_hours(24);
 
 impl RunClock {
     pub(crate) fn starting(at: ChinaTime) -> Self {

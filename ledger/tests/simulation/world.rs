@@ -3,7 +3,7 @@
 use ledger::outcome::{Answer, Outcome};
 use ledger::shard::ShardLimits;
 use ledger_model::{Account, Agreement, BankSerial, Instruction, ShardCount, ShardId, TransferKey, TransferKind};
-use ledger_protocol::{LoadReply, NothingPosted};
+use ledger_protocol::{Administered, LoadReply, NothingPosted};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::backing::{Backing, Kind};
@@ -30,7 +30,7 @@ const EMBEDDED_ONE_IN: u64 = 8;
 
 impl Plan {
     pub(crate) fn drawn(chance: &mut Chance) -> Self {
-        let kind = if chance.next() % EMBEDDED_ONE_IN == 0 {
+        let kind = if chance.next().is_multiple_of(EMBEDDED_ONE_IN) {
             Kind::Embedded
         } else {
             Kind::Faulty
@@ -70,6 +70,12 @@ pub(crate) struct Loading {
     pub(crate) agreements: Vec<Agreement>,
 }
 
+/// An operator who was not told yet.
+pub(crate) struct Administering {
+    pub(crate) act: usize,
+    pub(crate) reply: oneshot::Receiver<Result<Administered, NothingPosted>>,
+}
+
 pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) chance: Chance,
@@ -84,6 +90,7 @@ pub(crate) struct World {
     pub(crate) serials: Vec<(TransferKey, BankSerial)>,
     pub(crate) pending: Vec<Pending>,
     pub(crate) loading: Vec<Loading>,
+    pub(crate) administering: Vec<Administering>,
     /// Steps told, when somebody wants to read them.
     pub(crate) lines: Option<Vec<String>>,
     pub(crate) depth: usize,
@@ -124,6 +131,7 @@ impl World {
             serials: Vec::new(),
             pending: Vec::new(),
             loading: Vec::new(),
+            administering: Vec::new(),
             lines: tell.then(Vec::new),
             depth: 0,
             violation: None,
@@ -148,7 +156,7 @@ impl World {
             now_ms: self.clock.now_ms,
             first_day: self.clock.now().plus_seconds(-kept_seconds).unwrap().date(),
             store_failed: self.trouble.count() > faults_then,
-            may_be_busy: self.oracle.waiting() + self.loading.len() > self.plan.limits.queue_max,
+            may_be_busy: self.queued() > self.plan.limits.queue_max,
         }
     }
 
@@ -157,6 +165,7 @@ impl World {
         self.follow()?;
         self.take_answers()?;
         self.take_loads()?;
+        self.take_administered()?;
         self.compare()
     }
 
@@ -242,6 +251,26 @@ impl World {
         told
     }
 
+    fn take_administered(&mut self) -> Check {
+        let oracle = &mut self.oracle;
+        let mut told: Check = Ok(());
+        self.administering.retain_mut(|asked| match asked.reply.try_recv() {
+            Err(oneshot::error::TryRecvError::Empty) => true,
+            answer => {
+                let answer = answer.ok().and_then(Result::ok);
+                told = std::mem::replace(&mut told, Ok(()))
+                    .and_then(|()| oracle.operator_told(asked.act, answer.as_ref()));
+                false
+            }
+        });
+        told
+    }
+
+    /// Work that may be in queues, at the most.
+    pub(crate) fn queued(&self) -> usize {
+        self.oracle.waiting() + self.loading.len() + self.administering.len()
+    }
+
     /// Rows of the shards that are not in the middle of something.
     fn compare(&mut self) -> Check {
         for (shard, run) in self.plan.shards.all().zip(&self.process.runs) {
@@ -259,6 +288,7 @@ impl World {
         self.process.runs.clear();
         self.pending.clear();
         self.loading.clear();
+        self.administering.clear();
         self.backing.crash(&self.trouble);
         self.trouble.set_crashed(false);
         self.process = open(&self.plan, &self.backing, &self.trouble, &self.clock)?;

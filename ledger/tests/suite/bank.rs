@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use ledger::clock::Clock;
 use ledger::evidence::{SealedEvidence, seal};
+use ledger::hopping::groups::Groups;
 use ledger::meters::Meters;
 use ledger::outcome::{Answer, Outcome, ReplyTo};
 use ledger::router::{Ledger, LedgerParts};
@@ -206,6 +207,10 @@ impl Running {
     }
 
     pub(crate) fn start_with(stores: Vec<Box<dyn Store>>, limits: ShardLimits) -> Self {
+        Self::start_over(Groups::single(SHARDS), stores, limits)
+    }
+
+    pub(crate) fn start_over(groups: Arc<Groups>, stores: Vec<Box<dyn Store>>, limits: ShardLimits) -> Self {
         let faults: Arc<Mutex<Vec<String>>> = Arc::default();
         let noted = Arc::clone(&faults);
         let fatal: Fatal = Arc::new(move |fault| noted.lock().unwrap().push(fault.to_string()));
@@ -219,7 +224,7 @@ impl Running {
             meters: Arc::clone(&meters),
             fatal,
         };
-        let ledger = Ledger::start(parts).unwrap();
+        let ledger = Ledger::start_over(groups, parts).unwrap();
         Self {
             ledger,
             faults,

@@ -1,5 +1,7 @@
 //! One of everything beyond payments, refunds and payouts, over one store: limits, an operator's acts, adjustments, hops.
 
+use std::collections::BTreeSet;
+
 use ledger::books::{Arrival, HopRow, Said};
 use ledger::engine::HopOrder;
 use ledger::shard::group::{
@@ -116,9 +118,9 @@ fn take_in(store: &mut dyn Store, instructions: &[Instruction]) {
     work_in_steps(
         store,
         |wanted| {
-            instructions
-                .iter()
-                .for_each(|instruction| wanted_by_hop(instruction, wanted))
+            for instruction in instructions {
+                wanted_by_hop(instruction, wanted);
+            }
         },
         |_, _| {},
         |working| {
@@ -142,7 +144,8 @@ fn settle(store: &mut dyn Store, row: &HopRow) -> HopState {
 }
 
 fn close(store: &mut dyn Store, instruction: &Instruction, state: HopState) {
-    let rows = store.open_hops(9).unwrap();
+    let homes = SHARDS.all().collect();
+    let rows = store.open_hops(&homes, 9).unwrap().rows;
     let row = rows.iter().find(|row| row.transfer.key == *instruction.key()).unwrap();
     work_in_steps(
         store,
@@ -212,8 +215,14 @@ pub(crate) fn holds_everything(store: &dyn Store, number: u64) {
     let states: Vec<HopState> = rows.hops.iter().map(|row| row.state).collect();
     let unapplied = HopState::Unapplied(Refusal::NoSuchAccount);
     assert_eq!(states, [HopState::Open, unapplied, HopState::Compensated]);
-    let open: Vec<_> = store.open_hops(9).unwrap();
-    assert_eq!(open, rows.hops[..1]);
-    assert_eq!(store.open_hops(0).unwrap(), []);
+    let home = rows.hops[0].hop.home;
+    let (of_home, of_none) = (BTreeSet::from([home]), BTreeSet::new());
+    let open = store.open_hops(&of_home, 9).unwrap();
+    assert_eq!(open.rows, rows.hops[..1]);
+    assert_eq!(open.tally[&home].count, 1);
+    assert_eq!(store.open_hops(&of_home, 0).unwrap().rows, []);
+    let told_alone = store.open_hops(&of_none, 9).unwrap();
+    assert_eq!((told_alone.rows, told_alone.tally), (Vec::new(), open.tally));
+    assert_eq!(store.unapplied_hops(9).unwrap(), rows.hops[1..2]);
     assert_eq!(rows.accounts[0].account.status, AccountStatus::Frozen);
 }

@@ -26,7 +26,11 @@ use crate::embedded::open_all;
 
 /// A seed of one's own may be given here.
 const SEED_VARIABLE: &str = "LEDGER_KILL_SEED";
+/// Another number of kills may be given here, for a long run.
+const KILLS_VARIABLE: &str = "LEDGER_KILLS";
 const KILLS: u32 = 25;
+/// Of one ledger; the next one begins with empty books, since after each kill all there is is checked.
+const KILLS_OF_ONE_MAX: u32 = 50;
 const ACCOUNTS: u64 = 40;
 const CLIENTS: u64 = 24;
 /// A process lives between these under load, milliseconds.
@@ -202,6 +206,18 @@ async fn open_books(client: &LedgerClient) {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_moment_it_forgets_nothing_it_answered() {
     let mut seeded = Seeded::from_environment();
+    let given = std::env::var(KILLS_VARIABLE).ok();
+    let mut left = given.map_or(KILLS, |kills| kills.parse().unwrap());
+    while left > 0 {
+        let kills = left.min(KILLS_OF_ONE_MAX);
+        kill_one(&mut seeded, kills).await;
+        left -= kills;
+        eprintln!("{left} kills left");
+    }
+}
+
+/// One ledger from empty books on, killed so many times.
+async fn kill_one(seeded: &mut Seeded, kills: u32) {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("ledger.sock");
     let config = format!(
@@ -213,7 +229,7 @@ async fn killed_at_any_moment_it_forgets_nothing_it_answered() {
     let next = Arc::new(AtomicU64::new(0));
     let mut ledgered = Ledgered::default();
     let mut posted_before = 0;
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         let process = start(directory.path());
         let client = LedgerClient::connect(&Endpoint::unix(&socket)).unwrap();
         settle(&client, &mut ledgered).await;

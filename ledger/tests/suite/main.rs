@@ -19,6 +19,7 @@ mod faulty_stores;
 mod formats;
 mod further;
 mod groups;
+mod hopping;
 mod kill;
 mod memory;
 mod postgres;

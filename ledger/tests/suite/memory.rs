@@ -1,12 +1,12 @@
 //! A store that keeps everything in memory, fast and inspectable, and that can be told to fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use ledger::books::{HeldAccount, HopRow, InternalKey, Remembered, Sides, Usage, UsageKey};
 use ledger::state::ShardState;
-use ledger::store::{Group, Reader, Store, StoreFault};
+use ledger::store::{Group, OpenHops, Reader, Store, StoreFault};
 use ledger::view::{Rows, Wanted};
 use ledger_model::{AccountLimits, AccountToken, Agreement, AgreementNumber, HopState, ShardId, TransferKey};
 
@@ -137,10 +137,19 @@ impl Store for MemoryStore {
         })
     }
 
-    fn open_hops(&self, count_max: usize) -> Result<Vec<HopRow>, StoreFault> {
+    fn open_hops(&self, homes: &BTreeSet<ShardId>, limit: usize) -> Result<OpenHops, StoreFault> {
         let kept = self.kept.lock().unwrap();
         let open = kept.hops.values().filter(|row| row.state == HopState::Open);
-        Ok(open.take(count_max).cloned().collect())
+        Ok(OpenHops::among(open.cloned(), homes, limit))
+    }
+
+    fn unapplied_hops(&self, limit: usize) -> Result<Vec<HopRow>, StoreFault> {
+        let kept = self.kept.lock().unwrap();
+        let refused = kept
+            .hops
+            .values()
+            .filter(|row| matches!(row.state, HopState::Unapplied(_)));
+        Ok(refused.take(limit).cloned().collect())
     }
 
     fn commit(&mut self, group: Group) -> Result<(), StoreFault> {

@@ -38,11 +38,11 @@ const UNANSWERED_MAX: usize = 32;
 
 #[derive(Debug, clap::Args)]
 pub struct Files {
-    /// CSV with the columns token, name, status, opening_balance; its header says in which order.
+    /// CSV with the columns `token`, `name`, `status`, `opening_balance`; its header says in which order.
     #[arg(long, value_name = "CSV", required_unless_present = "agreements")]
     accounts: Option<PathBuf>,
-    /// CSV with the columns number, account, institution, status, single_max, daily_max, daily_count_max, expires; its
-    /// header says in which order. Loaded after the accounts.
+    /// CSV with the columns `number`, `account`, `institution`, `status`, `single_max`, `daily_max`, `daily_count_max`,
+    /// `expires`; its header says in which order. Loaded after the accounts.
     #[arg(long, value_name = "CSV")]
     agreements: Option<PathBuf>,
     /// Write every refused line's number and reason here; stderr tells the first hundred.

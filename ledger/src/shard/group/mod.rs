@@ -47,7 +47,6 @@ pub enum Act {
 
 /// What an instruction would come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly every one is new")]
 pub enum Rehearsal {
     /// Its key was used before.
     Known(Outcome),
@@ -110,6 +109,11 @@ impl Working {
 
     pub fn is_unchanged(&self) -> bool {
         self.records.is_empty()
+    }
+
+    /// Answers what is known of an instruction. What is not known may be decided where nobody can look now.
+    pub fn recall(&self, instruction: &Instruction, elsewhere: Option<&Remembered>) -> Outcome {
+        self.known(instruction, elsewhere).unwrap_or(Outcome::InProcess)
     }
 
     /// Decides one instruction. `elsewhere` is what another shard holds under its key.

@@ -33,6 +33,7 @@ mod snapshot;
 mod table;
 mod tables;
 
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,7 +53,7 @@ use self::segment::{FORMAT, Owner, Segments};
 use self::snapshot::{Progress, Snapshots};
 use self::tables::Tables;
 use super::row::{returned, unpack_slot};
-use super::{Group, Reader, Store, StoreFault};
+use super::{Group, OpenHops, Reader, Store, StoreFault, oldest_first};
 use crate::books::{HeldAccount, HopRow, InternalKey, Sides, Usage, UsageKey};
 use crate::state::ShardState;
 use crate::store::row::Pair;
@@ -227,6 +228,14 @@ fn fetch_rows<'a, K, V>(
     found.map(read).collect()
 }
 
+impl EmbeddedStore {
+    fn hops(&self, is_meant: impl Fn(HopState) -> bool) -> Result<Vec<HopRow>, StoreFault> {
+        let rows = self.tables.hops.rows().map(|row| unpack_slot::<HopRow>("hop", row));
+        rows.filter(|row| row.as_ref().map_or(true, |row| is_meant(row.state)))
+            .collect()
+    }
+}
+
 impl Store for EmbeddedStore {
     /// Held by this process alone, so the shard is always free.
     fn begin(&mut self) -> Result<ShardState, StoreFault> {
@@ -287,11 +296,15 @@ impl Store for EmbeddedStore {
         })
     }
 
-    fn open_hops(&self, count_max: usize) -> Result<Vec<HopRow>, StoreFault> {
-        let rows = self.tables.hops.rows();
-        let hops = rows.map(|row| unpack_slot::<HopRow>("hop", row));
-        let open = hops.filter(|row| row.as_ref().map_or(true, |row| row.state == HopState::Open));
-        open.take(count_max).collect()
+    fn open_hops(&self, homes: &BTreeSet<ShardId>, limit: usize) -> Result<OpenHops, StoreFault> {
+        let open = self.hops(|state| matches!(state, HopState::Open))?;
+        Ok(OpenHops::among(open, homes, limit))
+    }
+
+    fn unapplied_hops(&self, limit: usize) -> Result<Vec<HopRow>, StoreFault> {
+        let mut rows = self.hops(|state| matches!(state, HopState::Unapplied(_)))?;
+        oldest_first(&mut rows, limit);
+        Ok(rows)
     }
 
     fn commit(&mut self, group: Group) -> Result<(), StoreFault> {

@@ -1,9 +1,12 @@
-//! Bringing a snapshot back in.
+//! Bringing a snapshot back in: once over it for its sum, then slice by slice. It is as large as the books, and those of
+//! all shards are brought in at once, so none is ever in memory whole.
 
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
 
 use ledger_model::Unpacker;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::Xxh3;
 
 use super::index::{Index, Piece};
 use super::log::Written;
@@ -14,6 +17,14 @@ use super::snapshot::{
 use super::table::Table;
 use super::tables::Tables;
 use crate::store::StoreFault;
+
+/// Read at a time.
+const BLOCK_BYTES: usize = 1 << 20;
+const SUM_BYTES: u64 = 8;
+/// Before the slices.
+const HEADER_BYTES: usize = 26;
+/// Of a slice, after its kind and before its rows.
+const SLICE_HEADER_BYTES: usize = 14;
 
 /// What a snapshot says of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,9 +38,14 @@ pub(super) struct Loaded {
 pub(super) fn load(directory: &Path, owner: Owner) -> Result<Option<(Loaded, Tables, Index)>, StoreFault> {
     let reading = StoreFault::engine("read a snapshot");
     for first in list(directory).map_err(&reading)? {
-        let bytes = std::fs::read(path_of(directory, first)).map_err(&reading)?;
+        let file = File::open(path_of(directory, first)).map_err(&reading)?;
         let (mut tables, index) = (Tables::new(), Index::default());
-        match parse(&bytes, owner, &mut tables, &index) {
+        let parsed = if is_whole(&file).map_err(&reading)? {
+            parse(&mut Input::over(&file).map_err(&reading)?, owner, &mut tables, &index)
+        } else {
+            None
+        };
+        match parsed {
             Some(Ok(loaded)) if loaded.first == first => return Ok(Some((loaded, tables, index))),
             Some(Err(fault)) => return Err(fault),
             _ => {
@@ -40,25 +56,68 @@ pub(super) fn load(directory: &Path, owner: Owner) -> Result<Option<(Loaded, Tab
     Ok(None)
 }
 
-fn parse(bytes: &[u8], owner: Owner, tables: &mut Tables, index: &Index) -> Option<Result<Loaded, StoreFault>> {
-    let (summed, sum) = bytes.split_at_checked(bytes.len().checked_sub(8)?)?;
-    if xxh3_64(summed).to_be_bytes() != sum {
-        return None;
+fn is_whole(mut file: &File) -> io::Result<bool> {
+    let Some(mut left) = file.metadata()?.len().checked_sub(SUM_BYTES) else {
+        return Ok(false);
+    };
+    let mut sum = Xxh3::new();
+    let mut block = vec![0; BLOCK_BYTES];
+    while left > 0 {
+        let length = usize::try_from(left).map_or(BLOCK_BYTES, |left| left.min(BLOCK_BYTES));
+        let part = block.get_mut(..length).expect("no longer than a block");
+        file.read_exact(part)?;
+        sum.update(part);
+        left -= u64::try_from(length).map_err(io::Error::other)?;
     }
-    let mut input = Unpacker::new(summed.strip_prefix(&MAGIC)?);
-    let found: u32 = input.take().ok()?;
+    let mut told = [0; 8];
+    file.read_exact(&mut told)?;
+    Ok(sum.digest().to_be_bytes() == told)
+}
+
+/// A file, part by part.
+struct Input<'a> {
+    file: BufReader<&'a File>,
+    part: Vec<u8>,
+}
+
+impl<'a> Input<'a> {
+    fn over(mut file: &'a File) -> io::Result<Self> {
+        file.rewind()?;
+        Ok(Self {
+            file: BufReader::with_capacity(BLOCK_BYTES, file),
+            part: Vec::new(),
+        })
+    }
+
+    /// The next so many bytes; `None` where they cannot be read.
+    fn bytes(&mut self, count: usize) -> Option<&[u8]> {
+        self.part.resize(count, 0);
+        self.file.read_exact(&mut self.part).ok()?;
+        Some(&self.part)
+    }
+}
+
+/// `input` is whole; `None` where it still does not read.
+fn parse(
+    input: &mut Input<'_>,
+    owner: Owner,
+    tables: &mut Tables,
+    index: &Index,
+) -> Option<Result<Loaded, StoreFault>> {
+    let mut header = Unpacker::new(input.bytes(HEADER_BYTES)?.strip_prefix(&MAGIC)?);
+    let found: u32 = header.take().ok()?;
     if !is_readable(found) {
         return Some(Err(StoreFault::Format { found, known: FORMAT }));
     }
-    if input.bytes(2).ok()? != [owner.shard.number(), owner.shards.count()] {
+    if header.bytes(2).ok()? != [owner.shard.number(), owner.shards.count()] {
         return Some(Err(StoreFault::Inconsistent("a snapshot is of another shard")));
     }
-    let first: u64 = input.take().ok()?;
+    let first: u64 = header.take().ok()?;
     let start = Written {
-        segment: input.take().ok()?,
-        offset: input.take().ok()?,
+        segment: header.take().ok()?,
+        offset: header.take().ok()?,
     };
-    while let Some(next) = take_slice(&mut input) {
+    while let Some(next) = take_slice(input) {
         match next {
             Taken::End(last_seen) => {
                 return Some(Ok(Loaded {
@@ -85,16 +144,17 @@ enum Taken<'a> {
     End(u64),
 }
 
-fn take_slice<'a>(input: &mut Unpacker<'a>) -> Option<Taken<'a>> {
-    let kind: u8 = input.take().ok()?;
+fn take_slice<'a>(input: &'a mut Input<'_>) -> Option<Taken<'a>> {
+    let kind = *input.bytes(1)?.first()?;
     if kind == END {
-        return input.take().ok().map(Taken::End);
+        return Unpacker::new(input.bytes(8)?).take().ok().map(Taken::End);
     }
-    let day = input.take().ok()?;
-    let piece = usize::try_from(input.take::<u32>().ok()?).ok()?;
-    let width = usize::from(input.take::<u16>().ok()?);
-    let count = usize::try_from(input.take::<u32>().ok()?).ok()?;
-    let rows = input.bytes(width.checked_mul(count)?).ok()?;
+    let mut header = Unpacker::new(input.bytes(SLICE_HEADER_BYTES)?);
+    let day = header.take().ok()?;
+    let piece = usize::try_from(header.take::<u32>().ok()?).ok()?;
+    let width = usize::from(header.take::<u16>().ok()?);
+    let count = usize::try_from(header.take::<u32>().ok()?).ok()?;
+    let rows = input.bytes(width.checked_mul(count)?)?;
     let rows = if width == 0 {
         Vec::new()
     } else {

@@ -222,7 +222,7 @@ impl Hops {
         let mut hops = Self::default();
         for row in &group.rows.hops {
             let change = held::hop(shard, row);
-            let keys = if held::is_open(row) {
+            let keys = if held::is_unsettled(row) {
                 &mut hops.opened
             } else {
                 &mut hops.closed

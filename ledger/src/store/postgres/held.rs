@@ -200,6 +200,14 @@ pub(super) fn is_open(row: &HopRow) -> bool {
     row.state == HopState::Open
 }
 
+/// It is open, or an operator has to deal with it.
+pub(super) const fn is_unsettled(row: &HopRow) -> bool {
+    match row.state {
+        HopState::Open | HopState::Unapplied(_) => true,
+        HopState::Settled | HopState::Compensated => false,
+    }
+}
+
 /// Keys of what is wanted, but for transfers.
 pub(super) fn keys(shard: ShardId, wanted: &Wanted) -> Vec<Vec<u8>> {
     let Wanted {

@@ -26,6 +26,7 @@ mod expiry;
 mod frame;
 mod held;
 mod link;
+mod probe;
 mod reader;
 mod schema;
 mod settings;
@@ -33,6 +34,7 @@ mod statements;
 mod taking;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ledger_model::{ShardCount, ShardId, TransferKey};
@@ -44,10 +46,11 @@ use self::digest::Digest;
 use self::expiry::Expiry;
 use self::held::{Change, Held, HeldLimits};
 use self::link::{CallFault, Link};
+pub use self::probe::PostgresProbe;
 use self::reader::{PostgresReader, column, transfers};
 pub use self::settings::{CALL_LIMIT, GroupSettings, Host, Password, SettingsFault};
 use self::statements::Writing;
-use super::{Group, Reader, Store, StoreFault};
+use super::{Group, OpenHops, Reader, Store, StoreFault, oldest_first};
 use crate::books::{HopRow, Remembered};
 use crate::hash::FastMap;
 use crate::state::ShardState;
@@ -59,6 +62,8 @@ pub struct PostgresStore {
     open: Option<Open>,
     shard: ShardId,
     state: ShardState,
+    /// Number of the last record that was ever seen committed: a database that has fewer has lost some.
+    seen: u64,
     epoch: i64,
     /// The table has what groups up to this record left behind.
     flushed: u64,
@@ -90,6 +95,7 @@ impl PostgresStore {
             open: None,
             shard,
             state: ShardState::empty(shard),
+            seen: 0,
             epoch: 0,
             flushed: 0,
             is_current: false,
@@ -104,9 +110,22 @@ impl PostgresStore {
         Ok(store)
     }
 
-    /// How often the right to write the shard was taken anew, by whichever process; as of the last `begin`.
-    pub fn epoch(&self) -> i64 {
-        self.epoch
+    /// Hops that are open or unapplied.
+    fn unsettled(&self) -> Result<Vec<HopRow>, StoreFault> {
+        let [from, to] = held::hops_between(self.shard);
+        let Open { client, writing } = self.session().map_err(CallFault::unreachable)?;
+        let rows = self.link.bounded(self.link.deadline(), async {
+            let wanted: [&(dyn ToSql + Sync); 2] = [&from.as_slice(), &to.as_slice()];
+            client.query(&writing.find_hops, &wanted).await
+        });
+        let rows = rows.map_err(|fault| {
+            self.is_broken.set(true);
+            fault.unreachable()
+        })?;
+        let hops = rows
+            .iter()
+            .map(|row| held::unpack_hop(column(row, 0)?, column(row, 1)?));
+        hops.collect()
     }
 
     fn number(&self) -> i16 {
@@ -142,6 +161,7 @@ impl PostgresStore {
             self.flushed = self.flushed.max(due.flushed);
             self.held.get_mut().committed(limits, due, changes, span);
         }
+        self.seen = group.state.sequence;
         self.state = group.state;
         if first_day.is_some() && expired == 0 {
             self.expiry.first_day = None;
@@ -185,6 +205,19 @@ impl PostgresStore {
 }
 
 impl Store for PostgresStore {
+    /// How often the right to write the shard was taken anew, by whichever process.
+    fn epoch(&self) -> u64 {
+        u64::try_from(self.epoch).unwrap_or_default()
+    }
+
+    /// On a new session, which raises the epoch.
+    fn fence(&mut self) -> Result<u64, StoreFault> {
+        self.give_up();
+        self.begin()?;
+        self.abandon();
+        Ok(self.epoch())
+    }
+
     fn begin(&mut self) -> Result<ShardState, StoreFault> {
         self.abandon();
         self.elsewhere.get_mut().clear();
@@ -239,22 +272,16 @@ impl Store for PostgresStore {
         Ok(fetched)
     }
 
-    fn open_hops(&self, count_max: usize) -> Result<Vec<HopRow>, StoreFault> {
-        let [from, to] = held::hops_between(self.shard);
-        let count = i64::try_from(count_max).unwrap_or(i64::MAX);
-        let Open { client, writing } = self.session().map_err(CallFault::unreachable)?;
-        let rows = self.link.bounded(self.link.deadline(), async {
-            let wanted: [&(dyn ToSql + Sync); 3] = [&from.as_slice(), &to.as_slice(), &count];
-            client.query(&writing.find_hops, &wanted).await
-        });
-        let rows = rows.map_err(|fault| {
-            self.is_broken.set(true);
-            fault.unreachable()
-        })?;
-        let hops = rows
-            .iter()
-            .map(|row| held::unpack_hop(column(row, 0)?, column(row, 1)?));
-        hops.collect()
+    fn open_hops(&self, homes: &BTreeSet<ShardId>, limit: usize) -> Result<OpenHops, StoreFault> {
+        let open = self.unsettled()?.into_iter().filter(held::is_open);
+        Ok(OpenHops::among(open, homes, limit))
+    }
+
+    fn unapplied_hops(&self, limit: usize) -> Result<Vec<HopRow>, StoreFault> {
+        let mut refused = self.unsettled()?;
+        refused.retain(|row| !held::is_open(row));
+        oldest_first(&mut refused, limit);
+        Ok(refused)
     }
 
     fn commit(&mut self, group: Group) -> Result<(), StoreFault> {

@@ -35,13 +35,13 @@ const GIVE_BACK: &str = "UPDATE transfer SET returned = changed.returned \
      FROM unnest($1::uuid[], $2::bool[], $3::int8[]) AS changed (key, is_hopped, returned) \
      WHERE transfer.key = changed.key AND transfer.is_hopped = changed.is_hopped";
 
-/// The open hops: without those of `$1`, and with those of `$2`.
+/// The hops that are open or unapplied: without those of `$1`, and with those of `$2`.
 const OPEN_HOPS: &str = "WITH closed AS (DELETE FROM open_hop WHERE key = ANY ($1::bytea[])) \
      INSERT INTO open_hop (key) SELECT unnest($2::bytea[]) ON CONFLICT (key) DO NOTHING";
 
-/// At most `$3` of the open hops with keys from `$1` on and below `$2`.
+/// The hops that are open or unapplied, with keys from `$1` on and below `$2`.
 const FIND_HOPS: &str = "SELECT held.key, held.value FROM open_hop JOIN held ON held.key = open_hop.key \
-     WHERE open_hop.key >= $1 AND open_hop.key < $2 ORDER BY open_hop.key LIMIT $3";
+     WHERE open_hop.key >= $1 AND open_hop.key < $2";
 
 const WRITE: &str = "INSERT INTO held (key, value) SELECT * FROM unnest($1::bytea[], $2::bytea[]) \
      ON CONFLICT (key) DO UPDATE SET value = excluded.value";

@@ -76,7 +76,7 @@ impl PostgresStore {
         let epoch: i64 = column(row, 0)?;
         let flushed = unsigned(column(row, 1)?)?;
         let state: ShardState = unpack("shard's state", column(row, 2)?)?;
-        if state.shard != self.shard || state.sequence < self.state.sequence {
+        if state.shard != self.shard || state.sequence < self.seen {
             return Err(StoreFault::Inconsistent(
                 "the database has lost groups that were committed",
             ));
@@ -90,19 +90,19 @@ impl PostgresStore {
         } else if flushed > self.flushed {
             held.flushed(flushed);
         }
-        self.state.sequence = known;
         self.flushed = flushed;
-        while self.state.sequence < state.sequence {
-            self.read_groups(deadline)?;
+        while known < state.sequence {
+            known = self.read_groups(deadline, known)?;
         }
+        self.seen = state.sequence;
         self.state = state;
         self.epoch = epoch;
         Ok(())
     }
 
-    /// Takes in groups after the last known.
-    fn read_groups(&mut self, deadline: Deadline) -> Result<(), StoreFault> {
-        let after = signed(self.state.sequence)?;
+    /// Takes in groups after the record `known`; the last record of the last of them.
+    fn read_groups(&mut self, deadline: Deadline, known: u64) -> Result<u64, StoreFault> {
+        let after = signed(known)?;
         let shard = self.number();
         let open = self.session().map_err(CallFault::unreachable)?;
         let rows = self.link.bounded(deadline, async {
@@ -113,16 +113,17 @@ impl PostgresStore {
         if rows.is_empty() {
             return Err(StoreFault::Inconsistent("the journal ends before its shard"));
         }
+        let mut known = known;
         for row in rows {
             let first = unsigned(column(&row, 0)?)?;
             let last = unsigned(column(&row, 1)?)?;
-            if first != self.state.sequence + 1 || last < first {
+            if first != known + 1 || last < first {
                 return Err(StoreFault::Inconsistent("a group is missing in the journal"));
             }
             let changes = unpack_rows(column(&row, 2)?)?;
             self.held.get_mut().apply(changes, Span { first, last });
-            self.state.sequence = last;
+            known = last;
         }
-        Ok(())
+        Ok(known)
     }
 }

@@ -42,10 +42,10 @@ impl Oracle {
                 entries,
                 evidence,
             } => self.decided(shard, transfer, &entries, evidence),
-            other @ (Event::TransferHopped { .. }
-            | Event::HopSettled { .. }
-            | Event::HopClosed { .. }
-            | Event::Administered { .. }) => must(false, Rule::Decision, || format!("nobody asked for {other:?}")),
+            Event::Administered { act, operator, .. } => self.administered(shard, &act, operator.as_str()),
+            other @ (Event::TransferHopped { .. } | Event::HopSettled { .. } | Event::HopClosed { .. }) => {
+                must(false, Rule::Decision, || format!("nobody asked for {other:?}"))
+            }
         }
     }
 
@@ -124,26 +124,7 @@ impl Oracle {
             Rule::Decision,
             || format!("request {place}: {found:?} where this was due: {due:?}"),
         )?;
-        let said = (
-            transfer.kind,
-            transfer.amount,
-            transfer.batch,
-            transfer.institution,
-            transfer.details,
-        );
-        let asked = &order.instruction;
-        let as_asked = key == *asked.key()
-            && said
-                == (
-                    asked.kind(),
-                    asked.amount(),
-                    asked.batch(),
-                    asked.institution(),
-                    asked.details(),
-                );
-        must(as_asked, Rule::Decision, || {
-            format!("request {place} asked for {asked:?}; recorded was {transfer:?}")
-        })?;
+        is_as_asked(place, &order.instruction, &transfer)?;
         must(
             self.serials.insert(transfer.serial.as_str().to_owned()),
             Rule::Decision,
@@ -277,6 +258,29 @@ impl Oracle {
             format!("evidence of record {sequence} of shard {shard}: {found:?}, not {due:?}")
         })
     }
+}
+
+/// The record says what the request said.
+fn is_as_asked(place: usize, asked: &Instruction, transfer: &Transfer) -> Check {
+    let said = (
+        transfer.kind,
+        transfer.amount,
+        transfer.batch,
+        transfer.institution,
+        transfer.details,
+    );
+    let as_asked = transfer.key == *asked.key()
+        && said
+            == (
+                asked.kind(),
+                asked.amount(),
+                asked.batch(),
+                asked.institution(),
+                asked.details(),
+            );
+    must(as_asked, Rule::Decision, || {
+        format!("request {place} asked for {asked:?}; recorded was {transfer:?}")
+    })
 }
 
 /// Whether debits and credits differ; `None` where there are none.

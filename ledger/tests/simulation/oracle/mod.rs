@@ -4,6 +4,7 @@
 //! The journal says in which order things happened; everything else it says is checked. A record names its request by
 //! the digest of what was signed, so it is known exactly which request posted, and what that one may be told.
 
+mod administration;
 mod answers;
 mod journal;
 mod rows;
@@ -135,6 +136,7 @@ pub(crate) struct Oracle {
     decided: BTreeMap<TransferKey, Decided>,
     serials: BTreeSet<String>,
     pub(crate) orders: Vec<Order>,
+    acts: Vec<administration::Asked>,
     /// Brought in, or to be.
     loads: Vec<(Vec<Account>, Vec<Agreement>)>,
 }
@@ -151,6 +153,7 @@ impl Oracle {
             decided: BTreeMap::new(),
             serials: BTreeSet::new(),
             orders: Vec::new(),
+            acts: Vec::new(),
             loads: Vec::new(),
         }
     }
@@ -179,6 +182,7 @@ impl Oracle {
         for order in &mut self.orders {
             order.standing = Standing::Over;
         }
+        self.operators_gone();
     }
 
     pub(crate) fn waiting(&self) -> usize {

@@ -154,6 +154,16 @@ impl<'a> Step<'a> {
         }
     }
 
+    fn payee(&self) -> Payee {
+        match self.rest.get("under") {
+            Some(agreement) => Payee::Agreement(Self::agreement(agreement)),
+            None => Payee::Account {
+                token: self.account("to"),
+                name: name(Self::number(self.or("named", self.word("to")))),
+            },
+        }
+    }
+
     pub(super) fn instruction(&self) -> Instruction {
         let (amount, batch, institution) = (amount(self.word("amount")), self.batch(), self.institution());
         let (details, ordered_at) = (self.details(), self.date().at_midnight());
@@ -184,13 +194,6 @@ impl<'a> Step<'a> {
                 details,
             }),
             "payout" => {
-                let payee = match self.rest.get("under") {
-                    Some(agreement) => Payee::Agreement(Self::agreement(agreement)),
-                    None => Payee::Account {
-                        token: self.account("to"),
-                        name: name(Self::number(self.or("named", self.word("to")))),
-                    },
-                };
                 Instruction::Payout(Payout {
                     // a key is used for another kind only to show that this is noticed
                     key: Self::key(
@@ -204,7 +207,7 @@ impl<'a> Step<'a> {
                     amount,
                     batch,
                     institution,
-                    payee,
+                    payee: self.payee(),
                     ordered_at,
                     details,
                 })

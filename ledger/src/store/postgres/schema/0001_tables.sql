@@ -57,7 +57,7 @@ CREATE TABLE held (
 ALTER TABLE held ALTER COLUMN key SET STORAGE PLAIN;
 ALTER TABLE held ALTER COLUMN value SET STORAGE PLAIN;
 
--- Keys of the hops in `held` that are open.
+-- Keys of the hops in `held` that are open, or that their home refused.
 CREATE TABLE open_hop (
     key bytea NOT NULL PRIMARY KEY
 );

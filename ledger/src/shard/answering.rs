@@ -1,0 +1,163 @@
+//! From what a group of jobs came to, and what became of its commit, to answers.
+
+use std::time::Instant;
+
+use ledger_model::Instruction;
+use ledger_protocol::NothingPosted;
+
+use super::administering::Pending;
+use super::errand::Done;
+use super::worker::{Loading, Worker};
+use super::{Post, Task};
+use crate::claims::Claim;
+use crate::evidence::SealedEvidence;
+use crate::hopping::route::AtHome;
+use crate::outcome::{Outcome, ReplyTo};
+
+/// What became of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Durable,
+    /// Certainly nothing of it is there or will be.
+    Nothing,
+    /// Nothing either, since the store could not be reached.
+    Unreachable,
+    /// It is there or not; the store's next `begin` settles it.
+    Unknown,
+}
+
+#[cfg(feature = "mutations")]
+impl Fate {
+    pub(super) fn mutated(self) -> Self {
+        use crate::mutation::{Mutation, is};
+        match self {
+            Self::Nothing | Self::Unreachable if is(Mutation::UnwrittenToldAsPosted) => Self::Durable,
+            Self::Unknown if is(Mutation::DoubtToldAsPosted) => Self::Durable,
+            Self::Unknown if is(Mutation::DoubtDenied) => Self::Nothing,
+            fate => fate,
+        }
+    }
+}
+
+/// What one group of jobs came to, before it is committed.
+#[derive(Default)]
+pub(super) struct Worked {
+    pub(super) posts: Vec<WorkedPost>,
+    pub(super) loads: Vec<Loading>,
+    pub(super) errands: Vec<Done>,
+    pub(super) pending: Vec<Pending>,
+}
+
+pub(super) struct WorkedPost {
+    pub(super) reply: ReplyTo,
+    pub(super) claim: Claim,
+    /// Ends a hop that was under way when it is dropped.
+    pub(super) task: Task,
+    pub(super) outcome: Outcome,
+    /// Of what may be tried elsewhere if the commit is in doubt.
+    pub(super) again: Option<Again>,
+}
+
+pub(super) struct Again {
+    pub(super) instruction: Instruction,
+    pub(super) evidence: SealedEvidence,
+    pub(super) deadline: Instant,
+    pub(super) turned_away: u8,
+}
+
+impl Again {
+    fn into_post(self, reply: ReplyTo, claim: Claim) -> Box<Post> {
+        let Self {
+            instruction,
+            evidence,
+            deadline,
+            turned_away,
+        } = self;
+        Box::new(Post {
+            instruction,
+            evidence,
+            deadline,
+            reply,
+            claim,
+            task: Task::Decide,
+            turned_away,
+        })
+    }
+}
+
+impl Worker {
+    /// Answers what was worked, by what became of the group.
+    pub(super) fn answer(&mut self, worked: Worked, fate: Fate) {
+        for post in worked.posts {
+            let WorkedPost {
+                reply,
+                claim,
+                task,
+                outcome,
+                again,
+            } = post;
+            let outcome = match (fate, outcome, again) {
+                (Fate::Nothing, Outcome::Decided { repeat: false, .. }, _) => task.nothing_posted(NothingPosted::Store),
+                // what is settled later, by compensation if need be, does not wait for the home
+                (Fate::Unreachable, Outcome::Decided { repeat: false, .. }, Some(again)) => {
+                    self.give_back(again.into_post(reply, claim), AtHome::Nothing);
+                    continue;
+                }
+                (Fate::Unknown, Outcome::Decided { repeat: false, .. }, Some(again)) => {
+                    self.give_back(again.into_post(reply, claim), AtHome::InDoubt);
+                    continue;
+                }
+                (Fate::Unreachable, Outcome::Decided { repeat: false, .. }, None) => {
+                    task.nothing_posted(NothingPosted::HomeDown)
+                }
+                (Fate::Unknown, Outcome::Decided { repeat: false, .. }, None) => {
+                    // until it is settled nobody may take the key for a new one
+                    self.in_doubt.push(claim);
+                    #[cfg(feature = "mutations")]
+                    if crate::mutation::is(crate::mutation::Mutation::DoubtLetGo) {
+                        self.in_doubt.clear();
+                    }
+                    reply.answer(Outcome::InProcess);
+                    continue;
+                }
+                (_, Outcome::NothingPosted(reason), _) => task.nothing_posted(reason),
+                (_, outcome, _) => outcome,
+            };
+            self.count(&outcome);
+            if let (Task::TakeIn { .. }, Outcome::Decided { repeat: false, .. }) = (&task, &outcome) {
+                self.parts.meters.hop("taken_in");
+            }
+            // it is durable: let go of the key first, so that whoever is answered can ask about it at once
+            drop((claim, task));
+            reply.answer(outcome);
+        }
+        for (reply, loaded) in worked.loads {
+            if fate != Fate::Durable {
+                let _loader_has_gone = reply.send(Err(NothingPosted::Store));
+                continue;
+            }
+            self.parts.meters.loaded(loaded.accounts + loaded.agreements);
+            let _loader_has_gone = reply.send(Ok(loaded));
+        }
+        for answer in worked.pending {
+            answer.answer(fate == Fate::Durable);
+        }
+        if fate == Fate::Durable {
+            worked.errands.into_iter().for_each(Done::tell);
+        }
+    }
+
+    fn count(&self, outcome: &Outcome) {
+        let meters = &self.parts.meters;
+        match outcome {
+            Outcome::Decided {
+                transfer,
+                repeat: false,
+            } => meters.decided(transfer.decision),
+            Outcome::Decided { repeat: true, .. } => meters.other("repeat"),
+            Outcome::Conflict(_) => meters.other("conflict"),
+            Outcome::NothingPosted(_) => meters.other("nothing_posted"),
+            Outcome::NotFound | Outcome::InProcess => {}
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What other shards hold under a key (invariant L4): an order may have been decided there, or have hopped there.
+//!
+//! A group of jobs asks each neighbour once. Shards of groups that are down are not asked: what hopped into them is the
+//! affair of [`crate::hopping`].
+
+use std::sync::Arc;
+
+use ledger_model::{Instruction, ShardId, TransferKey};
+use ledger_protocol::NothingPosted;
+
+use super::Job;
+use super::group::Working;
+use super::worker::Worker;
+use crate::books::{Books, Remembered};
+use crate::hash::FastMap;
+use crate::hopping::map::GroupId;
+use crate::hopping::selector::Seen;
+use crate::store::{Reader, StoreFault};
+
+/// What other shards hold under the keys of a group of jobs.
+#[derive(Default)]
+pub(super) struct Elsewhere {
+    known: FastMap<TransferKey, Remembered>,
+    /// Groups that are thought to live and did not answer.
+    silent: Vec<GroupId>,
+    /// Neighbours of which some keys do not read: asked again one by one, so that the others are worked.
+    one_by_one: Vec<Arc<dyn Reader>>,
+}
+
+impl Worker {
+    /// Under the keys of these jobs of which this shard holds nothing. Their claims keep that from changing.
+    pub(super) fn elsewhere(&self, working: &Working, jobs: &[Job]) -> Elsewhere {
+        let mut keys: Vec<TransferKey> = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            if let Job::Post(post) = job {
+                let key = post.instruction.key();
+                keys.extend(working.view().transfer(key).is_none().then_some(*key));
+            }
+        }
+        let mut elsewhere = Elsewhere::default();
+        if keys.is_empty() {
+            return elsewhere;
+        }
+        #[cfg(feature = "mutations")]
+        if crate::mutation::is(crate::mutation::Mutation::OtherShardsIgnored) {
+            return elsewhere;
+        }
+        let kept_here = keys
+            .iter()
+            .filter_map(|key| Some((*key, self.parts.store.elsewhere(key)?)));
+        elsewhere.known.extend(kept_here);
+        let groups = &self.parts.groups;
+        for (shard, neighbour) in &self.parts.neighbours {
+            let group = groups.map().group_of(*shard);
+            if !groups.state(group).is_used() || elsewhere.silent.contains(&group) {
+                continue;
+            }
+            let began = groups.now();
+            match neighbour.transfers(&keys) {
+                Ok(found) => elsewhere
+                    .known
+                    .extend(found.into_iter().map(|row| (row.transfer.key, row))),
+                Err(fault @ StoreFault::Unreachable(_)) => {
+                    tracing::error!(%shard, %fault, cause = ?fault, "another shard could not be asked");
+                    if groups.see(group, Seen::Failed, began).is_used() {
+                        elsewhere.silent.push(group);
+                    }
+                }
+                Err(_told_when_it_is_asked_again) => elsewhere.one_by_one.push(Arc::clone(neighbour)),
+            }
+        }
+        elsewhere
+    }
+
+    /// Of one of those jobs; what is answered to it where that cannot be known.
+    pub(super) fn known_elsewhere(
+        &self,
+        working: &Working,
+        instruction: &Instruction,
+        elsewhere: &mut Elsewhere,
+    ) -> Result<Option<Remembered>, NothingPosted> {
+        let key = instruction.key();
+        if working.view().transfer(key).is_some() {
+            return Ok(None);
+        }
+        if let Some(remembered) = elsewhere.known.remove(key) {
+            return Ok(Some(remembered));
+        }
+        if !elsewhere.silent.is_empty() {
+            return Err(NothingPosted::Store);
+        }
+        for neighbour in &elsewhere.one_by_one {
+            match neighbour.transfer(key) {
+                Ok(None) => {}
+                Ok(found) => return Ok(found),
+                Err(fault) => {
+                    tracing::error!(shard = %self.shard, %fault, cause = ?fault, "another shard could not be read");
+                    return Err(NothingPosted::Store);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Under one key, in the groups that are not down.
+    pub(super) fn elsewhere_of(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
+        if let Some(remembered) = self.parts.store.elsewhere(key) {
+            return Ok(Some(remembered));
+        }
+        let used = |shard: ShardId| self.parts.groups.is_used(shard);
+        for (_, neighbour) in self.parts.neighbours.iter().filter(|(shard, _)| used(*shard)) {
+            if let Some(remembered) = neighbour.transfer(key)? {
+                return Ok(Some(remembered));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,6 @@
+//! Hopping over doubles of servers: every fault between an order and its home, and the books afterwards.
+
+mod faults;
+mod server;
+mod site;
+mod stand_in;

@@ -1,0 +1,232 @@
+//! Shard groups on doubles of servers, ledgers over them, and what must be true of their books afterwards.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ledger::books::{InternalAccount, Sides};
+use ledger::clock::Clock;
+use ledger::hopping::groups::{Groups, HoppingSettings};
+use ledger::hopping::homecoming::{Homecoming, Probes, Round};
+use ledger::hopping::map::{GroupId, GroupMap};
+use ledger::hopping::selector::{GroupState, Seen, SelectorSettings};
+use ledger::outcome::Outcome;
+use ledger::store::Store;
+use ledger::view::Wanted;
+use ledger_journal::{Event, JournalRecord};
+use ledger_model::{Amount, Instruction, LedgerAccount, ShardId, Side, TransferKey};
+
+use super::server::{Condition, Server};
+use crate::bank::{LIMITS, Running, SHARDS, amount, first_of, now, token};
+
+/// Groups a, b and c of four shards.
+pub(crate) const GROUPS: [(&str, &[u8]); 3] = [("a", &[0, 1]), ("b", &[2]), ("c", &[3])];
+
+/// Rounds within which everything that can come home has done so.
+const ROUNDS_MAX: usize = 20;
+
+pub(crate) struct Site {
+    pub(crate) servers: Vec<Arc<Server>>,
+    _directory: tempfile::TempDir,
+}
+
+/// One ledger over the servers.
+pub(crate) struct Process {
+    pub(crate) running: Running,
+    pub(crate) homecoming: Homecoming,
+}
+
+pub(crate) fn shard(number: u8) -> ShardId {
+    SHARDS.shard(number).unwrap()
+}
+
+/// An account whose home is in group a, and others of b and c.
+pub(crate) fn of_a() -> u64 {
+    first_of(shard(0))
+}
+
+pub(crate) fn of_b() -> u64 {
+    first_of(shard(2))
+}
+
+pub(crate) fn of_c() -> u64 {
+    first_of(shard(3))
+}
+
+pub(crate) fn group(place: usize) -> GroupId {
+    map().groups().nth(place).unwrap()
+}
+
+fn map() -> GroupMap {
+    let groups = GROUPS.map(|(name, shards)| (name.parse().unwrap(), shards.to_vec()));
+    GroupMap::new(SHARDS, &groups).unwrap()
+}
+
+impl Site {
+    pub(crate) fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let servers = GROUPS.map(|(_, shards)| Server::start(directory.path(), shards));
+        Self {
+            servers: servers.to_vec(),
+            _directory: directory,
+        }
+    }
+
+    pub(crate) fn process(&self) -> Process {
+        self.process_standing_in(None)
+    }
+
+    pub(crate) fn process_standing_in(&self, stand_in_daily_max: Option<Amount>) -> Process {
+        let settings = HoppingSettings {
+            selector: SelectorSettings {
+                failures_max: NonZeroU32::new(2).unwrap(),
+                window: Duration::from_secs(60),
+                probes_to_return: NonZeroU32::new(2).unwrap(),
+            },
+            stand_in_daily_max,
+        };
+        let groups = Groups::new(map(), settings, Arc::new(Instant::now));
+        let stores = SHARDS.all().map(|shard| self.connect(shard)).collect();
+        let running = Running::start_over(Arc::clone(&groups), stores, LIMITS);
+        let probes = groups.map().groups().zip(&self.servers);
+        let probes: Probes = probes.map(|(group, server)| (group, Arc::clone(server) as _)).collect();
+        let clock: Clock = Arc::new(now);
+        let homecoming = Homecoming::new(Arc::clone(&running.ledger), probes, clock, Arc::clone(&running.meters));
+        Process { running, homecoming }
+    }
+
+    fn connect(&self, shard: ShardId) -> Box<dyn Store> {
+        self.servers[map().group_of(shard).place()].connect(shard)
+    }
+
+    fn look<T>(&self, shard: ShardId, look: impl FnOnce(&dyn Store) -> T) -> T {
+        self.servers[map().group_of(shard).place()].look(shard, |store| look(store))
+    }
+
+    pub(crate) fn becomes(&self, place: usize, condition: Condition) {
+        self.servers[place].becomes(condition);
+    }
+
+    /// Minor units.
+    pub(crate) fn balance(&self, number: u64) -> i64 {
+        let wanted = Wanted {
+            accounts: vec![token(number)],
+            ..Wanted::default()
+        };
+        let rows = self.look(SHARDS.of_account(token(number)), |store| store.fetch(&wanted).unwrap());
+        rows.accounts[0].account.balance.minor()
+    }
+
+    /// What an account of the ledger's own comes to over all shards: credits less debits.
+    pub(crate) fn internal(&self, account: InternalAccount) -> i64 {
+        let key = account.in_currency(amount("CNY1.00").currency());
+        let wanted = Wanted {
+            internal: vec![key],
+            ..Wanted::default()
+        };
+        let of_shard = |shard| -> i64 {
+            let rows = self.look(shard, |store| store.fetch(&wanted).unwrap());
+            let sums = rows
+                .internal
+                .iter()
+                .map(|(_, sums): &(_, Sides)| sums.credit_minor - sums.debit_minor);
+            sums.sum()
+        };
+        SHARDS.all().map(of_shard).sum()
+    }
+
+    fn journal(&self) -> Vec<JournalRecord> {
+        let of_shard = |shard| self.look(shard, |store| store.reader()).journal(1, usize::MAX).unwrap();
+        let records = SHARDS.all().flat_map(of_shard);
+        records.map(|record| JournalRecord::decode(&record).unwrap()).collect()
+    }
+
+    /// What each key has moved, over all shards: by account, credits less debits.
+    pub(crate) fn moved(&self) -> BTreeMap<TransferKey, BTreeMap<LedgerAccount, i64>> {
+        let mut moved: BTreeMap<TransferKey, BTreeMap<LedgerAccount, i64>> = BTreeMap::new();
+        for record in self.journal() {
+            let key = match &record.event {
+                Event::TransferDecided { transfer, .. }
+                | Event::TransferHopped { transfer, .. }
+                | Event::HopSettled { transfer, .. }
+                | Event::HopClosed { transfer, .. } => transfer.key,
+                Event::AccountOpened { .. } | Event::AgreementRecorded { .. } | Event::Administered { .. } => continue,
+            };
+            let sums = moved.entry(key).or_default();
+            for entry in record.event.entries() {
+                let minor = entry.amount.minor();
+                *sums.entry(entry.account).or_default() += match entry.side {
+                    Side::Credit => minor,
+                    Side::Debit => -minor,
+                };
+            }
+            sums.retain(|_, sum| *sum != 0);
+        }
+        moved
+    }
+
+    /// Each of these posted exactly once, its money where it belongs, and nothing left on the way.
+    pub(crate) fn check_posted_once(&self, asked: &[(Instruction, u64)]) {
+        let moved = self.moved();
+        for (instruction, number) in asked {
+            let minor = instruction.amount().minor();
+            let to_customer = match instruction {
+                Instruction::Payment(_) => -minor,
+                _ => minor,
+            };
+            let expected = BTreeMap::from([
+                (LedgerAccount::Customer(token(*number)), to_customer),
+                (LedgerAccount::NetworkClearing(instruction.batch()), -to_customer),
+            ]);
+            assert_eq!(moved[instruction.key()], expected, "{:?}", instruction.key());
+        }
+        self.check_even();
+    }
+
+    pub(crate) fn check_even(&self) {
+        let between = [InternalAccount::Suspense, InternalAccount::StandInAdvance];
+        assert_eq!(between.map(|account| self.internal(account)), [0, 0]);
+        for shard in SHARDS.all() {
+            self.look(shard, |store| store.state().check_balanced().unwrap());
+        }
+    }
+}
+
+impl Process {
+    pub(crate) fn state(&self, place: usize) -> GroupState {
+        self.running.ledger.groups().state(group(place))
+    }
+
+    /// As if its calls had failed.
+    pub(crate) fn lose(&self, place: usize) {
+        let groups = self.running.ledger.groups();
+        while groups.see(group(place), Seen::Failed, groups.now()) != GroupState::Down {}
+    }
+
+    /// Rounds until all groups are up and nothing is open.
+    pub(crate) async fn come_home(&self) {
+        for _ in 0..ROUNDS_MAX {
+            let Round { open, .. } = self.homecoming.round().await;
+            let are_used = (0..GROUPS.len()).all(|place| self.state(place).is_used());
+            if are_used && open == 0 {
+                return;
+            }
+        }
+        panic!("not everything came home");
+    }
+
+    pub(crate) async fn posted(&self, instruction: &Instruction) -> String {
+        match self.running.post(instruction).await {
+            Outcome::Decided { transfer, .. } if transfer.decision == ledger_model::Decision::Posted => {
+                transfer.serial.to_string()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Accounts of these numbers with CNY 1,000.00 each, and their agreements.
+    pub(crate) async fn load(&self, numbers: &[u64]) {
+        self.running.load(numbers.iter().copied(), "CNY1000.00").await;
+    }
+}
