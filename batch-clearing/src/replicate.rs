@@ -70,7 +70,7 @@ impl From<DatabaseFault> for ReplicateFault {
 }
 
 impl ReplicateFault {
-    fn is_passing(&self, origin: Origin) -> bool {
+    fn is_passing(&self) -> bool {
         match self {
             Self::NoKafka
             | Self::Port(_)
@@ -79,8 +79,6 @@ impl ReplicateFault {
             | Self::ShardCount(_) => false,
             Self::Schema(SchemaFault::Database(fault)) => fault.is_passing(),
             Self::Source(fault) => fault.is_passing(),
-            // the topic may have been made anew under the reader; the next round looks for its place before it reads
-            Self::Chunk(ChunkFault::Chain(ChainFault::OutOfSequence { .. })) => origin == Origin::Kafka,
             Self::Chunk(_) => false,
             Self::Commit(fault) => fault.is_passing(),
             Self::Shards(_) => true,
@@ -153,13 +151,18 @@ pub async fn run(config: Config, origin: Origin, stop: Stop) -> Result<(), Repli
 impl Replicator {
     async fn rounds(&self, stop: &Stop) -> Result<(), ReplicateFault> {
         let mut backoff = BACKOFF_FIRST;
+        let mut gap = None;
         while !stop.is_requested() {
             let begun = tokio::time::Instant::now();
             let fault = match self.round(stop).await {
                 Ok(()) => break,
                 Err(fault) => fault,
             };
-            if !fault.is_passing(self.origin) {
+            // the topic may have been made anew under the reader: the next round looks for its place before it reads, and
+            // what it finds again is really missing
+            let gap_before = std::mem::replace(&mut gap, self.gap(&fault));
+            let is_new = gap.is_some() && gap != gap_before;
+            if !fault.is_passing() && !is_new {
                 return Err(fault);
             }
             let reason = with_sources(&fault);
@@ -181,6 +184,16 @@ impl Replicator {
         }
         self.condition.set(Err("stopping".to_owned()));
         Ok(())
+    }
+
+    /// The gap in a topic that a fault tells of.
+    fn gap(&self, fault: &ReplicateFault) -> Option<ChainFault> {
+        match (self.origin, fault) {
+            (Origin::Kafka, ReplicateFault::Chunk(ChunkFault::Chain(gap @ ChainFault::OutOfSequence { .. }))) => {
+                Some(*gap)
+            }
+            _ => None,
+        }
     }
 
     async fn round(&self, stop: &Stop) -> Result<(), ReplicateFault> {
