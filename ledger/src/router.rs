@@ -80,6 +80,7 @@ impl Loading {
 /// A post before it has its key's claim.
 #[derive(Debug)]
 struct Unclaimed {
+    home: ShardId,
     instruction: Instruction,
     evidence: SealedEvidence,
     deadline: Instant,
@@ -177,7 +178,15 @@ impl Ledger {
             self.meters.other("malformed");
             return reply.answer(Outcome::NothingPosted(NothingPosted::MalformedWork));
         };
+        let home = match self.home(&instruction) {
+            Ok(home) => home,
+            Err(fault) => {
+                tracing::error!(%fault, cause = ?fault, "the home of a reversal could not be looked up; nothing was posted");
+                return reply.answer(Outcome::NothingPosted(NothingPosted::Store));
+            }
+        };
         let post = Unclaimed {
+            home,
             instruction,
             evidence,
             deadline,
@@ -203,12 +212,14 @@ impl Ledger {
 
     fn claimed(&self, post: Unclaimed, claim: Claim) {
         let Unclaimed {
+            home,
             instruction,
             evidence,
             deadline,
             reply,
         } = post;
         let post = Post {
+            home,
             instruction,
             evidence,
             deadline,
@@ -387,28 +398,32 @@ impl Ledger {
     }
 
     /// Reads other shards for a reversal, so call it off the executor.
-    pub(crate) fn home(&self, instruction: &Instruction) -> ShardId {
+    /// Reads the stores for a reversal, so call it off the executor then.
+    pub(crate) fn home(&self, instruction: &Instruction) -> Result<ShardId, StoreFault> {
         if let Instruction::Reversal(reversal) = instruction {
-            return self
-                .home_of(&reversal.original)
-                .unwrap_or_else(|| self.count.of_stray(instruction.key()));
+            let home = self.home_of(&reversal.original)?;
+            return Ok(home.unwrap_or_else(|| self.count.of_stray(instruction.key())));
         }
         let by_account = account_named(instruction).map(|token| self.count.of_account(token));
         let by_agreement = || agreement_named(instruction).and_then(|number| self.count.of_agreement(&number));
-        by_account
-            .or_else(by_agreement)
-            .unwrap_or_else(|| self.count.of_stray(instruction.key()))
+        let home = by_account.or_else(by_agreement);
+        Ok(home.unwrap_or_else(|| self.count.of_stray(instruction.key())))
     }
 }
 
 impl Ledger {
     /// The shard whose customer a transfer moved the money of. `None` where it is not found; its refusal says so.
-    fn home_of(&self, key: &TransferKey) -> Option<ShardId> {
-        let held = self.count.all().zip(&self.readers.0).find(|(_, reader)| {
-            let found = reader.transfer(key).ok().flatten();
-            found.is_some_and(|found| found.arrival != Arrival::Hopped)
-        });
-        held.map(|(shard, _)| shard)
+    fn home_of(&self, key: &TransferKey) -> Result<Option<ShardId>, StoreFault> {
+        let mut unread = None;
+        for (shard, reader) in self.count.all().zip(&self.readers.0) {
+            match reader.transfer(key) {
+                Ok(Some(found)) if found.arrival != Arrival::Hopped => return Ok(Some(shard)),
+                Ok(_) => {}
+                Err(fault) => unread = Some(fault),
+            }
+        }
+        // "not found" would be final
+        unread.map_or(Ok(None), Err)
     }
 }
 

@@ -133,7 +133,9 @@ async fn faults(database: Database) {
         "3 journal records are not yet in PostgreSQL",
     );
     check("compare --wait 1", 5, "");
-    database.execute("INSERT INTO schema_version (version) VALUES (99)").await;
+    database
+        .execute("INSERT INTO schema_version (version) VALUES (99)")
+        .await;
     check(
         "net --date 2026-03-02",
         1,

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::router::Ledger;
 use crate::shard::{Administer, Ask};
+use crate::store::StoreFault;
 
 impl Ledger {
     /// Does one act in the shard it belongs to; durable when it returns.
@@ -81,11 +82,13 @@ impl Ledger {
         let (reply, answer) = oneshot::channel();
         let ledger = Arc::clone(self);
         let queued = tokio::task::spawn_blocking(move || {
-            let home = ledger.home(&instruction);
+            let home = ledger.home(&instruction)?;
             let ask = Ask::Rehearsal(Box::new(instruction), reply);
             ledger.shard(home).ask(ask);
+            Ok::<_, StoreFault>(())
         });
-        queued.await.map_err(|_| NothingPosted::Store)?;
+        let queued = queued.await.map_err(|_| NothingPosted::Store)?;
+        queued.map_err(|_| NothingPosted::Store)?;
         answer.await.unwrap_or(Err(NothingPosted::Store))
     }
 

@@ -16,7 +16,7 @@ const TURNED_AWAY_MAX: u8 = 4;
 impl Ledger {
     /// Sends a post where it belongs, given what came of it at its home so far.
     pub(super) fn route(&self, mut post: Box<Post>, at_home: AtHome) {
-        let home = self.home(&post.instruction);
+        let home = post.home;
         let order = Order {
             home,
             kind: order_kind(&post.instruction),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ledger_model::Instruction;
+use ledger_model::{Instruction, ShardId};
 use ledger_protocol::NothingPosted;
 
 use super::administering::Pending;
@@ -59,6 +59,7 @@ pub(super) struct WorkedPost {
 }
 
 pub(super) struct Again {
+    pub(super) home: ShardId,
     pub(super) instruction: Instruction,
     pub(super) evidence: SealedEvidence,
     pub(super) deadline: Instant,
@@ -68,12 +69,14 @@ pub(super) struct Again {
 impl Again {
     fn into_post(self, reply: ReplyTo, claim: Claim) -> Box<Post> {
         let Self {
+            home,
             instruction,
             evidence,
             deadline,
             turned_away,
         } = self;
         Box::new(Post {
+            home,
             instruction,
             evidence,
             deadline,

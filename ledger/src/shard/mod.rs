@@ -47,6 +47,8 @@ pub use self::thread::{ShardRun, Stepped};
 /// A post that is on its way. Its claim is let go when what it came to is durable.
 #[derive(Debug)]
 pub struct Post {
+    /// Shard of the account whose money it moves.
+    pub home: ShardId,
     pub instruction: Instruction,
     pub evidence: SealedEvidence,
     pub deadline: Instant,

@@ -119,6 +119,7 @@ impl Worker {
         elsewhere: &mut Elsewhere,
     ) -> Result<WorkedPost, FatalFault> {
         let Post {
+            home,
             instruction,
             evidence,
             deadline,
@@ -135,6 +136,7 @@ impl Worker {
                 let spare = may_hop.then(|| evidence.clone());
                 let outcome = working.post(&instruction, evidence, known.as_ref());
                 again = spare.map(|evidence| Again {
+                    home,
                     instruction,
                     evidence,
                     deadline,
