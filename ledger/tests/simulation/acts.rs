@@ -72,7 +72,7 @@ impl Simulation {
             }
             Act::Pump => self.0.borrow_mut().process.pump(),
             // a step takes no time: what it works it takes to be in time or not once and for all
-            Act::Pass if is_within => {}
+            Act::Pass | Act::Stop if is_within => {}
             Act::Pass => self.0.borrow_mut().pass(),
             Act::LateGetsThere => self.0.borrow_mut().late_gets_there(),
             Act::Load => self.0.borrow_mut().load_again(),
@@ -82,7 +82,6 @@ impl Simulation {
                 world.tell(|_| "crash".to_owned());
                 world.trouble.set_crashed(true);
             }
-            Act::Stop if is_within => {}
             Act::Stop => self.stop()?,
         }
         self.look()

@@ -41,6 +41,14 @@ fn first_seed_that_finds(mutation: Mutation) -> Option<(u64, Ran)> {
     found
 }
 
+/// What finds everything wrong proves nothing.
+#[test]
+fn without_a_planted_bug_nothing_is_found() {
+    for seed in 1..=SEEDS_MAX / 5 {
+        assert_eq!(run(seed, Telling::Nothing).result, Ok(()), "seed {seed}");
+    }
+}
+
 #[test]
 fn every_planted_bug_is_found() {
     // what a bug makes the program panic over would fill the screen

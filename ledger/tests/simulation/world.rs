@@ -240,7 +240,8 @@ impl World {
                 false
             }
             Ok(Err(reason)) => {
-                let failed = trouble.count() > 0 && reason == NothingPosted::Store;
+                let of_a_store = matches!(reason, NothingPosted::Store | NothingPosted::HomeDown);
+                let failed = trouble.count() > 0 && of_a_store;
                 told = std::mem::replace(&mut told, Ok(()))
                     .and_then(|()| must(failed, Rule::Liveness, || format!("a load is refused: {reason:?}")));
                 false
@@ -303,10 +304,11 @@ impl World {
         // whoever was answered before it was asked is not under way
         self.follow()?;
         self.take_answers()?;
+        let faults_then = self.trouble.count();
         let outcome = self.process.ledger.query(key);
         self.tell(|_| format!("query of {}: {}", key.id, short(&outcome)));
         let may_appear = self.backing.may_appear(key);
-        let at = self.circumstances(0);
+        let at = self.circumstances(faults_then);
         self.oracle.queried(key, &outcome, may_appear, at)?;
         Ok(outcome)
     }

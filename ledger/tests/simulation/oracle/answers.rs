@@ -15,7 +15,7 @@ pub(crate) struct Circumstances {
     pub(crate) now_ms: u64,
     /// Days in `yyyyMMdd` before which nothing is kept.
     pub(crate) first_day: ledger_model::BusinessDate,
-    /// Whether a store failed since the request was sent.
+    /// Whether a store failed since the request was sent, or while a query was answered.
     pub(crate) store_failed: bool,
     /// Whether so many waited that there may have been no room.
     pub(crate) may_be_busy: bool,
@@ -116,7 +116,7 @@ impl Oracle {
             }
             Outcome::InProcess => {
                 let known = self.orders.iter().any(|order| order.instruction.key() == key);
-                must(known, Rule::Liveness, || {
+                must(known || at.store_failed, Rule::Liveness, || {
                     format!("{} is in process, and nobody sent it", key.id)
                 })
             }
@@ -164,8 +164,8 @@ fn may_be(reason: NothingPosted, order: &super::Order, at: Circumstances) -> boo
         NothingPosted::Expired => order.deadline_ms <= at.now_ms,
         NothingPosted::MalformedWork => day < at.first_day,
         NothingPosted::Busy => at.may_be_busy,
-        NothingPosted::Store => at.store_failed,
-        _ => false,
+        NothingPosted::Store | NothingPosted::HomeDown => at.store_failed,
+        NothingPosted::NotSent => false,
     }
 }
 
