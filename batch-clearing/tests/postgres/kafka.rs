@@ -160,7 +160,7 @@ async fn another_topic(database: Database) {
         first.produce(shard, &journal[20..40]);
     }
     let replication = Replication::start(&with_kafka(&database, &ledger, &first), Origin::Kafka);
-    let offsets = "SELECT min(kafka_offset) FROM replication_position";
+    let offsets = "SELECT COALESCE(min(kafka_offset), 0) FROM replication_position";
     while database.number(offsets).await < 60 {
         tokio::task::yield_now().await;
     }
