@@ -26,10 +26,10 @@ fn what_is_not_a_value_is_refused() {
     );
     check::<Side>(&[3], UnpackFault::UnknownTag { what: "side", tag: 3 });
     check::<Decision>(
-        &[24],
+        &[25],
         UnpackFault::UnknownTag {
             what: "refusal",
-            tag: 24,
+            tag: 25,
         },
     );
     check::<Option<Side>>(
