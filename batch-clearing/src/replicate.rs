@@ -76,10 +76,10 @@ impl ReplicateFault {
             | Self::Port(_)
             | Self::Endpoint(_)
             | Self::Schema(SchemaFault::TooNew { .. } | SchemaFault::TooOld { .. })
-            | Self::ShardCount(_) => false,
+            | Self::ShardCount(_)
+            | Self::Chunk(_) => false,
             Self::Schema(SchemaFault::Database(fault)) => fault.is_passing(),
             Self::Source(fault) => fault.is_passing(),
-            Self::Chunk(_) => false,
             Self::Commit(fault) => fault.is_passing(),
             Self::Shards(_) => true,
         }

@@ -242,15 +242,11 @@ async fn read_work(
     }
 }
 
-/// Posts alone, with little evidence; queries and reversals read the stores.
+/// Posts alone, with little evidence; a query reads the disk.
 fn is_short(piece: &[(ReplyTo, wire::Work)]) -> bool {
     let mut bytes = 0_usize;
     for (_, work) in piece {
         match &work.what {
-            Some(wire::work::What::Post(wire::Post {
-                kind: Some(wire::post::Kind::Reversal(_)),
-                ..
-            })) => return false,
             Some(wire::work::What::Post(post)) => {
                 let evidence = post.evidence.as_ref();
                 let length = evidence.map_or(0, |evidence| {

@@ -36,6 +36,7 @@ use crate::figures::Figures;
 
 /// Figures of the ledger: in process, through gRPC, recovery, and a naive use of fjall to compare with.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 struct Line {
     /// Smaller and shorter: a look, not a figure.
     #[arg(long)]

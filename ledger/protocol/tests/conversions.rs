@@ -48,6 +48,10 @@ fn any_payee() -> impl Strategy<Value = Payee> {
     ]
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one arm for each kind of instruction, field by field"
+)]
 fn any_instruction() -> impl Strategy<Value = Instruction> {
     let named = (
         any_key(),

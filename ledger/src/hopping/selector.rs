@@ -196,7 +196,7 @@ mod tests {
     /// Three failures within a second; two probes to return.
     const SETTINGS: SelectorSettings = SelectorSettings {
         failures_max: NonZeroU32::new(3).unwrap(),
-        window: Duration::from_millis(1_000),
+        window: Duration::from_secs(1),
         probes_to_return: NonZeroU32::new(2).unwrap(),
     };
 

@@ -33,7 +33,7 @@ fn signed(message: &str, serial: &str) -> Evidence {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("base64"), signature).unwrap();
     Evidence {
-        signed: body[from..to].as_bytes().to_vec(),
+        signed: body.as_bytes()[from..to].to_vec(),
         signature: shell(directory.path(), "openssl base64 -d -A -in base64"),
         signing_serial: serial.to_owned(),
     }

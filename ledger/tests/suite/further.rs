@@ -96,9 +96,9 @@ fn post_all(store: &mut dyn Store, instructions: &[Instruction]) {
     work_in_steps(
         store,
         |wanted| {
-            instructions
-                .iter()
-                .for_each(|instruction| wanted_first(instruction, wanted))
+            for instruction in instructions {
+                wanted_first(instruction, wanted);
+            }
         },
         |working, wanted| {
             let view = working.view();

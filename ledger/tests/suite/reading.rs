@@ -107,7 +107,7 @@ async fn a_statement_ends_with_the_balance_the_state_has() {
     let process = Process::start(directory.path()).await;
     process.load(0..CUSTOMERS, "CNY1000.00").await;
     let mut balances = vec![100_000_i64; 12];
-    let mut posted = vec![1_usize; 12];
+    let mut posted = [1_usize; 12];
     for number in 0..60 {
         let instruction = work(number);
         let transfer = process.post(&instruction).await;
@@ -165,7 +165,7 @@ fn tables_read_well() {
     let directory = tempfile::tempdir().unwrap();
     drop(books(directory.path()));
     let told = Told::at_rest(directory.path(), "trial-balance", &["--at-time", "2026-03-02T10:00:00"]);
-    expect![[r#"
+    expect![[r"
         shard 0 at record 20 of 21 of 2026-03-02T10:00:00: before its last record, not compared with the state
           account                                          debits                credits                balance
           customers                                      CNY21.00             CNY6003.20             CNY5982.20
@@ -181,11 +181,11 @@ fn tables_read_well() {
           network_clearing B202603020001                  CNY3.20               CNY21.00               CNY17.80
           opening_balances                             CNY6000.00                CNY0.00            CNY-6000.00
           sum                                          CNY6024.20             CNY6024.20                CNY0.00
-    "#]]
+    "]]
     .assert_eq(&told.out);
     let token = token(accounts()[1]).to_string();
     let told = Told::at_rest(directory.path(), "statement", &[&token]);
-    expect![[r#"
+    expect![[r"
         account f1bbcdcbfa53e0a8000000000000000807070707070707070707070707070707, opened 2026-03-02T10:00:00
         opening balance CNY0.00
             record time                what       issuer         cat. id                              serial                   batch         against                                       debit               credit              balance
@@ -198,16 +198,16 @@ fn tables_read_well() {
                 21 2026-03-03T08:00:00 payment    G4000311000018 0110 2026030200000000000000900000000 202603030000000000000216 B202603020001 network_clearing:B202603020001            CNY123.45                                 CNY871.75
         closing balance CNY871.75
         balance now CNY871.75: equal to the state
-    "#]].assert_eq(&told.out);
+    "]].assert_eq(&told.out);
     let told = Told::at_rest(
         directory.path(),
         "statement",
         &[&token, "--csv", "--from", "2026-03-03"],
     );
-    expect![[r#"
+    expect![[r"
         sequence,committed_at,kind,issuer,category,id,serial,batch,against,debit_minor,credit_minor,balance_minor
         21,2026-03-03T08:00:00,payment,G4000311000018,0110,2026030200000000000000900000000,202603030000000000000216,B202603020001,network_clearing:B202603020001,12345,0,87175
-    "#]].assert_eq(&told.out);
+    "]].assert_eq(&told.out);
 }
 
 /// Commits a group in which something was changed by hand; what the commands then say and end with.

@@ -103,7 +103,9 @@ impl Broker {
 
     pub(crate) fn delete(&self, topic: &str) {
         let deleted = block_on(self.admin().delete_topics(&[topic], &options())).unwrap();
-        deleted.into_iter().for_each(|deleted| drop(deleted.unwrap()));
+        for topic in deleted {
+            topic.unwrap();
+        }
     }
 
     /// Drops what lies before these offsets, as `kafka-delete-records` does; -1 for everything.

@@ -35,8 +35,10 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
+type Run = fn(&mut Site);
+
 fn trials(stage: &Arc<Stage>) -> Vec<Trial> {
-    let trials: [(&str, fn(&mut Site)); 13] = [
+    let trials: [(&str, Run); 13] = [
         ("shapes::a_topic_is_made_and_filled", shapes::a_topic_is_made_and_filled),
         ("shapes::other_partitions", shapes::other_partitions),
         ("shapes::too_few_replicas", shapes::too_few_replicas),
@@ -65,7 +67,8 @@ fn trials(stage: &Arc<Stage>) -> Vec<Trial> {
             let stage = Arc::clone(stage);
             Trial::test(name, move || {
                 if has_kafka {
-                    stage.with(run)
+                    stage.with(run);
+                    Ok(())
                 } else {
                     Err(Failed::from("the broker's jars cannot be had"))
                 }

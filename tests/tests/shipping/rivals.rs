@@ -81,7 +81,9 @@ pub(crate) fn two_journals_never_mix(site: &mut Site) {
             }
         })
     });
-    growing.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in growing {
+        thread.join().unwrap();
+    }
     for shard in SHARDS.all() {
         let place = shard.index();
         let won = |left: ShipState, right: ShipState| [left, right].contains(&ShipState::Foreign);

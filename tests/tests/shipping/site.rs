@@ -8,7 +8,6 @@ use ledger::clock::wall_clock;
 use ledger::meters::Meters;
 use ledger::shipping::{KafkaSettings, LagLimits, Shipping, ShippingParts, kafka};
 use ledger_protocol::{ShipReport, ShipState};
-use libtest_mimic::Failed;
 use prometheus_client::registry::Registry;
 use system_tests::sources::Sources;
 use tokio::runtime::Runtime;
@@ -16,7 +15,7 @@ use tokio::runtime::Runtime;
 use crate::broker::Broker;
 use crate::journal::{Journal, SHARDS, Store};
 
-pub(crate) const WAIT: Duration = Duration::from_secs(60);
+pub(crate) const WAIT: Duration = Duration::from_mins(1);
 pub(crate) const TAKE_OVER_AFTER: Duration = Duration::from_secs(3);
 
 pub(crate) struct Site {
@@ -47,7 +46,7 @@ impl Stage {
         Self(Mutex::new(None))
     }
 
-    pub(crate) fn with(&self, run: fn(&mut Site)) -> Result<(), Failed> {
+    pub(crate) fn with(&self, run: fn(&mut Site)) {
         // a trial that panicked has said so; the next one has a topic of its own
         let mut site = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let site = site.get_or_insert_with(|| Site {
@@ -56,7 +55,6 @@ impl Stage {
         });
         site.broker.bring_back();
         run(site);
-        Ok(())
     }
 
     pub(crate) fn close(&self) {
