@@ -12,7 +12,11 @@ fn bad_lines_are_told_and_skipped_and_the_rest_is_loaded_once() {
     let (good, other) = (token(1), token(2_000));
     text.push_str("short\n");
     // there with other content, and in no state there is
-    text += &format!("{good},{good},open,CNY7.00\n{other},{other},asleep,CNY7.00\n");
+    text += &[
+        format!("{good},{good},open,CNY7.00\n"),
+        format!("{other},{other},asleep,CNY7.00\n"),
+    ]
+    .concat();
     let (csv, list) = (bank.file("accounts.csv", &text), bank.path("refused"));
     let list = list.to_str().unwrap();
 
