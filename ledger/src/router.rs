@@ -27,7 +27,7 @@ use crate::hopping::selector::Seen;
 use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
 use crate::reading::evidence::{Place, find};
-use crate::shard::{AskStanding, Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun, Task};
+use crate::shard::{Ask, Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun, Task};
 use crate::shipping::Board;
 use crate::store::{Reader, Store, StoreFault};
 
@@ -316,15 +316,11 @@ impl Ledger {
         queued.await.map(Loading).map_err(|_| NothingPosted::Store)
     }
 
-    /// How an account stands in its home shard, as of the shard's last commit.
+    /// How an account stands in its home shard, after the record it names.
     pub async fn standing(self: &Arc<Self>, account: AccountToken) -> Result<Standing, NothingPosted> {
         let (reply, answer) = oneshot::channel();
-        let ledger = Arc::clone(self);
-        let asked = AskStanding { account, reply };
-        // waits for room in the shard's queue
-        let queued =
-            tokio::task::spawn_blocking(move || ledger.shard(ledger.count.of_account(account)).ask_standing(asked));
-        queued.await.map_err(|_| NothingPosted::Store)?;
+        self.ask(self.count.of_account(account), Ask::Standing(account, reply))
+            .await?;
         answer.await.unwrap_or(Err(NothingPosted::Store))
     }
 

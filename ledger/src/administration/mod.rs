@@ -92,7 +92,7 @@ impl Ledger {
         answer.await.unwrap_or(Err(NothingPosted::Store))
     }
 
-    async fn ask(self: &Arc<Self>, home: ShardId, ask: Ask) -> Result<(), NothingPosted> {
+    pub(crate) async fn ask(self: &Arc<Self>, home: ShardId, ask: Ask) -> Result<(), NothingPosted> {
         let ledger = Arc::clone(self);
         let queued = tokio::task::spawn_blocking(move || ledger.shard(home).ask(ask));
         queued.await.map_err(|_| NothingPosted::Store)

@@ -5,7 +5,7 @@ use ledger_model::{
     AccountToken, Administration, AgreementNumber, BusinessDate, Decision, Instruction, Operator, Reason, UsageSubject,
 };
 use ledger_protocol::{
-    AccountState, Adjusted, Administered, AgreementState, JournalPlace, NothingPosted, Rehearsed, Used,
+    AccountState, Adjusted, Administered, AgreementState, JournalPlace, NothingPosted, Rehearsed, Standing, Used,
 };
 use tokio::sync::oneshot;
 
@@ -33,6 +33,8 @@ pub struct Administer {
 pub enum Ask {
     Account(AccountToken, Reply<Option<AccountState>>),
     Agreement(AgreementNumber, Reply<Option<AgreementState>>),
+    /// A balance, and after which record it stands so.
+    Standing(AccountToken, Reply<Standing>),
     /// What the instruction would come to.
     Rehearsal(Box<Instruction>, Reply<Adjusted>),
 }
@@ -42,6 +44,7 @@ pub(super) enum Pending {
     Act(Reply<Administered>, Administered),
     Account(Reply<Option<AccountState>>, Option<AccountState>),
     Agreement(Reply<Option<AgreementState>>, Option<AgreementState>),
+    Standing(Reply<Standing>, Standing),
     Rehearsal(Reply<Adjusted>, Adjusted),
 }
 
@@ -112,6 +115,7 @@ impl Ask {
                 wanted.limits.push(*token);
                 wanted.usages.push(of_account(*token, today));
             }
+            Self::Standing(token, _) => wanted.accounts.push(*token),
             Self::Agreement(number, _) => {
                 wanted.agreements.push(*number);
                 wanted.usages.push(of_agreement(*number, today));
@@ -123,7 +127,7 @@ impl Ask {
     pub(super) fn wanted_second(&self, books: &impl Books, wanted: &mut Wanted) {
         match self {
             Self::Rehearsal(instruction, _) => wanted_second(instruction, books, wanted),
-            Self::Account(..) | Self::Agreement(..) => {}
+            Self::Account(..) | Self::Agreement(..) | Self::Standing(..) => {}
         }
     }
 
@@ -131,7 +135,7 @@ impl Ask {
     pub(super) const fn rehearsed(&self) -> Option<&Instruction> {
         match self {
             Self::Rehearsal(instruction, _) => Some(instruction),
-            Self::Account(..) | Self::Agreement(..) => None,
+            Self::Account(..) | Self::Agreement(..) | Self::Standing(..) => None,
         }
     }
 
@@ -163,6 +167,14 @@ impl Ask {
                 });
                 Pending::Agreement(reply, state)
             }
+            Self::Standing(token, reply) => {
+                let standing = Standing {
+                    shard,
+                    sequence: working.sequence(),
+                    balance: books.account(&token).map(|held| held.account.balance),
+                };
+                Pending::Standing(reply, standing)
+            }
             Self::Rehearsal(instruction, reply) => {
                 Pending::Rehearsal(reply, rehearsed(working.rehearse(&instruction, elsewhere)?))
             }
@@ -173,6 +185,7 @@ impl Ask {
         let _nobody_waits = match self {
             Self::Account(_, reply) => reply.send(Err(reason)).is_ok(),
             Self::Agreement(_, reply) => reply.send(Err(reason)).is_ok(),
+            Self::Standing(_, reply) => reply.send(Err(reason)).is_ok(),
             Self::Rehearsal(_, reply) => reply.send(Err(reason)).is_ok(),
         };
     }
@@ -212,6 +225,7 @@ impl Pending {
             Self::Act(reply, told) => send(reply, told, durable),
             Self::Account(reply, told) => send(reply, told, durable),
             Self::Agreement(reply, told) => send(reply, told, durable),
+            Self::Standing(reply, told) => send(reply, told, durable),
             Self::Rehearsal(reply, told) => send(reply, told, durable),
         }
     }

@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
-use ledger_model::{Account, AccountToken, Agreement, Hop, Instruction, ShardCount, ShardId};
-use ledger_protocol::{LoadReply, NothingPosted, Standing};
+use ledger_model::{Account, Agreement, Hop, Instruction, ShardCount, ShardId};
+use ledger_protocol::{LoadReply, NothingPosted};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{oneshot, watch};
 
@@ -109,13 +109,6 @@ pub struct Load {
     pub reply: oneshot::Sender<Result<LoadReply, NothingPosted>>,
 }
 
-/// How an account of this shard stands. A shard that has ended drops it.
-#[derive(Debug)]
-pub struct AskStanding {
-    pub account: AccountToken,
-    pub reply: oneshot::Sender<Result<Standing, NothingPosted>>,
-}
-
 #[derive(Debug)]
 enum Job {
     Post(Box<Post>),
@@ -123,7 +116,6 @@ enum Job {
     Errand(Errand),
     Administer(Box<Administer>),
     Ask(Ask),
-    Standing(AskStanding),
     Stop,
 }
 
@@ -248,14 +240,6 @@ impl Shard {
         }
     }
 
-    /// Waits for room in the queue, as a load does.
-    pub fn ask_standing(&self, asked: AskStanding) {
-        self.depth.inc();
-        if self.queue.send(Job::Standing(asked)).is_err() {
-            self.depth.dec();
-        }
-    }
-
     /// Under which its store last took it.
     pub fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
@@ -293,9 +277,6 @@ impl Job {
             }
             Self::Administer(administer) => administer.nothing_posted(reason),
             Self::Ask(ask) => ask.nothing_posted(reason),
-            Self::Standing(asked) => {
-                let _asker_has_gone = asked.reply.send(Err(reason));
-            }
             Self::Post(post) => post.nothing_posted(reason),
             // an errand that is dropped tells that it was not done
             Self::Errand(_) | Self::Stop => {}

@@ -112,7 +112,7 @@ impl ShardRun {
         while let Some(taken) = job {
             size += match &taken {
                 Job::Stop => return (jobs, Next::Stop),
-                Job::Post(_) | Job::Errand(_) | Job::Administer(_) | Job::Ask(_) | Job::Standing(_) => 1,
+                Job::Post(_) | Job::Errand(_) | Job::Administer(_) | Job::Ask(_) => 1,
                 Job::Load(load) => load.accounts.len() + load.agreements.len(),
             };
             self.depth.dec();

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use ledger_model::{AccountToken, BusinessDate, ChinaTime, Instruction, ShardId};
-use ledger_protocol::{LoadReply, NothingPosted, RefusedItem, Standing};
+use ledger_model::{BusinessDate, ChinaTime, Instruction, ShardId};
+use ledger_protocol::{LoadReply, NothingPosted, RefusedItem};
 use tokio::sync::{oneshot, watch};
 
 use super::administering::Pending;
@@ -19,7 +19,7 @@ use super::group::{
     Loaded, Working, wanted_by_account, wanted_by_agreement, wanted_by_closing, wanted_by_hop,
     wanted_by_settlement_first, wanted_by_settlement_second, wanted_first, wanted_second,
 };
-use super::{Ask, AskStanding, FatalFault, Job, Load, Post, ShardParts, Task};
+use super::{Ask, FatalFault, Job, Load, Post, ShardParts, Task};
 use crate::claims::Claim;
 use crate::engine::Defect;
 use crate::engine::HopOrder;
@@ -60,7 +60,6 @@ impl Worker {
     pub(super) fn work(&mut self, jobs: Vec<Job>, now: Instant) -> Result<(), FatalFault> {
         let jobs = self.after_fences(jobs);
         let jobs = self.without_unreachable(jobs);
-        let jobs = self.tell_standings(jobs);
         if jobs.len() < 2 || !jobs.iter().any(|job| matches!(job, Job::Load(_))) {
             return self.work_group(jobs, now);
         }
@@ -104,7 +103,7 @@ impl Worker {
                     let asked = self.asked(&working, ask).map_err(|source| self.defect(source))?;
                     worked.pending.extend(asked);
                 }
-                Job::Standing(_) | Job::Stop => {}
+                Job::Stop => {}
             }
         }
         let fate = self.commit(working, began)?;
@@ -163,38 +162,6 @@ impl Worker {
         })
     }
 
-    /// Answers those who ask how an account stands, as of the last commit; gives back the other work.
-    fn tell_standings(&mut self, jobs: Vec<Job>) -> Vec<Job> {
-        let (asked, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| matches!(job, Job::Standing(_)));
-        for job in asked {
-            if let Job::Standing(AskStanding { account, reply }) = job {
-                let standing = self.standing(account);
-                self.parts.store.abandon();
-                let told = standing.map_err(|fault| {
-                    tracing::error!(shard = %self.shard, %fault, cause = ?fault, "an account could not be read");
-                    NothingPosted::Store
-                });
-                let _asker_has_gone = reply.send(told);
-            }
-        }
-        others
-    }
-
-    fn standing(&mut self, account: AccountToken) -> Result<Standing, StoreFault> {
-        let state = self.parts.store.begin()?;
-        self.in_doubt.clear();
-        let wanted = Wanted {
-            accounts: vec![account],
-            ..Wanted::default()
-        };
-        let held = self.parts.store.fetch(&wanted)?.accounts.pop();
-        Ok(Standing {
-            shard: self.shard.number(),
-            sequence: state.sequence,
-            balance: held.map(|held| held.account.balance),
-        })
-    }
-
     /// Takes the shard for a group, and brings in every row it may touch.
     fn begin(&mut self, jobs: &[Job]) -> Result<Working, StoreFault> {
         let state = self.parts.store.begin()?;
@@ -234,7 +201,7 @@ impl Worker {
         for job in jobs {
             match job {
                 Job::Post(post) => self.give_back(post, at_home),
-                Job::Load(_) | Job::Errand(_) | Job::Administer(_) | Job::Ask(_) | Job::Standing(_) | Job::Stop => {
+                Job::Load(_) | Job::Errand(_) | Job::Administer(_) | Job::Ask(_) | Job::Stop => {
                     job.nothing_posted(NothingPosted::HomeDown);
                 }
             }
@@ -275,7 +242,7 @@ impl Worker {
                     self.parts.meters.other("expired");
                     Job::Post(post).nothing_posted(NothingPosted::Expired);
                 }
-                Job::Post(_) | Job::Load(_) | Job::Errand(_) | Job::Administer(_) | Job::Ask(_) | Job::Standing(_) => {
+                Job::Post(_) | Job::Load(_) | Job::Errand(_) | Job::Administer(_) | Job::Ask(_) => {
                     left.push(job);
                 }
                 Job::Stop => {}
@@ -305,7 +272,7 @@ impl Worker {
                 Job::Errand(Errand::Close { row, .. }) => wanted_by_closing(row, &mut first),
                 Job::Administer(administer) => administer.wanted(&mut first),
                 Job::Ask(ask) => ask.wanted_first(working.now().date(), &mut first),
-                Job::Errand(_) | Job::Standing(_) | Job::Stop => {}
+                Job::Errand(_) | Job::Stop => {}
             }
         }
         self.fetch(first, working)?;
@@ -319,7 +286,7 @@ impl Worker {
                     wanted_by_settlement_second(row, working.view(), &mut second);
                 }
                 Job::Ask(ask) => ask.wanted_second(working.view(), &mut second),
-                Job::Post(_) | Job::Load(_) | Job::Administer(_) | Job::Errand(_) | Job::Standing(_) | Job::Stop => {}
+                Job::Post(_) | Job::Load(_) | Job::Administer(_) | Job::Errand(_) | Job::Stop => {}
             }
         }
         self.fetch(second, working)
