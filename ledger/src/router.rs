@@ -125,19 +125,12 @@ impl Ledger {
             let readers: Vec<Arc<dyn Reader>> = stores.iter().map(|store| store.reader()).collect();
             let halted = Arc::new(AtomicBool::new(false));
             let mut shards = Vec::with_capacity(stores.len());
-            let keepers: Vec<Option<String>> = stores
-                .iter()
-                .map(|store| store.keys_kept_by().map(str::to_owned))
-                .collect();
             for (id, store) in count.all().zip(stores) {
-                let keeper = store.keys_kept_by().map(str::to_owned);
-                let is_kept_apart = |other: &Option<String>| keeper.is_none() || *other != keeper;
-                let others = count.all().zip(&readers).zip(&keepers);
-                let others = others.filter(|((other, _), kept)| *other != id && is_kept_apart(kept));
+                let others = count.all().zip(&readers).filter(|(other, _)| *other != id);
                 let (shard, run) = Shard::assemble(ShardParts {
                     shards: count,
                     store,
-                    neighbours: others.map(|((other, reader), _)| (other, Arc::clone(reader))).collect(),
+                    neighbours: others.map(|(other, reader)| (other, Arc::clone(reader))).collect(),
                     groups: Arc::clone(&groups),
                     returned: Arc::clone(&returned),
                     limits,
@@ -262,7 +255,7 @@ impl Ledger {
                     if !matches!(fault, StoreFault::Unreachable(_)) {
                         return Outcome::NothingPosted(NothingPosted::Store);
                     }
-                    self.groups.see(self.groups.map().group_of(id), Seen::Failed, began);
+                    self.groups.see(self.groups.group_of(id), Seen::Failed, began);
                     is_uncertain = true;
                 }
             }

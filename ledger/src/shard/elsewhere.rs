@@ -1,6 +1,7 @@
 //! What other shards hold under a key (invariant L4): an order may have been decided there, or have hopped there.
 //!
-//! A group of jobs asks each neighbour once. Shards of groups that are down are not asked: what hopped into them is the
+//! A group of jobs asks each neighbour once, but for those of its own shard group, whose keys its store looks up with its
+//! own; which these are may change from one group of jobs to the next. Shards of groups that are down are not asked: what hopped into them is the
 //! affair of [`crate::hopping`].
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use super::group::Working;
 use super::worker::Worker;
 use crate::books::{Books, Remembered};
 use crate::hash::FastMap;
-use crate::hopping::map::GroupId;
+use crate::hopping::map::{GroupId, GroupMap};
 use crate::hopping::selector::Seen;
 use crate::store::{Reader, StoreFault};
 
@@ -50,8 +51,9 @@ impl Worker {
             .filter_map(|key| Some((*key, self.parts.store.elsewhere(key)?)));
         elsewhere.known.extend(kept_here);
         let groups = &self.parts.groups;
-        for (shard, neighbour) in &self.parts.neighbours {
-            let group = groups.map().group_of(*shard);
+        let map = groups.map();
+        for (shard, neighbour) in self.kept_apart(&map) {
+            let group = map.group_of(shard);
             if !groups.state(group).is_used() || elsewhere.silent.contains(&group) {
                 continue;
             }
@@ -70,6 +72,14 @@ impl Worker {
             }
         }
         elsewhere
+    }
+
+    /// The other shards, without those whose keys this shard's store keeps together with its own, as the shards lie now.
+    fn kept_apart<'a>(&'a self, map: &'a GroupMap) -> impl Iterator<Item = (ShardId, &'a Arc<dyn Reader>)> {
+        let keeps_its_groups = self.parts.store.keys_kept_by().is_some();
+        let own = map.group_of(self.shard);
+        let others = self.parts.neighbours.iter().map(|(shard, reader)| (*shard, reader));
+        others.filter(move |(shard, _)| !keeps_its_groups || map.group_of(*shard) != own)
     }
 
     /// Of one of those jobs; what is answered to it where that cannot be known.
@@ -107,8 +117,11 @@ impl Worker {
         if let Some(remembered) = self.parts.store.elsewhere(key) {
             return Ok(Some(remembered));
         }
-        let used = |shard: ShardId| self.parts.groups.is_used(shard);
-        for (_, neighbour) in self.parts.neighbours.iter().filter(|(shard, _)| used(*shard)) {
+        let map = self.parts.groups.map();
+        for (shard, neighbour) in self.kept_apart(&map) {
+            if !self.parts.groups.is_used(shard) {
+                continue;
+            }
             if let Some(remembered) = neighbour.transfer(key)? {
                 return Ok(Some(remembered));
             }

@@ -120,6 +120,11 @@ pub trait Store: Send {
     /// As of the last `begin` or commit of this writer.
     fn state(&self) -> &ShardState;
 
+    /// Whether `state` was ever read. A store whose server is away may be opened all the same.
+    fn is_seen(&self) -> bool {
+        true
+    }
+
     /// Under which this writer last took the shard. A store that only one process can have open stays at 0.
     fn epoch(&self) -> u64 {
         0
