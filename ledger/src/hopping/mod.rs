@@ -51,8 +51,11 @@
 //! * A query that finds nothing while a group is down is "in process", never "not found".
 //! * A payout or payment whose home lives, but which may have hopped into a group that is now down ([`owed`]),
 //!   is in process if the home does not know it: saying "refused" or posting it again would contradict an earlier answer.
-//! * A refund while a stand-in of its home may be open elsewhere is refused definitely (nothing was posted): its original may
-//!   be that stand-in, and "original not found" would be final and wrong.
+//! * A refund while a stand-in of its home may be open elsewhere is in process: its original may be that stand-in, and
+//!   "original not found" would be final and wrong. Nothing was posted, and a query says so.
+//! * An order that its home has refused and another shard told as posted since (a late refusal, or a resend while the home
+//!   was down) stays posted: what was taken in elsewhere goes before the refusal. It is in process while that
+//!   shard cannot be asked.
 //!
 //! # What it deliberately does not do
 //!

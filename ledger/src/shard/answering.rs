@@ -8,7 +8,7 @@ use ledger_protocol::NothingPosted;
 use super::administering::Pending;
 use super::errand::Done;
 use super::worker::{Loading, Worker};
-use super::{Job, Post, Task};
+use super::{InDoubt, Job, Post, Task};
 use crate::claims::Claim;
 use crate::evidence::SealedEvidence;
 use crate::hopping::route::AtHome;
@@ -58,6 +58,10 @@ pub(super) struct WorkedPost {
     pub(super) outcome: Outcome,
     /// Of what may be decided again, here or elsewhere.
     pub(super) again: Option<Again>,
+    /// Of a shard where it may be posted already.
+    pub(super) in_doubt_at: Option<InDoubt>,
+    /// A repeat of what was written down in this very group.
+    pub(super) rests_on_group: bool,
 }
 
 pub(super) struct Again {
@@ -71,7 +75,7 @@ pub(super) struct Again {
 }
 
 impl Again {
-    fn into_post(self, reply: ReplyTo, claim: Claim, task: Task) -> Box<Post> {
+    fn into_post(self, reply: ReplyTo, claim: Claim, task: Task, in_doubt_at: Option<InDoubt>) -> Box<Post> {
         let Self {
             home,
             instruction,
@@ -89,6 +93,7 @@ impl Again {
             claim,
             task,
             turned_away,
+            in_doubt_at,
         })
     }
 }
@@ -104,10 +109,15 @@ impl Worker {
                 task,
                 outcome,
                 again,
+                in_doubt_at,
+                rests_on_group,
             } = post;
             let outcome = match (fate, outcome, again) {
+                (fate, Outcome::Decided { repeat: true, .. }, _) if rests_on_group && fate != Fate::Durable => {
+                    Outcome::InProcess
+                }
                 (Fate::KeyTaken, Outcome::Decided { repeat: false, .. }, Some(again)) => {
-                    undecided.push(Job::Post(again.into_post(reply, claim, task)));
+                    undecided.push(Job::Post(again.into_post(reply, claim, task, in_doubt_at)));
                     continue;
                 }
                 (Fate::Nothing | Fate::KeyTaken, Outcome::Decided { repeat: false, .. }, _) => {
@@ -115,11 +125,12 @@ impl Worker {
                 }
                 // what is settled later, by compensation if need be, does not wait for the home
                 (Fate::Unreachable, Outcome::Decided { repeat: false, .. }, Some(again)) if again.may_hop => {
-                    self.give_back(again.into_post(reply, claim, task), AtHome::Nothing);
+                    self.give_back(again.into_post(reply, claim, task, in_doubt_at), AtHome::Nothing);
                     continue;
                 }
                 (Fate::Unknown, Outcome::Decided { repeat: false, .. }, Some(again)) if again.may_hop => {
-                    self.give_back(again.into_post(reply, claim, task), AtHome::InDoubt);
+                    let here = Some(self.in_doubt.clone());
+                    self.give_back(again.into_post(reply, claim, task, here), AtHome::InDoubt);
                     continue;
                 }
                 (Fate::Unreachable, Outcome::Decided { repeat: false, .. }, _) => {
@@ -127,10 +138,10 @@ impl Worker {
                 }
                 (Fate::Unknown, Outcome::Decided { repeat: false, .. }, _) => {
                     // until it is settled nobody may take the key for a new one
-                    self.in_doubt.push(claim);
+                    self.in_doubt.keep(claim, in_doubt_at);
                     #[cfg(feature = "mutations")]
                     if crate::mutation::is(crate::mutation::Mutation::DoubtLetGo) {
-                        self.in_doubt.clear();
+                        self.in_doubt.settled();
                     }
                     reply.answer(Outcome::InProcess);
                     continue;
@@ -143,7 +154,8 @@ impl Worker {
                 self.parts.meters.hop("taken_in");
             }
             // it is durable: let go of the key first, so that whoever is answered can ask about it at once
-            drop((claim, task));
+            drop(task);
+            InDoubt::let_go(claim, in_doubt_at, &outcome);
             reply.answer(outcome);
         }
         for (reply, loaded) in worked.loads {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use ledger_journal::{ChainHash, Event, EvidenceDigest, JournalRecord};
 use ledger_model::{
     Account, AccountToken, Administration, Agreement, BankSerial, ChinaTime, Decision, Instruction, Invariant,
-    Operator, Reason, ShardCount, ShardId, Transfer,
+    Operator, Reason, ShardCount, ShardId, Transfer, TransferKey,
 };
 
 pub use self::wanted::{
@@ -62,11 +62,14 @@ pub struct Working {
     state: ShardState,
     records: Vec<(u64, Vec<u8>)>,
     evidence: Vec<(u64, Vec<u8>)>,
+    /// Number of the last record before the group.
+    before: u64,
 }
 
 impl Working {
     pub fn over(shards: ShardCount, state: ShardState, now: ChinaTime) -> Self {
         let view = View::over(&state);
+        let before = state.sequence;
         Self {
             shards,
             now,
@@ -74,6 +77,7 @@ impl Working {
             state,
             records: Vec::new(),
             evidence: Vec::new(),
+            before,
         }
     }
 
@@ -92,6 +96,11 @@ impl Working {
 
     pub const fn shard(&self) -> ShardId {
         self.state.shard
+    }
+
+    /// Whether what the shard holds under the key is of this group, and so not durable yet.
+    pub fn is_of_this_group(&self, key: &TransferKey) -> bool {
+        self.view.transfer(key).is_some_and(|row| row.sequence > self.before)
     }
 
     /// When the group is decided.
@@ -114,6 +123,15 @@ impl Working {
     /// Answers what is known of an instruction. What is not known may be decided where nobody can look now.
     pub fn recall(&self, instruction: &Instruction, elsewhere: Option<&Remembered>) -> Outcome {
         self.known(instruction, elsewhere).unwrap_or(Outcome::InProcess)
+    }
+
+    /// Answers what is known of an instruction that may be posted where nobody can look now: a refusal may not be the last
+    /// that was said of it.
+    pub fn recall_posted(&self, instruction: &Instruction, elsewhere: Option<&Remembered>) -> Outcome {
+        match self.recall(instruction, elsewhere) {
+            Outcome::Decided { transfer, .. } if transfer.decision != Decision::Posted => Outcome::InProcess,
+            outcome => outcome,
+        }
     }
 
     /// Decides one instruction. `elsewhere` is what another shard holds under its key.
@@ -152,7 +170,11 @@ impl Working {
 
     /// What a key that was used before answers.
     fn known(&self, instruction: &Instruction, elsewhere: Option<&Remembered>) -> Option<Outcome> {
-        let remembered = self.view.transfer(instruction.key()).or(elsewhere);
+        let here = self.view.transfer(instruction.key());
+        let remembered = match (here, elsewhere) {
+            (Some(here), Some(there)) if there.precedence() > here.precedence() => Some(there),
+            (here, there) => here.or(there),
+        };
         let recognised = recognise(remembered, instruction);
         #[cfg(feature = "mutations")]
         let recognised = crate::mutation::recognised(recognised, remembered);
