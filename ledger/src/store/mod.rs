@@ -120,6 +120,11 @@ pub trait Store: Send {
     /// As of the last `begin` or commit of this writer.
     fn state(&self) -> &ShardState;
 
+    /// Whether how the shard stands was ever read: a store whose servers are away is opened all the same.
+    fn is_seen(&self) -> bool {
+        true
+    }
+
     /// Under which this writer last took the shard. A store that only one process can have open stays at 0.
     fn epoch(&self) -> u64 {
         0
@@ -155,6 +160,12 @@ pub trait Store: Send {
     /// key, whichever processes do it, and each knows what the others hold under the keys it was asked for.
     fn keys_kept_by(&self) -> Option<&str> {
         None
+    }
+
+    /// Whether the keys of that shard are kept with this one's, as of the last `begin`: then they cannot both commit one key
+    /// in the group that is under way, and it need not be asked.
+    fn keeps_keys_with(&self, _shard: ShardId) -> bool {
+        false
     }
 
     /// What another shard holds under a key that was wanted since `begin`, of those whose keys are kept with this one's.

@@ -22,6 +22,7 @@ mod groups;
 mod hopping;
 mod kill;
 mod memory;
+mod moving;
 mod postgres;
 mod postgres_access;
 mod process;
