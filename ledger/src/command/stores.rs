@@ -10,7 +10,7 @@ use crate::config::{Config, ShardGroups};
 use crate::hopping::groups::Groups;
 use crate::hopping::homecoming::{Probe, Probes};
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
-use crate::store::postgres::{PostgresProbe, PostgresStore};
+use crate::store::postgres::{Fixed, PostgresProbe, PostgresStore, make};
 use crate::store::{Store, StoreFault};
 
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +53,9 @@ fn in_groups(config: &Config, groups: &ShardGroups) -> Result<Stores, StoresFaul
         settings.expect("every group of the map has its servers").clone()
     };
     let open = |shard: ShardId| -> Result<Box<dyn Store>, StoresFault> {
-        let opened = PostgresStore::open(settings(shard), config.shards, shard);
+        let servers = settings(shard);
+        let opened = make(&Arc::new(servers.clone()), config.shards, shard)
+            .and_then(|()| PostgresStore::open(Arc::new(Fixed::new(servers)), config.shards, shard));
         Ok(Box::new(opened.map_err(|source| fault(shard, source))?))
     };
     let by_shard = config.shards.all().map(open).collect::<Result<_, _>>()?;

@@ -162,6 +162,12 @@ pub trait Store: Send {
         None
     }
 
+    /// Whether the keys of that shard are kept with this one's, as of the last `begin`: then they cannot both commit one key
+    /// in the group that is under way, and it need not be asked.
+    fn keeps_keys_with(&self, _shard: ShardId) -> bool {
+        false
+    }
+
     /// What another shard holds under a key that was wanted since `begin`, of those whose keys are kept with this one's.
     fn elsewhere(&self, _key: &TransferKey) -> Option<Remembered> {
         None

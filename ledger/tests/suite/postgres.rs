@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ledger::outcome::Outcome;
 use ledger::shard::group::{self, Working};
-use ledger::store::postgres::{GroupSettings, Host, PostgresStore};
+use ledger::store::postgres::{Fixed, GroupSettings, Host, PostgresStore, make};
 use ledger::store::{Store, StoreFault};
 use ledger::view::{View, Wanted};
 use ledger_journal::{ChainPosition, Event, JournalRecord};
@@ -37,7 +37,13 @@ impl Group {
     }
 
     pub(crate) fn open(&self, shard: ShardId) -> PostgresStore {
-        PostgresStore::open(self.settings.clone(), SHARDS, shard).unwrap()
+        self.opened(SHARDS, shard).unwrap()
+    }
+
+    /// Of an empty shard where there was none.
+    pub(crate) fn opened(&self, shards: ShardCount, shard: ShardId) -> Result<PostgresStore, StoreFault> {
+        make(&Arc::new(self.settings.clone()), shards, shard)?;
+        PostgresStore::open(Arc::new(Fixed::new(self.settings.clone())), shards, shard)
     }
 
     /// Waits, so not on an executor's thread.
@@ -292,16 +298,16 @@ fn refuses_another_count_of_shards_and_later_tables() {
     let shard = SHARDS.shard(0).unwrap();
     drop(group.open(shard));
     let fewer = ShardCount::new(2).unwrap();
-    let refused = PostgresStore::open(group.settings.clone(), fewer, shard).unwrap_err();
+    let refused = group.opened(fewer, shard).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "the store was created for shard 0 of 4, not for shard 0 of 2"
     );
-    group.sql("INSERT INTO ledger.schema_version VALUES (2)");
-    let refused = PostgresStore::open(group.settings.clone(), SHARDS, shard).unwrap_err();
+    group.sql("INSERT INTO ledger.schema_version VALUES (3)");
+    let refused = group.opened(SHARDS, shard).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the store is of format 2; this program reads and writes format 1"
+        "the store is of format 3; this program reads and writes format 2"
     );
 }
 

@@ -26,12 +26,15 @@ mod expiry;
 mod frame;
 mod held;
 mod link;
+mod moving;
 mod probe;
 mod reader;
+mod residence;
 mod schema;
 mod settings;
 mod statements;
 mod taking;
+mod whereabouts;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -46,21 +49,28 @@ use self::digest::Digest;
 use self::expiry::Expiry;
 use self::held::{Change, Held, HeldLimits};
 use self::link::{CallFault, Link};
+pub use self::moving::{Move, MoveFault, MoveProgress, MoveStep};
 pub use self::probe::PostgresProbe;
 use self::reader::{PostgresReader, column, transfers};
+pub use self::residence::{Residence, make, residents};
 pub use self::settings::{CALL_LIMIT, GroupSettings, Host, Password, SettingsFault};
 use self::statements::Writing;
+use self::taking::Neighbours;
+pub use self::whereabouts::{Fixed, UnknownGroup, Whereabouts};
 use super::{Group, OpenHops, Reader, Store, StoreFault, oldest_first};
 use crate::books::{HopRow, Remembered};
 use crate::hash::FastMap;
 use crate::state::ShardState;
 use crate::view::{Rows, Wanted};
 
-/// The store of one shard.
+/// The store of one shard, in whichever group it lives.
 pub struct PostgresStore {
+    whereabouts: Arc<dyn Whereabouts>,
     link: Link,
     open: Option<Open>,
+    shards: ShardCount,
     shard: ShardId,
+    neighbours: Neighbours,
     state: ShardState,
     /// Number of the last record that was ever seen committed: a database that has fewer has lost some.
     seen: u64,
@@ -84,16 +94,24 @@ struct Open {
 }
 
 impl PostgresStore {
-    /// Opens the store of `shard` in the group's database, making its tables where they are missing. Refuses a database of a
-    /// later version or made for another count of shards.
-    pub fn open(settings: GroupSettings, shards: ShardCount, shard: ShardId) -> Result<Self, StoreFault> {
-        let mut link = Link::new(Arc::new(settings));
-        schema::prepare(&mut link, shards, shard)?;
-        link.close();
-        let mut store = Self {
-            link,
+    /// Opens the store of `shard`, which is in one of the groups. Refuses a database of another version or made for another
+    /// count of shards.
+    pub fn open(whereabouts: Arc<dyn Whereabouts>, shards: ShardCount, shard: ShardId) -> Result<Self, StoreFault> {
+        let mut store = Self::unconnected(whereabouts, shards, shard);
+        store.begin()?;
+        store.abandon();
+        Ok(store)
+    }
+
+    /// Connects when it is first used; how the shard stands is not known before.
+    pub fn unconnected(whereabouts: Arc<dyn Whereabouts>, shards: ShardCount, shard: ShardId) -> Self {
+        Self {
+            link: Link::new(whereabouts.servers(shard)),
+            whereabouts,
             open: None,
+            shards,
             shard,
+            neighbours: Neighbours::default(),
             state: ShardState::empty(shard),
             seen: 0,
             epoch: 0,
@@ -104,10 +122,7 @@ impl PostgresStore {
             is_broken: Cell::new(false),
             in_transaction: false,
             expiry: Expiry::default(),
-        };
-        store.begin()?;
-        store.abandon();
-        Ok(store)
+        }
     }
 
     /// Hops that are open or unapplied.
@@ -205,6 +220,10 @@ impl PostgresStore {
 }
 
 impl Store for PostgresStore {
+    fn is_seen(&self) -> bool {
+        self.epoch > 0
+    }
+
     /// How often the right to write the shard was taken anew, by whichever process.
     fn epoch(&self) -> u64 {
         u64::try_from(self.epoch).unwrap_or_default()
@@ -222,16 +241,7 @@ impl Store for PostgresStore {
         self.abandon();
         self.elsewhere.get_mut().clear();
         let deadline = self.link.deadline();
-        let row = match self.take_anew(deadline) {
-            Ok(row) => row,
-            Err(fault) => {
-                match fault {
-                    CallFault::Refused(_) => self.abandon(),
-                    _ => self.give_up(),
-                }
-                return Err(fault.unreachable());
-            }
-        };
+        let row = self.take_where_it_lives(deadline)?;
         if let Err(fault) = self.catch_up(deadline, &row) {
             self.doubt();
             self.give_up();
@@ -334,11 +344,19 @@ impl Store for PostgresStore {
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        Arc::new(PostgresReader::new(self.link.settings(), self.shard))
+        Arc::new(PostgresReader::new(
+            Arc::clone(&self.whereabouts),
+            self.shards,
+            self.shard,
+        ))
     }
 
     fn keys_kept_by(&self) -> Option<&str> {
         Some(&self.link.settings().name)
+    }
+
+    fn keeps_keys_with(&self, shard: ShardId) -> bool {
+        self.neighbours.has(&self.link.settings().name, shard)
     }
 
     fn elsewhere(&self, key: &TransferKey) -> Option<Remembered> {
