@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use ledger::command::{
-    account, adjust, agreement, backup, calendar, check, day, evidence, hops, load, positions, restore, serve,
+    account, adjust, agreement, backup, calendar, check, day, evidence, group, hops, load, positions, restore, serve,
     statement, trial_balance,
 };
 use ledger::config;
@@ -55,6 +55,9 @@ enum Command {
     /// Close a business date of the running ledger, or show which are closed.
     #[command(subcommand)]
     Day(day::Day),
+    /// List the shard groups of the running ledger, add one, remove one.
+    #[command(subcommand)]
+    Group(group::Group),
     /// Show the business date, and what kind of day a day is to the bank. Asks the configuration alone.
     Calendar(calendar::Asked),
     /// Show how far every shard of the running ledger has come: counts, sums, chain heads.
@@ -80,6 +83,7 @@ impl Command {
             | Self::Adjust(_)
             | Self::Day(_)
             | Self::Hops
+            | Self::Group(_)
             | Self::Calendar(_)
             | Self::Positions { .. } => true,
             Self::Check { .. } | Self::Restore(_) => false,
@@ -123,6 +127,7 @@ fn main() -> ExitCode {
         (Some(Command::Agreement(agreement)), Some(config)) => agreement::run(&config, agreement),
         (Some(Command::Adjust(adjust)), Some(config)) => adjust::run(&config, adjust),
         (Some(Command::Day(day)), Some(config)) => day::run(&config, day),
+        (Some(Command::Group(group)), Some(config)) => group::run(&config, group),
         (Some(Command::Calendar(asked)), Some(config)) => calendar::run(&config, &asked),
         (Some(Command::Positions { json }), Some(config)) => positions::run(&config, json),
         (_, _) => {

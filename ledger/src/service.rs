@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use futures::Stream;
 use ledger_model::{AccountToken, Instruction, ShardId, TransferKey};
-use ledger_protocol::{Evidence, Malformed, NothingPosted, wire};
+use ledger_protocol::{Evidence, Malformed, NothingPosted, SeenPositions, wire};
 use operations::exchange::reply_batches;
 use operations::peer::PeerIdentity;
 use operations::stop::Stop;
@@ -78,6 +78,7 @@ impl Service {
         let administration = wire::administration_server::AdministrationServer::new(AdministrationService {
             ledger: Arc::clone(&ledger),
             days,
+            stop: stop.clone(),
         });
         let administration = InterceptedService::new(administration, judge(Arc::clone(&access)));
         let server = wire::ledger_server::LedgerServer::new(Self { ledger, stop })
@@ -149,8 +150,11 @@ impl wire::ledger_server::Ledger for Service {
         &self,
         _request: Request<wire::PositionsRequest>,
     ) -> Result<Response<wire::PositionsReply>, Status> {
-        let shards = self.ledger.positions().iter().map(Into::into).collect();
-        Ok(Response::new(wire::PositionsReply { shards }))
+        let seen = SeenPositions {
+            positions: self.ledger.positions(),
+            unseen: self.ledger.unseen(),
+        };
+        Ok(Response::new((&seen).into()))
     }
 
     async fn hops(&self, _request: Request<wire::HopsRequest>) -> Result<Response<wire::HopsReply>, Status> {

@@ -139,6 +139,7 @@ impl Ledger for Service {
         let journals = self.0.lock().unwrap().clone();
         let shards = journals.iter().map(|(shard, journal)| position(*shard, journal));
         Ok(Response::new(PositionsReply {
+            unseen_shards: Vec::new(),
             shards: shards.collect(),
         }))
     }

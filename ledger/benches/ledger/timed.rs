@@ -79,4 +79,12 @@ impl Store for Timed {
     fn elsewhere(&self, key: &TransferKey) -> Option<Remembered> {
         self.store.elsewhere(key)
     }
+
+    fn is_seen(&self) -> bool {
+        self.store.is_seen()
+    }
+
+    fn keeps_keys_with(&self, shard: ShardId) -> bool {
+        self.store.keeps_keys_with(shard)
+    }
 }

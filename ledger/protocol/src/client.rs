@@ -15,6 +15,7 @@ use tonic::{Status, Streaming};
 use crate::convert::{Malformed, cause};
 use crate::hops::UnsettledHops;
 use crate::load::{LoadBatch, LoadReply};
+use crate::positions::SeenPositions;
 use crate::reply::{Evidence, KeptEvidence, NothingPosted, PostReply, QueryReply, ShardPosition, Standing};
 use crate::wire;
 use crate::wire::ledger_client::LedgerClient as Rpc;
@@ -28,6 +29,8 @@ pub enum LedgerFault {
     Call(tonic::Code),
     #[error("the ledger's answer does not read: {0}")]
     Answer(#[from] Malformed),
+    #[error("shard {0} could not be reached since the ledger began")]
+    Unseen(u8),
 }
 
 /// A status' text repeats what its code says and holds the transport's insides.
@@ -114,13 +117,19 @@ impl LedgerClient {
             .map_or(QueryReply::Unavailable, query_reply)
     }
 
-    /// Of every shard, in order.
+    /// Of every shard, in order. A fault where the ledger could not ask one of them since it began.
     pub async fn positions(&self) -> Result<Vec<ShardPosition>, LedgerFault> {
+        let SeenPositions { positions, unseen } = self.seen_positions().await?;
+        match unseen.first() {
+            None => Ok(positions),
+            Some(shard) => Err(LedgerFault::Unseen(*shard)),
+        }
+    }
+
+    /// Of the shards that the ledger could ask since it began.
+    pub async fn seen_positions(&self) -> Result<SeenPositions, LedgerFault> {
         let reply = self.rpc.clone().positions(wire::PositionsRequest {}).await?;
-        let shards = reply.into_inner().shards.into_iter();
-        shards
-            .map(|position| position.try_into().map_err(LedgerFault::Answer))
-            .collect()
+        Ok(reply.into_inner().try_into()?)
     }
 
     /// What hopped and is not at rest yet.

@@ -10,6 +10,7 @@ pub mod check;
 pub mod day;
 pub mod evidence;
 pub mod from;
+pub mod group;
 pub mod hops;
 pub mod load;
 pub mod positions;

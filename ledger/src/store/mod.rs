@@ -120,15 +120,11 @@ pub trait Store: Send {
     /// As of the last `begin` or commit of this writer.
     fn state(&self) -> &ShardState;
 
-    /// Whether how the shard stands was ever read: a store whose servers are away is opened all the same.
-    fn is_seen(&self) -> bool {
-        true
-    }
+    /// Whether `state` was ever read. A store whose server is away may be opened all the same.
+    fn is_seen(&self) -> bool;
 
     /// Under which this writer last took the shard. A store that only one process can have open stays at 0.
-    fn epoch(&self) -> u64 {
-        0
-    }
+    fn epoch(&self) -> u64;
 
     /// Sees to it that nothing of an earlier connection to the shard can be committed any more; the epoch from then on.
     /// A store that only one process can have open has nothing to do for it.
@@ -158,20 +154,14 @@ pub trait Store: Send {
 
     /// Where keys are kept once for several shards, the name of what keeps them: no two of its shards can commit one
     /// key, whichever processes do it, and each knows what the others hold under the keys it was asked for.
-    fn keys_kept_by(&self) -> Option<&str> {
-        None
-    }
+    fn keys_kept_by(&self) -> Option<&str>;
 
     /// Whether the keys of that shard are kept with this one's, as of the last `begin`: then they cannot both commit one key
     /// in the group that is under way, and it need not be asked.
-    fn keeps_keys_with(&self, _shard: ShardId) -> bool {
-        false
-    }
+    fn keeps_keys_with(&self, shard: ShardId) -> bool;
 
     /// What another shard holds under a key that was wanted since `begin`, of those whose keys are kept with this one's.
-    fn elsewhere(&self, _key: &TransferKey) -> Option<Remembered> {
-        None
-    }
+    fn elsewhere(&self, key: &TransferKey) -> Option<Remembered>;
 }
 
 /// Reads what is committed, from any thread, by whichever process it was.

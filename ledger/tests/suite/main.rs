@@ -20,6 +20,7 @@ mod formats;
 mod further;
 mod groups;
 mod hopping;
+mod key_taken;
 mod kill;
 mod memory;
 mod moving;
