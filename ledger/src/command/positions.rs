@@ -1,11 +1,11 @@
 //! `ledger positions`: how far every shard of the running ledger has come.
-#![expect(clippy::print_stdout, reason = "output of a command")]
 
 use ledger_protocol::{LedgerClient, LedgerFault, ShardPosition, ShipReport};
 use operations::endpoint::EndpointFault;
 use operations::exit;
 use serde::Serialize;
 
+use super::output::print;
 use super::told;
 use crate::config::Config;
 
@@ -52,7 +52,7 @@ struct ShownSum {
 pub fn run(config: &Config, json: bool) -> u8 {
     match show(config, json) {
         Ok(text) => {
-            println!("{text}");
+            print(&text);
             exit::DONE
         }
         Err(fault) => {

@@ -25,6 +25,7 @@ mod digest;
 mod expiry;
 mod frame;
 mod held;
+mod kept;
 mod link;
 mod probe;
 mod reader;

@@ -11,12 +11,13 @@ use tokio_postgres::{Client, Row};
 
 use super::digest::Digest;
 use super::frame::{evidence_of, item, records, signed, unsigned};
+use super::kept::kept;
 use super::link::{CallFault, Deadline, Link};
 use super::settings::GroupSettings;
 use super::statements::Reading;
 use crate::books::Remembered;
 use crate::store::row::remembered;
-use crate::store::{Reader, StoreFault};
+use crate::store::{Kept, Reader, StoreFault};
 
 const BARRIER: &str = "SELECT pg_logical_emit_message(true, 'ledger', '')";
 
@@ -71,12 +72,12 @@ impl PostgresReader {
         }
     }
 
-    fn shard(&self) -> i16 {
+    pub(super) fn shard(&self) -> i16 {
         i16::from(self.shard.number())
     }
 
     /// Asks; once more on a new session, where the one there was has been lost.
-    fn ask<T>(
+    pub(super) fn ask<T>(
         &self,
         question: &impl AsyncFn(&Client, &Reading) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, StoreFault> {
@@ -172,6 +173,10 @@ impl Reader for PostgresReader {
             }
         }
         Ok(found)
+    }
+
+    fn kept(&self, from: u64, bytes_max: usize) -> Result<Vec<Kept>, StoreFault> {
+        kept(self, from, bytes_max)
     }
 
     fn evidence(&self, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault> {
