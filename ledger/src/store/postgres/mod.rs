@@ -38,6 +38,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures::future::try_join_all;
 use ledger_model::{ShardCount, ShardId, TransferKey};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
@@ -45,7 +46,7 @@ use tokio_postgres::{Client, Row};
 use self::commit::{Draft, Sent};
 use self::digest::Digest;
 use self::expiry::Expiry;
-use self::held::{Change, Held, HeldLimits};
+use self::held::{Change, Held, HeldLimits, Unknown};
 use self::link::{CallFault, Link};
 pub use self::probe::PostgresProbe;
 use self::reader::{PostgresReader, column, transfers};
@@ -179,9 +180,18 @@ impl PostgresStore {
     }
 }
 
+/// What is asked of the database for a group.
+struct Asked {
+    held: Vec<Row>,
+    /// Keys, by range.
+    ranges: Vec<Vec<Row>>,
+    transfers: Vec<Row>,
+}
+
 impl PostgresStore {
     /// Rows of the table and transfers, in one round trip.
-    fn ask(&self, keys: &[Vec<u8>], transfers: &[(Digest, &TransferKey)]) -> Result<(Vec<Row>, Vec<Row>), StoreFault> {
+    fn ask(&self, unknown: &Unknown, transfers: &[(Digest, &TransferKey)]) -> Result<Asked, StoreFault> {
+        let Unknown { keys, ranges } = unknown;
         let digests: Vec<Digest> = transfers.iter().map(|(digest, _)| *digest).collect();
         let Open { client, writing } = self.session().map_err(CallFault::unreachable)?;
         let rows = async {
@@ -190,17 +200,27 @@ impl PostgresStore {
             }
             client.query(&writing.held, &[&keys]).await
         };
+        let ranges = ranges.iter().map(async |range| {
+            let read_max = i64::try_from(held::READ_MAX).unwrap_or(i64::MAX);
+            let wanted: [&(dyn ToSql + Sync); 3] = [&range.first(), &range.end(), &read_max];
+            client.query(&writing.held_keys, &wanted).await
+        });
         let known = async {
             if digests.is_empty() {
                 return Ok(Vec::new());
             }
             client.query(&writing.transfers, &[&digests]).await
         };
-        let deadline = self.link.deadline();
-        let answered = self.link.bounded(deadline, async { futures::try_join!(rows, known) });
-        answered.map_err(|fault| {
+        let asked = async { futures::try_join!(rows, try_join_all(ranges), known) };
+        let answered = self.link.bounded(self.link.deadline(), asked);
+        let (held, ranges, transfers) = answered.map_err(|fault| {
             self.is_broken.set(true);
             fault.unreachable()
+        })?;
+        Ok(Asked {
+            held,
+            ranges,
+            transfers,
         })
     }
 }
@@ -247,12 +267,20 @@ impl Store for PostgresStore {
 
     fn fetch(&self, wanted: &Wanted) -> Result<Rows, StoreFault> {
         let mut held = self.held.borrow_mut();
-        let keys = held.unknown(held::keys(self.shard, wanted));
+        let unknown = held.unknown(held::keys(self.shard, wanted));
         let mut digests: Vec<_> = wanted.transfers.iter().map(|key| (Digest::of(key), key)).collect();
         digests.sort_unstable();
-        let (rows, known) = self.ask(&keys, &digests)?;
-        let mut found = Vec::with_capacity(rows.len());
-        for row in &rows {
+        let asked = self.ask(&unknown, &digests)?;
+        let Unknown { keys, ranges } = unknown;
+        for (range, keys) in ranges.into_iter().zip(&asked.ranges) {
+            let keys = keys
+                .iter()
+                .map(|row| column(row, 0))
+                .collect::<Result<Vec<&[u8]>, _>>()?;
+            held.learn_range(range, keys.into_iter());
+        }
+        let mut found = Vec::with_capacity(asked.held.len());
+        for row in &asked.held {
             found.push(Change {
                 key: column(row, 0)?,
                 value: column(row, 1)?,
@@ -261,7 +289,7 @@ impl Store for PostgresStore {
         held.learn(self.limits(), keys, found);
         let mut fetched = held.rows(self.shard, wanted)?;
         let mut here = FastMap::default();
-        for (shard, known) in transfers(&digests, &known)? {
+        for (shard, known) in transfers(&digests, &asked.transfers)? {
             let map = if shard == self.shard.number() {
                 &mut here
             } else {

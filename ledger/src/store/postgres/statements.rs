@@ -17,6 +17,9 @@ const GROUPS: &str = "SELECT first, last, rows FROM ( \
 const HELD: &str =
     "SELECT held.key, held.value FROM unnest($1::bytea[]) AS wanted (key) JOIN held ON held.key = wanted.key";
 
+/// The first `$3` keys from `$1` on and below `$2`.
+const HELD_KEYS: &str = "SELECT key FROM held WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3";
+
 /// Of all shards that live here. An item is cut out of its group where it lies.
 const TRANSFERS: &str = "SELECT transfer.key, transfer.shard, transfer.returned, \
      substr(frame.items, transfer.place, transfer.length) \
@@ -72,6 +75,7 @@ pub(super) struct Writing {
     pub(super) take: Statement,
     pub(super) groups: Statement,
     pub(super) held: Statement,
+    pub(super) held_keys: Statement,
     pub(super) transfers: Statement,
     pub(super) add_frame: Statement,
     pub(super) add_transfers: Statement,
@@ -103,6 +107,7 @@ impl Writing {
             TAKE,
             GROUPS,
             HELD,
+            HELD_KEYS,
             TRANSFERS,
             ADD_FRAME,
             ADD_TRANSFERS,
@@ -118,6 +123,7 @@ impl Writing {
             take,
             groups,
             held,
+            held_keys,
             transfers,
             add_frame,
             add_transfers,
@@ -133,6 +139,7 @@ impl Writing {
             take,
             groups,
             held,
+            held_keys,
             transfers,
             add_frame,
             add_transfers,
