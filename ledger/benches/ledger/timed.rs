@@ -68,10 +68,6 @@ impl Store for Timed {
         self.store.reader()
     }
 
-    fn keeps_keys_with(&self, shard: ShardId) -> bool {
-        self.store.keeps_keys_with(shard)
-    }
-
     fn keys_kept_by(&self) -> Option<&str> {
         self.store.keys_kept_by()
     }

@@ -26,6 +26,7 @@ mod digest;
 mod expiry;
 mod frame;
 mod held;
+mod kept;
 mod link;
 mod moving;
 mod probe;
