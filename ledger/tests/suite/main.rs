@@ -20,6 +20,7 @@ mod formats;
 mod further;
 mod groups;
 mod hopping;
+mod journals;
 mod kill;
 mod memory;
 mod postgres;
