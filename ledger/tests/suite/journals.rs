@@ -1,39 +1,60 @@
 //! The journals of a ledger from outside: by the journal stream of its process, or of each of several.
 
+use std::collections::BTreeMap;
+
 use futures::StreamExt;
-use ledger_journal::{ChainPosition, JournalRecord};
-use ledger_model::{ShardCount, ShardId};
+use futures::future::join_all;
+use ledger_journal::{ChainPosition, Event, JournalRecord};
+use ledger_model::{Instruction, LedgerAccount, ShardId, Side, TransferKey};
 use ledger_protocol::LedgerClient;
 
-use crate::bank::WAIT;
+use crate::bank::{SHARDS, WAIT, first_of, token};
 
-/// Every record of every shard, by shard and number: gapless and chained, and the same for all that are asked, each of
-/// which knows what there is.
-pub(crate) async fn read(ledgers: &[LedgerClient], shards: ShardCount) -> Vec<JournalRecord> {
-    let mut all = Vec::new();
-    for shard in shards.all() {
-        let mut told = Vec::new();
-        for ledger in ledgers {
-            let positions = ledger.positions().await.unwrap();
-            let position = &positions[shard.index()];
-            for sum in &position.sums {
-                assert_eq!(sum.debit_minor, sum.credit_minor, "shard {shard}");
-            }
-            told.push((position.head, follow(ledger, shard, position.sequence).await));
-        }
-        let (head, journal) = told.pop().unwrap();
-        for other in told {
-            assert!(other == (head, journal.clone()), "two journals of shard {shard}");
+/// What each key has moved: by account, credits less debits.
+pub(crate) type Moved = BTreeMap<TransferKey, BTreeMap<LedgerAccount, i64>>;
+
+/// All records, by shard and number.
+pub(crate) struct Journals {
+    encoded: Vec<Vec<u8>>,
+    records: Vec<JournalRecord>,
+}
+
+/// Gapless and chained, and the same for all that are asked.
+pub(crate) async fn read(ledgers: &[LedgerClient]) -> Journals {
+    let mut journals = Journals {
+        encoded: Vec::new(),
+        records: Vec::new(),
+    };
+    for shard in SHARDS.all() {
+        let told = join_all(ledgers.iter().map(|ledger| whole(ledger, shard))).await;
+        let [(head, journal), others @ ..] = told.as_slice() else {
+            panic!("somebody is asked");
+        };
+        for other in others {
+            assert!(other == &(*head, journal.clone()), "two journals of shard {shard}");
         }
         let mut position = ChainPosition::start(shard);
         for encoded in journal {
-            let record = JournalRecord::decode(&encoded).unwrap();
-            position = position.follow(&record, &encoded).unwrap();
-            all.push(record);
+            let record = JournalRecord::decode(encoded).unwrap();
+            position = position.follow(&record, encoded).unwrap();
+            journals.records.push(record);
         }
-        assert_eq!(position.head.0, head, "shard {shard}");
+        assert_eq!(position.head.0, *head, "shard {shard}");
+        journals.encoded.extend(journal.iter().cloned());
     }
-    all
+    journals
+}
+
+/// All of a shard, as one process has it and tells that it has.
+async fn whole(ledger: &LedgerClient, shard: ShardId) -> ([u8; 32], Vec<Vec<u8>>) {
+    // a shard that is asked how an account stands finds out first what others have committed
+    ledger.standing(token(first_of(shard))).await.unwrap();
+    let positions = ledger.positions().await.unwrap();
+    let position = &positions[shard.index()];
+    for sum in &position.sums {
+        assert_eq!(sum.debit_minor, sum.credit_minor, "shard {shard}");
+    }
+    (position.head, follow(ledger, shard, position.sequence).await)
 }
 
 /// Follows one shard's journal until it has so many records.
@@ -51,4 +72,73 @@ pub(crate) async fn follow(ledger: &LedgerClient, shard: ShardId, count: u64) ->
     }
     records.truncate(count);
     records
+}
+
+impl Journals {
+    pub(crate) fn records(&self) -> impl Iterator<Item = &JournalRecord> {
+        self.records.iter()
+    }
+
+    pub(crate) fn encoded(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.encoded.iter()
+    }
+
+    /// Each of these posted exactly once, its money where it belongs, nothing else moved, and nothing left on the way.
+    pub(crate) fn check_posted_once(&self, asked: &[(Instruction, u64)]) {
+        let moved = moved(self.records.iter());
+        check_posted_once(&moved, asked);
+        let stray: Vec<_> = moved
+            .keys()
+            .filter(|key| asked.iter().all(|(instruction, _)| instruction.key() != *key))
+            .collect();
+        assert!(stray.is_empty(), "nobody ordered {stray:?}");
+        let entries = self.records.iter().flat_map(|record| record.event.entries());
+        for account in [LedgerAccount::Suspense, LedgerAccount::StandInAdvance] {
+            let of_account = entries.clone().filter(|entry| entry.account == account);
+            let left: i64 = of_account.map(|entry| signed(entry.side, entry.amount.minor())).sum();
+            assert_eq!(left, 0, "left in {account:?}");
+        }
+    }
+}
+
+pub(crate) fn moved<'a>(records: impl Iterator<Item = &'a JournalRecord>) -> Moved {
+    let mut moved = Moved::new();
+    for record in records {
+        let key = match &record.event {
+            Event::TransferDecided { transfer, .. }
+            | Event::TransferHopped { transfer, .. }
+            | Event::HopSettled { transfer, .. }
+            | Event::HopClosed { transfer, .. } => transfer.key,
+            Event::AccountOpened { .. } | Event::AgreementRecorded { .. } | Event::Administered { .. } => continue,
+        };
+        let sums = moved.entry(key).or_default();
+        for entry in record.event.entries() {
+            *sums.entry(entry.account).or_default() += signed(entry.side, entry.amount.minor());
+        }
+        sums.retain(|_, sum| *sum != 0);
+    }
+    moved
+}
+
+/// Each of these, with the account it is about.
+pub(crate) fn check_posted_once(moved: &Moved, asked: &[(Instruction, u64)]) {
+    for (instruction, number) in asked {
+        let minor = instruction.amount().minor();
+        let to_customer = match instruction {
+            Instruction::Payment(_) => -minor,
+            _ => minor,
+        };
+        let expected = BTreeMap::from([
+            (LedgerAccount::Customer(token(*number)), to_customer),
+            (LedgerAccount::NetworkClearing(instruction.batch()), -to_customer),
+        ]);
+        assert_eq!(moved[instruction.key()], expected, "{:?}", instruction.key());
+    }
+}
+
+fn signed(side: Side, minor: i64) -> i64 {
+    match side {
+        Side::Credit => minor,
+        Side::Debit => -minor,
+    }
 }

@@ -32,6 +32,7 @@ mod scenarios;
 #[allow(dead_code, reason = "benches and other tests do more with a server")]
 mod server;
 mod service;
+mod several;
 mod shipping;
 mod sums;
 

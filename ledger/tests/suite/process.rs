@@ -155,8 +155,12 @@ impl Told {
         Self::by(place.into_iter().chain(arguments.iter().map(OsStr::new)))
     }
 
-    pub(crate) fn json(&self) -> serde_json::Value {
+    pub(crate) fn succeeds(&self) {
         assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        self.succeeds();
         serde_json::from_str(&self.out).unwrap()
     }
 

@@ -9,7 +9,7 @@ use ledger_protocol::LedgerClient;
 use super::books::Books;
 use super::orders::{Load, Ordered};
 use super::{ACCOUNTS, LIFE_MS, Seeded, open_books, pieces};
-use crate::bank::{SHARDS, token};
+use crate::bank::token;
 use crate::journals;
 use crate::postgres::Group;
 use crate::process::{Process, Section};
@@ -78,14 +78,13 @@ impl Site {
     async fn check(&self, ordered: &Ordered) {
         let mut balances = Vec::new();
         for client in &self.clients() {
-            // a shard that is asked how an account stands finds out what others have committed
             let asked = (0..ACCOUNTS).map(|number| async move { (number, client.standing(token(number)).await) });
             let told = join_all(asked).await.into_iter();
             balances.push(told.map(|(number, standing)| (number, standing.unwrap().balance.unwrap().minor())));
         }
         let mut books = Books::default();
-        for record in journals::read(&self.clients(), SHARDS).await {
-            books.take(&record);
+        for record in journals::read(&self.clients()).await.records() {
+            books.take(record);
         }
         books.compare(ordered);
         for balances in balances {
@@ -95,7 +94,7 @@ impl Site {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn postgres_killed_at_any_moment_it_forgets_nothing_it_answered() {
+async fn one_killed_at_any_moment_forgets_nothing_it_answered() {
     let mut seeded = Seeded::from_environment();
     for kills in pieces(KILLS) {
         kill(&mut seeded, kills, &["one"]).await;
@@ -103,7 +102,7 @@ async fn postgres_killed_at_any_moment_it_forgets_nothing_it_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn postgres_either_of_two_killed_at_any_moment_they_forget_nothing_they_answered() {
+async fn either_of_two_killed_at_any_moment_they_forget_nothing() {
     let mut seeded = Seeded::from_environment();
     for kills in pieces(KILLS_OF_TWO) {
         kill(&mut seeded, kills, &["one", "two"]).await;
