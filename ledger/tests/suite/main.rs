@@ -20,6 +20,7 @@ mod formats;
 mod further;
 mod groups;
 mod hopping;
+mod journals;
 mod key_taken;
 mod kill;
 mod memory;
@@ -33,6 +34,7 @@ mod scenarios;
 #[allow(dead_code, reason = "benches and other tests do more with a server")]
 mod server;
 mod service;
+mod several;
 mod shipping;
 mod sums;
 
