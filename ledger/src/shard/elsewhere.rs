@@ -14,7 +14,7 @@ use super::group::Working;
 use super::worker::Worker;
 use crate::books::{Books, Remembered};
 use crate::hash::FastMap;
-use crate::hopping::map::{GroupId, GroupMap};
+use crate::hopping::map::GroupId;
 use crate::hopping::selector::Seen;
 use crate::store::{Reader, StoreFault};
 
@@ -76,7 +76,7 @@ impl Worker {
         elsewhere.known.extend(kept_here);
         let groups = &self.parts.groups;
         let map = groups.map();
-        for (shard, neighbour) in self.kept_apart(&map) {
+        for (shard, neighbour) in self.kept_apart() {
             let group = map.group_of(shard);
             if !groups.state(group).is_used() {
                 elsewhere.unasked.push(shard);
@@ -103,11 +103,9 @@ impl Worker {
     }
 
     /// The other shards, without those whose keys this shard's store keeps together with its own, as the shards lie now.
-    fn kept_apart<'a>(&'a self, map: &'a GroupMap) -> impl Iterator<Item = (ShardId, &'a Arc<dyn Reader>)> {
-        let keeps_its_groups = self.parts.store.keys_kept_by().is_some();
-        let own = map.group_of(self.shard);
+    fn kept_apart(&self) -> impl Iterator<Item = (ShardId, &Arc<dyn Reader>)> {
         let others = self.parts.neighbours.iter().map(|(shard, reader)| (*shard, reader));
-        others.filter(move |(shard, _)| !keeps_its_groups || map.group_of(*shard) != own)
+        others.filter(|(shard, _)| !self.parts.store.keeps_keys_with(*shard))
     }
 
     /// Of one of those jobs; what is answered to it where that cannot be known.
@@ -145,8 +143,7 @@ impl Worker {
         if let Some(remembered) = self.parts.store.elsewhere(key) {
             return Ok(Some(remembered));
         }
-        let map = self.parts.groups.map();
-        for (shard, neighbour) in self.kept_apart(&map) {
+        for (shard, neighbour) in self.kept_apart() {
             if !self.parts.groups.is_used(shard) {
                 continue;
             }

@@ -383,6 +383,22 @@ impl Store for FaultyStore {
             trouble: self.trouble.clone(),
         })
     }
+
+    fn is_seen(&self) -> bool {
+        true
+    }
+
+    fn keys_kept_by(&self) -> Option<&str> {
+        None
+    }
+
+    fn keeps_keys_with(&self, _shard: ShardId) -> bool {
+        false
+    }
+
+    fn elsewhere(&self, _key: &TransferKey) -> Option<Remembered> {
+        None
+    }
 }
 
 impl FaultyReader {

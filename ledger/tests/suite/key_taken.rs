@@ -85,6 +85,18 @@ impl Store for Contended {
         let theirs = self.theirs.as_ref().filter(|_| self.is_taken);
         theirs.filter(|theirs| theirs.transfer.key == *wanted).cloned()
     }
+
+    fn epoch(&self) -> u64 {
+        0
+    }
+
+    fn is_seen(&self) -> bool {
+        true
+    }
+
+    fn keeps_keys_with(&self, _shard: ShardId) -> bool {
+        true
+    }
 }
 
 /// What the others have posted under the key: a payment of another amount.
