@@ -25,6 +25,8 @@ const KEPT_DAYS_MAX: u32 = 3660;
 /// Checked, with defaults filled in and paths resolved.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Where it was read from; what was written to it since does not hold, but for groups that are added.
+    pub file: PathBuf,
     pub listen: Endpoint,
     pub directory: PathBuf,
     pub shards: ShardCount,
@@ -214,6 +216,7 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
     let adjustments = adjustments.map_err(|fault| refused(&format!("adjustments: {fault}")))?;
     let calendar = calendar.map(|file| calendar::read(&resolve(path, &file))).transpose()?;
     Ok(Config {
+        file: path.to_owned(),
         listen,
         directory: resolve(path, &directory),
         shards,

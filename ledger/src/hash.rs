@@ -1,7 +1,7 @@
 //! Hashing for maps in memory whose keys are names and tokens: several times as fast as the standard library's, and
 //! seeded anew by every process, since strangers choose some of the names. Nothing that is written down depends on it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::LazyLock;
 
@@ -11,6 +11,7 @@ static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().
 const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 pub type FastMap<K, V> = HashMap<K, V, FastState>;
+pub type FastSet<K> = HashSet<K, FastState>;
 
 #[derive(Debug, Clone, Copy)]
 pub struct FastState(u64);

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use ledger::command::{
-    account, adjust, agreement, backup, calendar, check, day, evidence, hops, load, positions, restore, serve,
-    statement, trial_balance,
+    account, adjust, agreement, archive, backup, calendar, check, day, evidence, group, hops, load, positions, restore,
+    serve, statement, trial_balance,
 };
 use ledger::config;
 use operations::exit;
@@ -55,6 +55,9 @@ enum Command {
     /// Close a business date of the running ledger, or show which are closed.
     #[command(subcommand)]
     Day(day::Day),
+    /// List the shard groups of the running ledger, add one, remove one.
+    #[command(subcommand)]
+    Group(group::Group),
     /// Show the business date, and what kind of day a day is to the bank. Asks the configuration alone.
     Calendar(calendar::Asked),
     /// Show how far every shard of the running ledger has come: counts, sums, chain heads.
@@ -66,6 +69,7 @@ enum Command {
     TrialBalance(trial_balance::Options),
     Statement(statement::Options),
     Evidence(evidence::Options),
+    Archive(archive::Options),
     Backup(backup::Options),
     Restore(restore::Options),
 }
@@ -80,12 +84,14 @@ impl Command {
             | Self::Adjust(_)
             | Self::Day(_)
             | Self::Hops
+            | Self::Group(_)
             | Self::Calendar(_)
             | Self::Positions { .. } => true,
             Self::Check { .. } | Self::Restore(_) => false,
             Self::TrialBalance(options) => options.needs_configuration(),
             Self::Statement(options) => options.needs_configuration(),
             Self::Evidence(options) => options.needs_configuration(),
+            Self::Archive(options) => options.needs_configuration(),
             Self::Backup(options) => options.needs_configuration(),
         }
     }
@@ -114,6 +120,7 @@ fn main() -> ExitCode {
         (Some(Command::TrialBalance(options)), config) => trial_balance::run(config.as_ref(), &options),
         (Some(Command::Statement(options)), config) => statement::run(config.as_ref(), &options),
         (Some(Command::Evidence(options)), config) => evidence::run(config.as_ref(), &options),
+        (Some(Command::Archive(options)), config) => archive::run(config.as_ref(), &options),
         (Some(Command::Backup(options)), config) => backup::run(config.as_ref(), &options),
         (Some(Command::Restore(options)), _) => restore::run(&options),
         (Some(Command::Serve), Some(config)) => serve::run(config),
@@ -123,6 +130,7 @@ fn main() -> ExitCode {
         (Some(Command::Agreement(agreement)), Some(config)) => agreement::run(&config, agreement),
         (Some(Command::Adjust(adjust)), Some(config)) => adjust::run(&config, adjust),
         (Some(Command::Day(day)), Some(config)) => day::run(&config, day),
+        (Some(Command::Group(group)), Some(config)) => group::run(&config, group),
         (Some(Command::Calendar(asked)), Some(config)) => calendar::run(&config, &asked),
         (Some(Command::Positions { json }), Some(config)) => positions::run(&config, json),
         (_, _) => {

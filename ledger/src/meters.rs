@@ -174,6 +174,12 @@ impl Meters {
         self.group_state.get_or_create(&label).set(state.number());
     }
 
+    pub(crate) fn group_gone(&self, group: &GroupName) {
+        let _was_shown = self.group_state.remove(&GroupLabel {
+            group: group.to_string(),
+        });
+    }
+
     pub(crate) fn hop(&self, outcome: &'static str) {
         self.hops.get_or_create(&OutcomeLabel { outcome }).inc();
     }

@@ -3,6 +3,7 @@
 //! Everything one instruction touches lies in its home shard: the account it names, or the one its agreement's number
 //! carries. What names neither goes to a shard chosen by its key, where its refusal is remembered.
 
+mod asking;
 mod way;
 
 use std::collections::BTreeMap;
@@ -11,25 +12,22 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardCount, ShardId, TransferKey};
-use ledger_protocol::{Evidence, KeptEvidence, LoadReply, NothingPosted, ShardPosition, Standing};
+use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardCount, ShardId};
+use ledger_protocol::{Evidence, LoadReply, NothingPosted, Standing};
 use tokio::sync::oneshot;
 
-use crate::books::Arrival;
 use crate::claims::{Claim, Claims};
 use crate::clock::Clock;
-use crate::engine::{account_named, agreement_named};
 use crate::evidence::{self, SealedEvidence};
 use crate::feed::Feed;
 use crate::hopping::groups::Groups;
+use crate::hopping::regrouping::Regrouping;
 use crate::hopping::route::AtHome;
-use crate::hopping::selector::Seen;
 use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
-use crate::reading::evidence::{Place, find};
 use crate::shard::{Ask, Fatal, Load, Post, Shard, ShardLimits, ShardParts, ShardRun, Task};
 use crate::shipping::Board;
-use crate::store::{Reader, Store, StoreFault};
+use crate::store::{Reader, Store};
 
 /// What a ledger is made of.
 pub struct LedgerParts {
@@ -53,6 +51,7 @@ pub struct Ledger {
     meters: Arc<Meters>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     shipping: OnceLock<Arc<Board>>,
+    regrouping: OnceLock<Arc<Regrouping>>,
 }
 
 struct Readers(Vec<Arc<dyn Reader>>);
@@ -125,19 +124,12 @@ impl Ledger {
             let readers: Vec<Arc<dyn Reader>> = stores.iter().map(|store| store.reader()).collect();
             let halted = Arc::new(AtomicBool::new(false));
             let mut shards = Vec::with_capacity(stores.len());
-            let keepers: Vec<Option<String>> = stores
-                .iter()
-                .map(|store| store.keys_kept_by().map(str::to_owned))
-                .collect();
             for (id, store) in count.all().zip(stores) {
-                let keeper = store.keys_kept_by().map(str::to_owned);
-                let is_kept_apart = |other: &Option<String>| keeper.is_none() || *other != keeper;
-                let others = count.all().zip(&readers).zip(&keepers);
-                let others = others.filter(|((other, _), kept)| *other != id && is_kept_apart(kept));
+                let others = count.all().zip(&readers).filter(|(other, _)| *other != id);
                 let (shard, run) = Shard::assemble(ShardParts {
                     shards: count,
                     store,
-                    neighbours: others.map(|((other, reader), _)| (other, Arc::clone(reader))).collect(),
+                    neighbours: others.map(|(other, reader)| (other, Arc::clone(reader))).collect(),
                     groups: Arc::clone(&groups),
                     returned: Arc::clone(&returned),
                     limits,
@@ -159,6 +151,7 @@ impl Ledger {
                 meters,
                 threads: Mutex::default(),
                 shipping: OnceLock::new(),
+                regrouping: OnceLock::new(),
             }
         });
         (ledger, runs)
@@ -231,49 +224,6 @@ impl Ledger {
         self.route(Box::new(post), AtHome::NotTried);
     }
 
-    /// What is known of a key. Reads every shard, so call it off the executor.
-    ///
-    /// A transfer decided long ago is told even while a resend of it is under way. One that is not found is denied only
-    /// where no post of it was under way before the look-up began, and every group could be asked.
-    pub fn query(&self, key: &TransferKey) -> Outcome {
-        if self.is_halted() {
-            return Outcome::InProcess;
-        }
-        // the claim first: once it is gone, whatever its post left behind can be read
-        let mut is_uncertain = self.claims.is_held(key);
-        for (reader, (id, shard)) in self.readers.0.iter().zip(self.count.all().zip(&self.shards)) {
-            if !self.groups.is_used(id) {
-                is_uncertain = true;
-                continue;
-            }
-            let began = self.groups.now();
-            match reader.transfer(key) {
-                Ok(None) => {}
-                Ok(Some(remembered)) if remembered.sequence <= shard.committed().borrow().sequence => {
-                    return Outcome::Decided {
-                        transfer: remembered.transfer,
-                        repeat: true,
-                    };
-                }
-                // readers owe nothing early; this is not left to them alone (invariant S2)
-                Ok(Some(_)) => return Outcome::InProcess,
-                Err(fault) => {
-                    tracing::error!(%fault, cause = ?fault, "a transfer could not be looked up");
-                    if !matches!(fault, StoreFault::Unreachable(_)) {
-                        return Outcome::NothingPosted(NothingPosted::Store);
-                    }
-                    self.groups.see(self.groups.map().group_of(id), Seen::Failed, began);
-                    is_uncertain = true;
-                }
-            }
-        }
-        if is_uncertain {
-            Outcome::InProcess
-        } else {
-            Outcome::NotFound
-        }
-    }
-
     /// Brings in accounts and agreements, each with its place in the batch it came in; durable when it returns.
     pub async fn load(
         self: &Arc<Self>,
@@ -324,27 +274,19 @@ impl Ledger {
         answer.await.unwrap_or(Err(NothingPosted::Store))
     }
 
-    /// What is kept about a decided transfer. Reads every shard, so call it off the executor.
-    pub fn evidence(&self, key: &TransferKey, following: u32) -> Result<Option<KeptEvidence>, StoreFault> {
-        let places = self.shards.iter().zip(&self.readers.0).map(|(shard, reader)| Place {
-            state: shard.state(),
-            reader: Arc::clone(reader),
-        });
-        find(&places.collect::<Vec<_>>(), key, following)
-    }
-
-    pub fn positions(&self) -> Vec<ShardPosition> {
-        let board = self.shipping.get();
-        let of_shard = |(id, shard): (ShardId, &Shard)| ShardPosition {
-            shipping: board.and_then(|board| board.report(id)),
-            ..shard.state().position()
-        };
-        self.count.all().zip(&self.shards).map(of_shard).collect()
-    }
-
     /// What `positions` shows of shipping from now on; the first one stays.
     pub fn show_shipping(&self, board: Arc<Board>) {
         let _first_stays = self.shipping.set(board);
+    }
+
+    /// What moves its shards from now on; the first one stays.
+    pub fn regroup_by(&self, regrouping: Arc<Regrouping>) {
+        let _first_stays = self.regrouping.set(regrouping);
+    }
+
+    /// `None` where its shards cannot move.
+    pub fn regrouping(&self) -> Option<&Arc<Regrouping>> {
+        self.regrouping.get()
     }
 
     pub fn groups(&self) -> &Arc<Groups> {
@@ -391,35 +333,6 @@ impl Ledger {
 
     fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reads other shards for a reversal, so call it off the executor.
-    /// Reads the stores for a reversal, so call it off the executor then.
-    pub(crate) fn home(&self, instruction: &Instruction) -> Result<ShardId, StoreFault> {
-        if let Instruction::Reversal(reversal) = instruction {
-            let home = self.home_of(&reversal.original)?;
-            return Ok(home.unwrap_or_else(|| self.count.of_stray(instruction.key())));
-        }
-        let by_account = account_named(instruction).map(|token| self.count.of_account(token));
-        let by_agreement = || agreement_named(instruction).and_then(|number| self.count.of_agreement(&number));
-        let home = by_account.or_else(by_agreement);
-        Ok(home.unwrap_or_else(|| self.count.of_stray(instruction.key())))
-    }
-}
-
-impl Ledger {
-    /// The shard whose customer a transfer moved the money of. `None` where it is not found; its refusal says so.
-    fn home_of(&self, key: &TransferKey) -> Result<Option<ShardId>, StoreFault> {
-        let mut unread = None;
-        for (shard, reader) in self.count.all().zip(&self.readers.0) {
-            match reader.transfer(key) {
-                Ok(Some(found)) if found.arrival != Arrival::Hopped => return Ok(Some(shard)),
-                Ok(_) => {}
-                Err(fault) => unread = Some(fault),
-            }
-        }
-        // "not found" would be final
-        unread.map_or(Ok(None), Err)
     }
 }
 

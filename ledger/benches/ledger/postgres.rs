@@ -1,10 +1,11 @@
 //! Postings into a shard group on this machine, beside pgbench on the same server: one PostgreSQL with its data on a real disk,
 //! every commit synced, the same settings for both.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use ledger::store::Store;
-use ledger::store::postgres::{GroupSettings, Host, PostgresStore};
+use ledger::store::postgres::{Fixed, GroupSettings, Host, PostgresStore, make};
 
 use crate::Extent;
 use crate::figures::{Figures, cpu_micros, cpu_micros_of};
@@ -47,7 +48,11 @@ fn ours(server: &Server, extent: Extent, figures: &mut Figures) {
         port: PORT,
     };
     let settings = GroupSettings::of("bench", host, "ledger", USER);
-    let open = |shard| -> Box<dyn Store> { Box::new(PostgresStore::open(settings.clone(), SHARDS, shard).unwrap()) };
+    let open = |shard| -> Box<dyn Store> {
+        make(&Arc::new(settings.clone()), SHARDS, shard).unwrap();
+        let group = Arc::new(Fixed::new(settings.clone()));
+        Box::new(PostgresStore::open(group, SHARDS, shard).unwrap())
+    };
     let mut running = Running::over(SHARDS.all().map(open).collect(), extent.accounts, WINDOW);
     let began = Instant::now();
     load(&running);

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
-use ledger::books::HopRow;
+use ledger::books::{HopRow, Remembered};
 use ledger::state::ShardState;
 use ledger::store::{Group, OpenHops, Reader, Store, StoreFault};
 use ledger::view::{Rows, Wanted};
-use ledger_model::ShardId;
+use ledger_model::{ShardId, TransferKey};
 
 pub(crate) struct Timed {
     store: Box<dyn Store>,
@@ -30,6 +30,14 @@ impl Store for Timed {
 
     fn state(&self) -> &ShardState {
         self.store.state()
+    }
+
+    fn epoch(&self) -> u64 {
+        self.store.epoch()
+    }
+
+    fn fence(&mut self) -> Result<u64, StoreFault> {
+        self.store.fence()
     }
 
     fn fetch(&self, wanted: &Wanted) -> Result<Rows, StoreFault> {
@@ -58,5 +66,21 @@ impl Store for Timed {
 
     fn reader(&self) -> Arc<dyn Reader> {
         self.store.reader()
+    }
+
+    fn keys_kept_by(&self) -> Option<&str> {
+        self.store.keys_kept_by()
+    }
+
+    fn elsewhere(&self, key: &TransferKey) -> Option<Remembered> {
+        self.store.elsewhere(key)
+    }
+
+    fn is_seen(&self) -> bool {
+        self.store.is_seen()
+    }
+
+    fn keeps_keys_with(&self, shard: ShardId) -> bool {
+        self.store.keeps_keys_with(shard)
     }
 }

@@ -1,12 +1,13 @@
 //! The client of administrators.
 
+use futures::{Stream, StreamExt};
 use ledger_model::{AccountToken, AgreementNumber};
 use operations::endpoint::{Endpoint, EndpointFault};
 use tonic::transport::Channel;
 
 use crate::administration::{
     AccountState, Adjusted, Adjustment, AdministerOrder, Administered, AgreementState, CloseDayOrder, Closing,
-    DayStatus,
+    DayStatus, OrderedRegrouping, Regrouped, ShardGroups,
 };
 use crate::client::LedgerFault;
 use crate::wire;
@@ -64,6 +65,22 @@ impl AdministrationClient {
         let request = wire::CloseDayRequest::from(order);
         let reply = self.rpc.clone().close_day(request).await?;
         Ok(reply.into_inner().try_into()?)
+    }
+
+    /// The shard groups, and what moves between them.
+    pub async fn groups(&self) -> Result<ShardGroups, LedgerFault> {
+        let reply = self.rpc.clone().list_groups(wire::ListGroupsRequest {}).await?;
+        Ok(reply.into_inner().try_into()?)
+    }
+
+    /// What is told of the order while it is carried out, and at last how it ended. It goes on when nobody listens.
+    pub async fn regroup(
+        &self,
+        ordered: &OrderedRegrouping,
+    ) -> Result<impl Stream<Item = Result<Regrouped, LedgerFault>> + use<>, LedgerFault> {
+        let request = wire::RegroupRequest::from(ordered);
+        let replies = self.rpc.clone().regroup(request).await?.into_inner();
+        Ok(replies.map(|reply| Ok(reply?.try_into()?)))
     }
 
     pub async fn day_status(&self) -> Result<DayStatus, LedgerFault> {

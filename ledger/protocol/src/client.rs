@@ -3,6 +3,8 @@
 //! Posts and queries go over the batched stream and end by their deadline whatever happens. A post whose outcome is
 //! not known is `Unknown`, never an error: whoever sent money must not be told "failed" by a lost connection.
 
+use std::ops::RangeInclusive;
+
 use futures::{Stream, StreamExt};
 use ledger_model::{AccountToken, Instruction, TransferKey};
 use operations::endpoint::{Endpoint, EndpointFault};
@@ -15,7 +17,8 @@ use tonic::{Status, Streaming};
 use crate::convert::{Malformed, cause};
 use crate::hops::UnsettledHops;
 use crate::load::{LoadBatch, LoadReply};
-use crate::reply::{Evidence, KeptEvidence, NothingPosted, PostReply, QueryReply, ShardPosition, Standing};
+use crate::positions::SeenPositions;
+use crate::reply::{Evidence, KeptEvidence, KeptRecord, NothingPosted, PostReply, QueryReply, ShardPosition, Standing};
 use crate::wire;
 use crate::wire::ledger_client::LedgerClient as Rpc;
 
@@ -28,6 +31,8 @@ pub enum LedgerFault {
     Call(tonic::Code),
     #[error("the ledger's answer does not read: {0}")]
     Answer(#[from] Malformed),
+    #[error("shard {0} could not be reached since the ledger began")]
+    Unseen(u8),
 }
 
 /// A status' text repeats what its code says and holds the transport's insides.
@@ -114,13 +119,19 @@ impl LedgerClient {
             .map_or(QueryReply::Unavailable, query_reply)
     }
 
-    /// Of every shard, in order.
+    /// Of every shard, in order. A fault where the ledger could not ask one of them since it began.
     pub async fn positions(&self) -> Result<Vec<ShardPosition>, LedgerFault> {
+        let SeenPositions { positions, unseen } = self.seen_positions().await?;
+        match unseen.first() {
+            None => Ok(positions),
+            Some(shard) => Err(LedgerFault::Unseen(*shard)),
+        }
+    }
+
+    /// Of the shards that the ledger could ask since it began.
+    pub async fn seen_positions(&self) -> Result<SeenPositions, LedgerFault> {
         let reply = self.rpc.clone().positions(wire::PositionsRequest {}).await?;
-        let shards = reply.into_inner().shards.into_iter();
-        shards
-            .map(|position| position.try_into().map_err(LedgerFault::Answer))
-            .collect()
+        Ok(reply.into_inner().try_into()?)
     }
 
     /// What hopped and is not at rest yet.
@@ -162,6 +173,22 @@ impl LedgerClient {
         };
         let chunks = self.rpc.clone().journal(request).await?.into_inner();
         Ok(chunks.map(|chunk| chunk.map(|chunk| chunk.records).map_err(Into::into)))
+    }
+
+    /// These records of one shard, which are committed, with what is kept with each; ends with the last.
+    pub async fn kept(
+        &self,
+        shard: u8,
+        records: RangeInclusive<u64>,
+    ) -> Result<impl Stream<Item = Result<Vec<KeptRecord>, LedgerFault>> + use<>, LedgerFault> {
+        let (from, through) = records.into_inner();
+        let request = wire::KeptRequest {
+            shard: shard.into(),
+            from,
+            through,
+        };
+        let chunks = self.rpc.clone().kept(request).await?.into_inner();
+        Ok(chunks.map(|chunk| Ok(chunk?.records.into_iter().map(Into::into).collect())))
     }
 
     /// One reply for each batch, in order, when it is durable. The replies end after the last batch.

@@ -11,6 +11,7 @@ mod client;
 mod convert;
 mod hops;
 mod load;
+mod positions;
 mod reading;
 mod reply;
 mod shipping;
@@ -29,12 +30,16 @@ pub mod wire {
 
 pub use administration::{
     AccountState, Adjusted, Adjustment, AdjustmentMode, AdministerOrder, Administered, AgreementState, CloseDayOrder,
-    ClosedShard, Closing, DayStatus, JournalPlace, Rehearsed, Used,
+    ClosedShard, Closing, DayStatus, JournalPlace, MovedShard, MovingShard, OrderedRegrouping, RegroupOrder, Regrouped,
+    Rehearsed, ShardGroup, ShardGroups, Used,
 };
 pub use administration_client::AdministrationClient;
 pub use client::{LedgerClient, LedgerFault};
 pub use convert::Malformed;
 pub use hops::{UnsettledHop, UnsettledHops};
 pub use load::{LoadBatch, LoadReply, RefusedItem};
-pub use reply::{CurrencySum, Evidence, KeptEvidence, NothingPosted, PostReply, QueryReply, ShardPosition, Standing};
+pub use positions::SeenPositions;
+pub use reply::{
+    CurrencySum, Evidence, KeptEvidence, KeptRecord, NothingPosted, PostReply, QueryReply, ShardPosition, Standing,
+};
 pub use shipping::{ShipReport, ShipState};

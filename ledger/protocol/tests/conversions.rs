@@ -6,7 +6,10 @@ use ledger_model::{
     Currency, Decision, DetailsDigest, Instruction, Money, NameToken, Payee, Payment, Payout, Refund, Refusal,
     Reversal, Side, Supplement, SupplementAgainst, Transfer, TransferKey, TransferKind,
 };
-use ledger_protocol::{Evidence, Malformed, ShardPosition, ShipReport, ShipState, wire};
+use ledger_protocol::{
+    Evidence, Malformed, MovedShard, MovingShard, OrderedRegrouping, RegroupOrder, Regrouped, SeenPositions,
+    ShardGroup, ShardGroups, ShardPosition, ShipReport, ShipState, wire,
+};
 use proptest::prelude::*;
 
 fn any_key() -> impl Strategy<Value = TransferKey> {
@@ -229,14 +232,86 @@ fn accounts_agreements_positions_and_fields() {
         transfers_refused: 1,
         sums,
         shipping: Some(report(ShipState::Unreachable)),
+        closed_through: Some("2026-03-01".parse().unwrap()),
     };
     assert_eq!(
         ShardPosition::try_from(wire::ShardPosition::from(&position)),
-        Ok(position)
+        Ok(position.clone())
     );
+    let seen = SeenPositions {
+        positions: vec![position],
+        unseen: vec![1, 2],
+    };
+    assert_eq!(SeenPositions::try_from(wire::PositionsReply::from(&seen)), Ok(seen));
     for field in ContentField::ALL {
         assert_eq!(ContentField::try_from(wire::Conflict::from(field)), Ok(field));
     }
+}
+
+#[test]
+fn groups_come_out_as_they_went_in() {
+    let moved = MovedShard {
+        shard: 7,
+        from: "a".to_owned(),
+        to: "b".to_owned(),
+    };
+    let moving = MovingShard {
+        moved: moved.clone(),
+        place: 2,
+        of: 3,
+        step: "copying".to_owned(),
+        rows: 10,
+        rows_of: 20,
+    };
+    let listed = ShardGroups {
+        groups: vec![ShardGroup {
+            name: "a".to_owned(),
+            state: "up".to_owned(),
+            shards: vec![0, 63],
+            hosts: vec!["db:5432".to_owned()],
+        }],
+        moving: Some(moving.clone()),
+    };
+    assert_eq!(
+        ShardGroups::try_from(wire::ListGroupsReply::from(listed.clone())),
+        Ok(listed)
+    );
+    let (add, remove) = (
+        RegroupOrder::Add {
+            name: "b".to_owned(),
+            shards: vec![3, 4],
+        },
+        RegroupOrder::Remove { name: "a".to_owned() },
+    );
+    for order in [add, remove] {
+        let ordered = OrderedRegrouping {
+            order,
+            operator: "li.wei".parse().unwrap(),
+            reason: "more room".parse().unwrap(),
+        };
+        assert_eq!(
+            OrderedRegrouping::try_from(wire::RegroupRequest::from(&ordered)),
+            Ok(ordered)
+        );
+    }
+    let (refused, broke_off) = (
+        Regrouped::Refused("why".to_owned()),
+        Regrouped::BrokeOff("why".to_owned()),
+    );
+    for told in [
+        Regrouped::Moving(moving),
+        Regrouped::Done(vec![moved]),
+        refused,
+        broke_off,
+    ] {
+        assert_eq!(Regrouped::try_from(wire::RegroupReply::from(told.clone())), Ok(told));
+    }
+    let far = wire::MovedShard {
+        shard: 256,
+        from: String::new(),
+        to: String::new(),
+    };
+    assert_eq!(MovedShard::try_from(far), Err(Malformed { field: "shard" }));
 }
 
 /// A post as the contract says.

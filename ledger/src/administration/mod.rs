@@ -3,6 +3,7 @@
 //! An act is recorded in the journal of the shard it changes; closing a business date in that of every shard. Where it is
 //! not known whether an act was done, it is simply ordered again: done twice it changes nothing.
 
+mod groups;
 pub mod service;
 
 use std::sync::Arc;
@@ -114,20 +115,22 @@ impl Ledger {
                 Administered::Unchanged | Administered::Refused(_) => None,
             });
         }
-        let closed = self.closed().into_iter().zip(sequences);
+        let closed = self.closed().ok_or(NothingPosted::HomeDown)?.into_iter().zip(sequences);
         Ok(closed
             .map(|(closed, sequence)| ClosedShard { sequence, ..closed })
             .collect())
     }
 
-    /// How far each shard is closed, in order.
-    pub fn closed(&self) -> Vec<ClosedShard> {
+    /// How far each shard is closed, in order. `None` where one of them could not be asked since the ledger began.
+    pub fn closed(&self) -> Option<Vec<ClosedShard>> {
         let shards = self.count().all();
         shards
-            .map(|shard| ClosedShard {
-                shard: shard.number(),
-                closed_through: self.shard(shard).state().closed_through,
-                sequence: None,
+            .map(|shard| {
+                self.shard(shard).is_seen().then(|| ClosedShard {
+                    shard: shard.number(),
+                    closed_through: self.shard(shard).state().closed_through,
+                    sequence: None,
+                })
             })
             .collect()
     }

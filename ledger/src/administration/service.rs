@@ -2,19 +2,25 @@
 //! the operator gives.
 
 use std::fmt::Write as _;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::Stream;
 use ledger_model::{Instruction, Operator};
 use ledger_protocol::{
     Adjusted, Adjustment, AdjustmentMode, AdministerOrder, CloseDayOrder, Closing, DayStatus, Evidence, Malformed,
-    NothingPosted, wire,
+    NothingPosted, OrderedRegrouping, Regrouped, wire,
 };
-use tokio::sync::mpsc;
+use operations::stop::Stop;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use super::groups;
 use crate::calendar::Calendar;
 use crate::clock::Clock;
+use crate::hopping::regrouping::Standing;
 use crate::outcome::{Answer, Outcome, ReplyTo};
 use crate::router::Ledger;
 use crate::service::administrator;
@@ -34,6 +40,7 @@ pub struct Days {
 pub struct AdministrationService {
     pub ledger: Arc<Ledger>,
     pub days: Days,
+    pub stop: Stop,
 }
 
 #[tonic::async_trait]
@@ -103,16 +110,75 @@ impl wire::administration_server::Administration for AdministrationService {
         Ok(Response::new(closing.into()))
     }
 
+    type RegroupStream = Pin<Box<dyn Stream<Item = Result<wire::RegroupReply, Status>> + Send>>;
+
+    async fn list_groups(
+        &self,
+        request: Request<wire::ListGroupsRequest>,
+    ) -> Result<Response<wire::ListGroupsReply>, Status> {
+        administrator(&request)?;
+        Ok(Response::new(self.ledger.shard_groups().into()))
+    }
+
+    async fn regroup(&self, request: Request<wire::RegroupRequest>) -> Result<Response<Self::RegroupStream>, Status> {
+        let by = administrator(&request)?;
+        let ordered: OrderedRegrouping = request.into_inner().try_into().map_err(malformed)?;
+        let operator = recorded(&ordered.operator, &by)?;
+        tracing::info!(%operator, reason = %ordered.reason, order = ?ordered.order, "shard groups are to change");
+        let (told, replies) = mpsc::channel(1);
+        match self.ledger.regroup(ordered.order) {
+            Ok(standing) => {
+                tokio::spawn(tell(standing, self.stop.clone(), told));
+            }
+            Err(refused) => {
+                // there is room for one
+                let _taken = told.try_send(Ok(Regrouped::Refused(refused).into()));
+            }
+        }
+        Ok(Response::new(Box::pin(ReceiverStream::new(replies))))
+    }
+
     async fn day_status(
         &self,
         request: Request<wire::DayStatusRequest>,
     ) -> Result<Response<wire::DayStatusReply>, Status> {
         administrator(&request)?;
+        let shards = self.ledger.closed();
+        let shards = shards.ok_or_else(|| Status::unavailable("a shard could not be asked since the ledger began"))?;
         let status = DayStatus {
             business_date: self.days.today(),
-            shards: self.ledger.closed(),
+            shards,
         };
         Ok(Response::new((&status).into()))
+    }
+}
+
+/// Tells how an order stands, whenever that changes, until it is over. As fast as it is listened to: what is not read in
+/// time is passed over for what is true then.
+async fn tell(
+    mut standing: watch::Receiver<Standing>,
+    stop: Stop,
+    told: mpsc::Sender<Result<wire::RegroupReply, Status>>,
+) {
+    loop {
+        let now = standing.borrow_and_update().clone();
+        let is_over = now.is_over();
+        if let Some(reply) = groups::told(now)
+            && told.send(Ok(reply.into())).await.is_err()
+        {
+            return;
+        }
+        if is_over {
+            return;
+        }
+        tokio::select! {
+            () = stop.requested() => return,
+            changed = standing.changed() => if changed.is_err() {
+                let text = "moving shards panicked; order it again".to_owned();
+                let _listener_has_gone = told.send(Ok(Regrouped::BrokeOff(text).into())).await;
+                return;
+            },
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! `ledger positions`: how far every shard of the running ledger has come.
-#![expect(clippy::print_stdout, reason = "output of a command")]
 
-use ledger_protocol::{LedgerClient, LedgerFault, ShardPosition, ShipReport};
+use std::fmt::Write as _;
+
+use ledger_protocol::{LedgerClient, LedgerFault, SeenPositions, ShardPosition, ShipReport};
 use operations::endpoint::EndpointFault;
 use operations::exit;
 use serde::Serialize;
 
+use super::output::print;
 use super::told;
 use crate::config::Config;
 
@@ -52,7 +54,7 @@ struct ShownSum {
 pub fn run(config: &Config, json: bool) -> u8 {
     match show(config, json) {
         Ok(text) => {
-            println!("{text}");
+            print(&text);
             exit::DONE
         }
         Err(fault) => {
@@ -64,15 +66,26 @@ pub fn run(config: &Config, json: bool) -> u8 {
 
 fn show(config: &Config, json: bool) -> Result<String, PositionsFault> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let positions = runtime.map_err(PositionsFault::Runtime)?.block_on(async {
+    let SeenPositions { positions, unseen } = runtime.map_err(PositionsFault::Runtime)?.block_on(async {
         let client = LedgerClient::connect(&config.listen)?;
-        client.positions().await.map_err(PositionsFault::Ledger)
+        client.seen_positions().await.map_err(PositionsFault::Ledger)
     })?;
     if json {
+        if let Some(shard) = unseen.first() {
+            return Err(LedgerFault::Unseen(*shard).into());
+        }
         let shown: Vec<Shown> = positions.into_iter().map(Into::into).collect();
         return Ok(serde_json::to_string_pretty(&shown)?);
     }
-    Ok(table(&positions))
+    let mut text = table(&positions);
+    for shard in unseen {
+        write!(
+            text,
+            "\n{shard:>5} unknown: its group could not be reached since the ledger began"
+        )
+        .expect("text can be written");
+    }
+    Ok(text)
 }
 
 fn table(positions: &[ShardPosition]) -> String {

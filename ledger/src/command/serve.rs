@@ -21,7 +21,8 @@ use crate::access::AccessFault;
 use crate::administration::service::Days;
 use crate::clock::wall_clock;
 use crate::config::Config;
-use crate::hopping::homecoming::Homecoming;
+use crate::hopping::homecoming::{Homecoming, Probes};
+use crate::hopping::regrouping::Regrouping;
 use crate::meters::Meters;
 use crate::router::{Ledger, LedgerParts};
 use crate::service::Service;
@@ -130,6 +131,9 @@ async fn serve(config: Config) -> Result<(), ServeFault> {
         tracing::error!("the homecoming panicked");
     }
     let ended = tokio::task::spawn_blocking(move || {
+        if let Some(regrouping) = ledger.regrouping() {
+            regrouping.stop();
+        }
         if let Some(shipping) = shipping {
             shipping.finish(SHIP_LIMIT);
         }
@@ -178,7 +182,7 @@ async fn start(config: &Config, meters: Arc<Meters>) -> Result<(Arc<Ledger>, Hom
         let Stores {
             by_shard,
             groups,
-            probes,
+            placement,
         } = stores::open(&config)?;
         let clock = wall_clock();
         let parts = LedgerParts {
@@ -190,7 +194,13 @@ async fn start(config: &Config, meters: Arc<Meters>) -> Result<(Arc<Ledger>, Hom
             fatal: abort(),
         };
         let ledger = Ledger::start_over(groups, parts).map_err(ServeFault::Thread)?;
-        let homecoming = Homecoming::new(Arc::clone(&ledger), probes, clock, meters);
+        let homecoming = match placement {
+            Some(placement) => {
+                ledger.regroup_by(Regrouping::new(Arc::clone(&placement)));
+                Homecoming::new(Arc::clone(&ledger), placement, clock, meters)
+            }
+            None => Homecoming::new(Arc::clone(&ledger), Probes::new(), clock, meters),
+        };
         Ok((ledger, homecoming))
     });
     opened

@@ -6,11 +6,10 @@ use std::time::Instant;
 
 use ledger_model::{ShardCount, ShardId};
 
-use crate::config::{Config, ShardGroups};
+use crate::config::{self, Config, ShardGroups};
 use crate::hopping::groups::Groups;
-use crate::hopping::homecoming::{Probe, Probes};
+use crate::hopping::placement::{Configured, Placement, PlacementFault};
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
-use crate::store::postgres::{PostgresProbe, PostgresStore};
 use crate::store::{Store, StoreFault};
 
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +18,8 @@ pub(super) enum StoresFault {
     Directory(#[source] std::io::Error),
     #[error("opening a store panicked")]
     Panicked,
+    #[error("the shards of the groups cannot be opened")]
+    Placement(#[source] PlacementFault),
     #[error("the store of shard {shard} cannot be opened")]
     Store {
         shard: u8,
@@ -31,7 +32,8 @@ pub(super) enum StoresFault {
 pub(super) struct Stores {
     pub by_shard: Vec<Box<dyn Store>>,
     pub groups: Arc<Groups>,
-    pub probes: Probes,
+    /// None where the stores are in the directory.
+    pub placement: Option<Arc<Placement>>,
 }
 
 /// Waits for disks or servers.
@@ -41,31 +43,27 @@ pub(super) fn open(config: &Config) -> Result<Stores, StoresFault> {
         None => Ok(Stores {
             by_shard: in_directory(config)?,
             groups: Groups::single(config.shards),
-            probes: Probes::new(),
+            placement: None,
         }),
     }
 }
 
-fn in_groups(config: &Config, groups: &ShardGroups) -> Result<Stores, StoresFault> {
-    let ShardGroups { map, servers } = groups;
-    let settings = |shard: ShardId| {
-        let settings = servers.get(map.group_of(shard).place());
-        settings.expect("every group of the map has its servers").clone()
-    };
-    let open = |shard: ShardId| -> Result<Box<dyn Store>, StoresFault> {
-        let opened = PostgresStore::open(settings(shard), config.shards, shard);
-        Ok(Box::new(opened.map_err(|source| fault(shard, source))?))
-    };
-    let by_shard = config.shards.all().map(open).collect::<Result<_, _>>()?;
-    let mut probes = Probes::new();
-    for (group, settings) in map.groups().zip(servers) {
-        let probe: Arc<dyn Probe> = Arc::new(PostgresProbe::new(settings.clone()));
-        probes.insert(group, probe);
-    }
+/// Groups that cannot be reached do not keep a ledger from starting: they are down from the beginning.
+fn in_groups(config: &Config, configured: &ShardGroups) -> Result<Stores, StoresFault> {
+    let ShardGroups { map, servers } = configured;
+    let groups = Groups::new(map.clone(), config.hopping.settings, Arc::new(Instant::now));
+    let file = config.file.clone();
+    let read_again: Configured = Box::new(move || {
+        let groups = config::read(&file)?.groups;
+        Ok(groups.map_or_else(Vec::new, |groups| groups.servers))
+    });
+    let placement = Placement::new(Arc::clone(&groups), config.shards, servers.clone(), read_again);
+    placement.survey().map_err(StoresFault::Placement)?;
+    let by_shard = placement.open().map_err(StoresFault::Placement)?;
     Ok(Stores {
         by_shard,
-        groups: Groups::new(map.clone(), config.hopping.settings, Arc::new(Instant::now)),
-        probes,
+        groups,
+        placement: Some(placement),
     })
 }
 

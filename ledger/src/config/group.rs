@@ -1,6 +1,7 @@
 //! The sections `[[group]]`: shard groups on PostgreSQL, in the order of the ring.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ledger_model::ShardCount;
 use operations::config::resolve;
@@ -10,12 +11,16 @@ use crate::hopping::map::{GroupMap, GroupName};
 use crate::store::postgres::{GroupSettings, Host, Password};
 
 const PORT: u16 = 5432;
+const CALL_LIMIT_MS_MIN: u32 = 100;
+const CALL_LIMIT_MS_MAX: u32 = 10_000;
 
 /// As it stands in the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenGroup {
     name: String,
+    /// Where they are made, if no group has them.
+    #[serde(default)]
     shards: Vec<u8>,
     /// `name:port`, or the directory of a Unix socket and the port it is for.
     hosts: Vec<String>,
@@ -26,6 +31,8 @@ pub(super) struct WrittenGroup {
     password_file: Option<PathBuf>,
     /// Certificates that vouch for the servers; without it there is no TLS.
     authorities: Option<PathBuf>,
+    #[serde(default = "call_limit_ms")]
+    call_limit_ms: u32,
 }
 
 /// Where the stores are.
@@ -34,6 +41,10 @@ pub struct ShardGroups {
     pub map: GroupMap,
     /// By place in the ring.
     pub servers: Vec<GroupSettings>,
+}
+
+const fn call_limit_ms() -> u32 {
+    1_000
 }
 
 fn ledger() -> String {
@@ -70,7 +81,13 @@ fn settings(group: WrittenGroup, file: &Path, kept_days: u32) -> Result<GroupSet
         user,
         password_file,
         authorities,
+        call_limit_ms,
     } = group;
+    if !(CALL_LIMIT_MS_MIN..=CALL_LIMIT_MS_MAX).contains(&call_limit_ms) {
+        return Err(format!(
+            "group.call_limit_ms of {name} is from {CALL_LIMIT_MS_MIN} to {CALL_LIMIT_MS_MAX}"
+        ));
+    }
     let hosts: Option<Vec<Host>> = hosts.iter().map(|text| host(text)).collect();
     let hosts = hosts.filter(|hosts| !hosts.is_empty());
     let mut hosts = hosts
@@ -88,6 +105,7 @@ fn settings(group: WrittenGroup, file: &Path, kept_days: u32) -> Result<GroupSet
     settings.password = password.map(Password::new);
     settings.tls_authorities = authorities.as_deref().map(read).transpose()?;
     settings.kept_days = kept_days;
+    settings.call_limit = Duration::from_millis(call_limit_ms.into());
     Ok(settings)
 }
 
@@ -125,6 +143,21 @@ mod tests {
     }
 
     #[test]
+    fn a_call_takes_as_long_as_is_written() {
+        let limit = |line: &str| {
+            let text = format!("name = \"a\"\nshards = [0]\nhosts = [\"db\"]\n{line}");
+            let group = toml::from_str(&text).unwrap();
+            let one = ShardCount::new(1).unwrap();
+            let groups = checked(vec![group], Path::new("/etc/ledger.toml"), one, 9)
+                .unwrap()
+                .unwrap();
+            groups.servers[0].call_limit.as_millis()
+        };
+        assert_eq!(limit(""), 1_000);
+        assert_eq!(limit("call_limit_ms = 250\n"), 250);
+    }
+
+    #[test]
     fn groups_are_read_strictly() {
         let one = "[[group]]\nname = \"a\"\nshards = [0, 1]\nhosts = [\"db-a:5432\", \"db-b\"]\n";
         check("", Ok(0));
@@ -143,5 +176,12 @@ mod tests {
             Err("cannot be read"),
         );
         check(&format!("{one}host = \"x\"\n"), Err("unknown field"));
+        // one that shards are to be moved to
+        check(&format!("{one}[[group]]\nname = \"b\"\nhosts = [\"db-c\"]\n"), Ok(2));
+        check(&format!("{one}call_limit_ms = 100\n"), Ok(1));
+        check(&format!("{one}call_limit_ms = 10000\n"), Ok(1));
+        let limit = Err("group.call_limit_ms of a is from 100 to 10000");
+        check(&format!("{one}call_limit_ms = 99\n"), limit);
+        check(&format!("{one}call_limit_ms = 10001\n"), limit);
     }
 }

@@ -42,9 +42,36 @@ pub trait Probe: Send + Sync {
 /// A group without a probe is one that cannot be lost apart from this process.
 pub type Probes = BTreeMap<GroupId, Arc<dyn Probe>>;
 
+/// How the groups are reached, beside their stores. A map of probes reaches groups that never change.
+pub trait Reach: Send + Sync {
+    /// As the groups are now.
+    fn probes(&self) -> Probes;
+
+    /// The group can be written again: which shards it holds may be learned from it. It is not used before this succeeds.
+    fn look_again(&self, _group: GroupId) -> Result<(), StoreFault> {
+        Ok(())
+    }
+}
+
+impl Reach for Probes {
+    fn probes(&self) -> Probes {
+        self.clone()
+    }
+}
+
+impl<R: Reach> Reach for Arc<R> {
+    fn probes(&self) -> Probes {
+        R::probes(self)
+    }
+
+    fn look_again(&self, group: GroupId) -> Result<(), StoreFault> {
+        R::look_again(self, group)
+    }
+}
+
 pub struct Homecoming {
     ledger: Arc<Ledger>,
-    probes: Probes,
+    reach: Arc<dyn Reach>,
     clock: Clock,
     meters: Arc<Meters>,
 }
@@ -58,10 +85,10 @@ pub struct Round {
 }
 
 impl Homecoming {
-    pub fn new(ledger: Arc<Ledger>, probes: Probes, clock: Clock, meters: Arc<Meters>) -> Self {
+    pub fn new(ledger: Arc<Ledger>, reach: impl Reach + 'static, clock: Clock, meters: Arc<Meters>) -> Self {
         Self {
             ledger,
-            probes,
+            reach: Arc::new(reach),
             clock,
             meters,
         }
@@ -85,9 +112,13 @@ impl Homecoming {
         self.probe().await;
         self.fence_recovering().await;
         let round = self.bring_home().await;
-        for group in self.groups().map().groups() {
-            let name = self.groups().map().name(group);
-            self.meters.group_state(name, self.groups().state(group));
+        let map = self.groups().map();
+        for group in map.groups() {
+            if map.is_empty(group) {
+                self.meters.group_gone(map.name(group));
+            } else {
+                self.meters.group_state(map.name(group), self.groups().state(group));
+            }
         }
         round
     }
@@ -96,21 +127,24 @@ impl Homecoming {
         self.ledger.groups()
     }
 
+    /// A group without shards holds nothing that could be lost.
     async fn probe(&self) {
-        let probed = self.probes.iter().map(|(group, probe)| async {
-            let probe = Arc::clone(probe);
+        let map = self.groups().map();
+        let probes = self.reach.probes().into_iter();
+        let probes = probes.filter(|(group, _)| !map.is_empty(*group));
+        let probed = probes.map(|(group, probe)| async move {
             let began = self.groups().now();
             let wrote = tokio::task::spawn_blocking(move || probe.write()).await;
             let seen = match wrote {
                 Ok(Ok(())) => Seen::ProbeWrote,
                 Ok(Err(fault)) => {
-                    let name = self.groups().map().name(*group);
-                    tracing::debug!(group = %name, %fault, cause = ?fault, "a probe could not write");
+                    let map = self.groups().map();
+                    tracing::debug!(group = %map.name(group), %fault, cause = ?fault, "a probe could not write");
                     Seen::ProbeFailed
                 }
                 Err(_panicked) => Seen::ProbeFailed,
             };
-            self.groups().see(*group, seen, began);
+            self.groups().see(group, seen, began);
         });
         join_all(probed).await;
     }
@@ -122,14 +156,31 @@ impl Homecoming {
                 continue;
             }
             let began = groups.now();
-            let fenced = join_all(groups.map().shards_of(group).map(|shard| self.fence(shard))).await;
-            let seen = if fenced.into_iter().all(|fenced| fenced) {
+            let seen = if self.looked_again(group).await && self.fence_all(group).await {
                 Seen::Fenced
             } else {
                 Seen::Failed
             };
             groups.see(group, seen, began);
         }
+    }
+
+    async fn looked_again(&self, group: GroupId) -> bool {
+        let reach = Arc::clone(&self.reach);
+        let looked = tokio::task::spawn_blocking(move || reach.look_again(group)).await;
+        match looked.unwrap_or(Err(StoreFault::Inconsistent("looking at a group panicked"))) {
+            Ok(()) => true,
+            Err(fault) => {
+                tracing::error!(group = %self.groups().map().name(group), %fault, cause = ?fault, "which shards a group holds could not be learned");
+                false
+            }
+        }
+    }
+
+    async fn fence_all(&self, group: GroupId) -> bool {
+        let map = self.groups().map();
+        let fenced = join_all(map.shards_of(group).map(|shard| self.fence(shard))).await;
+        fenced.into_iter().all(|fenced| fenced)
     }
 
     async fn fence(&self, shard: ShardId) -> bool {
@@ -151,12 +202,13 @@ impl Homecoming {
                 continue;
             }
             let mark = self.groups().mark();
-            let Some(listed) = self.list(group).await else {
-                continue;
-            };
+            let listed = self.list(group).await;
+            for (taker, hops) in &listed {
+                let homes: BTreeSet<ShardId> = hops.tally.keys().copied().collect();
+                self.groups().listed(*taker, mark, &homes);
+            }
             let tallies = || listed.iter().flat_map(|(_, hops)| &hops.tally);
             let homes: BTreeSet<ShardId> = tallies().map(|(home, _)| *home).collect();
-            self.groups().listed(group, mark, &homes);
             round.open += tallies().map(|(_, tally)| tally.count).sum::<u64>();
             let group_oldest = tallies().map(|(_, tally)| tally.oldest).min();
             oldest = [oldest, group_oldest].into_iter().flatten().min();
@@ -168,16 +220,17 @@ impl Homecoming {
         round
     }
 
-    /// Open hops of a group by the shard that took them in: rows of those whose home is used, and a tally of all. None
-    /// where a shard of the group could not be asked.
-    async fn list(&self, group: GroupId) -> Option<Vec<(ShardId, OpenHops)>> {
+    /// Open hops of a group by the shard that took them in: rows of those whose home is used, and a tally of all. Without
+    /// the shards that could not be asked.
+    async fn list(&self, group: GroupId) -> Vec<(ShardId, OpenHops)> {
         let homes: BTreeSet<ShardId> = self
             .ledger
             .count()
             .all()
             .filter(|home| self.groups().is_used(*home))
             .collect();
-        let asked = self.groups().map().shards_of(group).map(|shard| {
+        let map = self.groups().map();
+        let asked = map.shards_of(group).map(|shard| {
             let homes = homes.clone();
             async move {
                 let listed = self.ask(shard, |reply| Errand::ListOpen {
@@ -188,7 +241,7 @@ impl Homecoming {
                 listed.await.map(|hops| (shard, hops))
             }
         });
-        join_all(asked).await.into_iter().collect()
+        join_all(asked).await.into_iter().flatten().collect()
     }
 
     /// How many were closed.
@@ -272,8 +325,6 @@ impl Homecoming {
 
 impl std::fmt::Debug for Homecoming {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Homecoming")
-            .field("probed", &self.probes.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Homecoming").finish_non_exhaustive()
     }
 }

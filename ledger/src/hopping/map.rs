@@ -1,6 +1,7 @@
 //! Which shard group holds which shard.
 //!
-//! Every shard is in exactly one group. A group may be without shards: one that was just added, or is about to go.
+//! Every shard is in exactly one group. A group may be without shards: one that was just added, or that was emptied. A map
+//! never changes; another one is made of it. Groups are only ever appended, so that an id stays what it was.
 
 use std::fmt;
 
@@ -112,6 +113,28 @@ impl GroupMap {
         (0..self.names.len()).map(GroupId)
     }
 
+    pub fn find(&self, name: &str) -> Option<GroupId> {
+        self.groups().find(|group| self.name(*group).as_str() == name)
+    }
+
+    /// With one more group at the end of the ring, which holds nothing yet.
+    pub fn with_group(&self, name: GroupName) -> Result<(Self, GroupId), MapFault> {
+        if self.names.contains(&name) {
+            return Err(MapFault::NameTwice(name));
+        }
+        let mut wider = self.clone();
+        wider.names.push(name);
+        Ok((wider, GroupId(self.names.len())))
+    }
+
+    /// With a shard in another group.
+    pub fn moved(&self, shard: ShardId, to: GroupId) -> Self {
+        let mut moved = self.clone();
+        let home = moved.homes.get_mut(shard.index());
+        *home.expect("every shard of the ledger is in a group") = to;
+        moved
+    }
+
     pub fn name(&self, group: GroupId) -> &GroupName {
         self.names.get(group.0).expect("a group id is made by the map")
     }
@@ -121,12 +144,17 @@ impl GroupMap {
         self.shards.all().filter(move |shard| self.group_of(*shard) == group)
     }
 
+    /// Whether the group holds no shard.
+    pub fn is_empty(&self, group: GroupId) -> bool {
+        self.shards_of(group).next().is_none()
+    }
+
     /// The groups that follow `group` in the ring and hold shards, each once, without itself.
     pub fn after(&self, group: GroupId) -> impl Iterator<Item = GroupId> + '_ {
         let count = self.names.len();
         (1..count)
             .map(move |step| GroupId((group.0 + step) % count))
-            .filter(|next| self.shards_of(*next).next().is_some())
+            .filter(|next| !self.is_empty(*next))
     }
 
     /// The shard of `group` that takes in what hops from `home`: the same one as long as the map stays. `None` for a group
@@ -182,6 +210,25 @@ mod tests {
             .map(|(name, shard)| ((*name).to_owned(), *shard))
             .collect();
         assert_eq!(ring, expected);
+    }
+
+    #[test]
+    fn another_map_is_made_by_adding_a_group_and_by_moving_a_shard() {
+        let first = map(&[("a", &[0, 3]), ("b", &[1, 2, 4])]).unwrap();
+        let (wider, added) = first.with_group("c".parse().unwrap()).unwrap();
+        assert_eq!((wider.find("c"), wider.is_empty(added)), (Some(added), true));
+        assert_eq!(first.find("c"), None, "the first stays what it was");
+        let moved = wider.moved(FIVE.shard(3).unwrap(), added);
+        let numbers = |map: &GroupMap, name| -> Vec<u8> {
+            let group = map.find(name).unwrap();
+            map.shards_of(group).map(ShardId::number).collect()
+        };
+        assert_eq!(
+            [numbers(&moved, "a"), numbers(&moved, "b"), numbers(&moved, "c")],
+            [vec![0], vec![1, 2, 4], vec![3]]
+        );
+        let refused = moved.with_group("a".parse().unwrap()).unwrap_err();
+        assert_eq!(refused.to_string(), "two groups are named a");
     }
 
     #[test]

@@ -1,14 +1,13 @@
-//! Which homes may have hops in which group that are not settled yet, as far as this process knows. Pure.
+//! Which homes may have hops in which shard that are not settled yet, as far as this process knows. Pure.
 //!
-//! A hop counts from before it is sent until a listing of its group that began after it ended does not show its home any
-//! more. What hopped before this process started into a group that it has not been able to list, or through another
-//! process since the last listing, is not known here; settlement finds it all the same.
+//! A hop counts from before it is sent until a listing of the shard that took it in, begun after it ended, does not show its
+//! home any more. Shards are told apart, not groups: a shard may move to another group while a hop of it is open. What
+//! hopped before this process started into a shard that it has not been able to list, or through another process since
+//! the last listing, is not known here; settlement finds it all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ledger_model::ShardId;
-
-use super::map::GroupId;
 
 /// The moment at which a listing began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +15,7 @@ pub struct Mark(u64);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Debt {
-    taker: GroupId,
+    taker: ShardId,
     home: ShardId,
 }
 
@@ -35,14 +34,14 @@ pub struct Owed {
 
 impl Owed {
     /// A hop of `home` is about to be sent to `taker`.
-    pub fn sent(&mut self, home: ShardId, taker: GroupId) {
+    pub fn sent(&mut self, home: ShardId, taker: ShardId) {
         let last = self.mark();
         let known = self.known.entry(Debt { taker, home });
         known.or_insert(Known { under_way: 0, last }).under_way += 1;
     }
 
     /// It has ended, however it did.
-    pub fn ended(&mut self, home: ShardId, taker: GroupId) {
+    pub fn ended(&mut self, home: ShardId, taker: ShardId) {
         let last = self.mark();
         if let Some(known) = self.known.get_mut(&Debt { taker, home }) {
             known.under_way = known.under_way.saturating_sub(1);
@@ -57,7 +56,7 @@ impl Owed {
     }
 
     /// All open hops of `taker`, as a listing found them that began at `began`, are of these homes.
-    pub fn listed(&mut self, taker: GroupId, began: Mark, homes: &BTreeSet<ShardId>) {
+    pub fn listed(&mut self, taker: ShardId, began: Mark, homes: &BTreeSet<ShardId>) {
         self.known.retain(|debt, known| {
             let is_over = known.under_way == 0 && known.last < began;
             debt.taker != taker || homes.contains(&debt.home) || !is_over
@@ -74,8 +73,8 @@ impl Owed {
         }
     }
 
-    /// Whether a hop of `home` may be open in any group for which `is_meant` holds.
-    pub fn is_owed(&self, home: ShardId, is_meant: impl Fn(GroupId) -> bool) -> bool {
+    /// Whether a hop of `home` may be open in any shard for which `is_meant` holds.
+    pub fn is_owed(&self, home: ShardId, is_meant: impl Fn(ShardId) -> bool) -> bool {
         self.known.keys().any(|debt| debt.home == home && is_meant(debt.taker))
     }
 }
@@ -85,7 +84,6 @@ mod tests {
     use ledger_model::ShardCount;
 
     use super::*;
-    use crate::hopping::map::GroupMap;
 
     const TWO: ShardCount = ShardCount::new(2).unwrap();
 
@@ -101,10 +99,7 @@ mod tests {
     }
 
     fn check(steps: &[Step], expected: bool) {
-        let groups = [("a".parse().unwrap(), vec![0]), ("b".parse().unwrap(), vec![1])];
-        let map = GroupMap::new(TWO, &groups).unwrap();
-        let [home, taken_in] = [0, 1].map(|number| TWO.shard(number).unwrap());
-        let (own, taker) = (map.group_of(home), map.group_of(taken_in));
+        let [home, taker] = [0, 1].map(|number| TWO.shard(number).unwrap());
         let mut owed = Owed::default();
         let mut mark = owed.mark();
         for step in steps {
@@ -123,9 +118,9 @@ mod tests {
             }
         }
         assert_eq!(owed.is_owed(home, |_| true), expected, "{steps:?}");
-        assert_eq!(owed.is_owed(home, |group| group == taker), expected, "{steps:?}");
-        assert!(!owed.is_owed(home, |group| group == own));
-        assert!(!owed.is_owed(taken_in, |_| true));
+        assert_eq!(owed.is_owed(home, |shard| shard == taker), expected, "{steps:?}");
+        assert!(!owed.is_owed(home, |shard| shard == home));
+        assert!(!owed.is_owed(taker, |_| true));
     }
 
     #[test]

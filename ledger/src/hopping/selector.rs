@@ -101,6 +101,14 @@ impl Selector {
         }
     }
 
+    /// Of a group that could not be reached when this began.
+    pub fn down(settings: SelectorSettings) -> Self {
+        Self {
+            state: GroupState::Down,
+            ..Self::new(settings)
+        }
+    }
+
     pub fn state(&self) -> GroupState {
         self.state
     }
@@ -251,6 +259,14 @@ mod tests {
 
     fn check_after_out(story: &[(u64, Seen, GroupState)]) {
         check(&[&OUT, story].concat());
+    }
+
+    #[test]
+    fn a_group_that_was_away_from_the_beginning_comes_back_like_any_other() {
+        let now = Instant::now();
+        let mut selector = Selector::down(SETTINGS);
+        let seen = [Wrote, ProbeWrote, ProbeWrote, Fenced].map(|seen| selector.see(seen, now, now));
+        assert_eq!(seen, [Down, Down, Recovering, Up]);
     }
 
     #[test]

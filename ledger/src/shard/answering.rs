@@ -8,7 +8,7 @@ use ledger_protocol::NothingPosted;
 use super::administering::Pending;
 use super::errand::Done;
 use super::worker::{Loading, Worker};
-use super::{Post, Task};
+use super::{Job, Post, Task};
 use crate::claims::Claim;
 use crate::evidence::SealedEvidence;
 use crate::hopping::route::AtHome;
@@ -20,6 +20,8 @@ pub(super) enum Fate {
     Durable,
     /// Certainly nothing of it is there or will be.
     Nothing,
+    /// Nothing either, since somebody else has posted one of its keys meanwhile: decided again, it is found.
+    KeyTaken,
     /// Nothing either, since the store could not be reached.
     Unreachable,
     /// It is there or not; the store's next `begin` settles it.
@@ -54,7 +56,7 @@ pub(super) struct WorkedPost {
     /// Ends a hop that was under way when it is dropped.
     pub(super) task: Task,
     pub(super) outcome: Outcome,
-    /// Of what may be tried elsewhere if the commit is in doubt.
+    /// Of what may be decided again, here or elsewhere.
     pub(super) again: Option<Again>,
 }
 
@@ -64,16 +66,19 @@ pub(super) struct Again {
     pub(super) evidence: SealedEvidence,
     pub(super) deadline: Instant,
     pub(super) turned_away: u8,
+    /// Another shard may take it in if this one's group cannot be reached, or the commit is in doubt.
+    pub(super) may_hop: bool,
 }
 
 impl Again {
-    fn into_post(self, reply: ReplyTo, claim: Claim) -> Box<Post> {
+    fn into_post(self, reply: ReplyTo, claim: Claim, task: Task) -> Box<Post> {
         let Self {
             home,
             instruction,
             evidence,
             deadline,
             turned_away,
+            may_hop: _,
         } = self;
         Box::new(Post {
             home,
@@ -82,15 +87,16 @@ impl Again {
             deadline,
             reply,
             claim,
-            task: Task::Decide,
+            task,
             turned_away,
         })
     }
 }
 
 impl Worker {
-    /// Answers what was worked, by what became of the group.
-    pub(super) fn answer(&mut self, worked: Worked, fate: Fate) {
+    /// Answers what was worked, by what became of the group; the posts that are to be decided again.
+    pub(super) fn answer(&mut self, worked: Worked, fate: Fate) -> Vec<Job> {
+        let mut undecided = Vec::new();
         for post in worked.posts {
             let WorkedPost {
                 reply,
@@ -100,20 +106,26 @@ impl Worker {
                 again,
             } = post;
             let outcome = match (fate, outcome, again) {
-                (Fate::Nothing, Outcome::Decided { repeat: false, .. }, _) => task.nothing_posted(NothingPosted::Store),
+                (Fate::KeyTaken, Outcome::Decided { repeat: false, .. }, Some(again)) => {
+                    undecided.push(Job::Post(again.into_post(reply, claim, task)));
+                    continue;
+                }
+                (Fate::Nothing | Fate::KeyTaken, Outcome::Decided { repeat: false, .. }, _) => {
+                    task.nothing_posted(NothingPosted::Store)
+                }
                 // what is settled later, by compensation if need be, does not wait for the home
-                (Fate::Unreachable, Outcome::Decided { repeat: false, .. }, Some(again)) => {
-                    self.give_back(again.into_post(reply, claim), AtHome::Nothing);
+                (Fate::Unreachable, Outcome::Decided { repeat: false, .. }, Some(again)) if again.may_hop => {
+                    self.give_back(again.into_post(reply, claim, task), AtHome::Nothing);
                     continue;
                 }
-                (Fate::Unknown, Outcome::Decided { repeat: false, .. }, Some(again)) => {
-                    self.give_back(again.into_post(reply, claim), AtHome::InDoubt);
+                (Fate::Unknown, Outcome::Decided { repeat: false, .. }, Some(again)) if again.may_hop => {
+                    self.give_back(again.into_post(reply, claim, task), AtHome::InDoubt);
                     continue;
                 }
-                (Fate::Unreachable, Outcome::Decided { repeat: false, .. }, None) => {
+                (Fate::Unreachable, Outcome::Decided { repeat: false, .. }, _) => {
                     task.nothing_posted(NothingPosted::HomeDown)
                 }
-                (Fate::Unknown, Outcome::Decided { repeat: false, .. }, None) => {
+                (Fate::Unknown, Outcome::Decided { repeat: false, .. }, _) => {
                     // until it is settled nobody may take the key for a new one
                     self.in_doubt.push(claim);
                     #[cfg(feature = "mutations")]
@@ -148,6 +160,7 @@ impl Worker {
         if fate == Fate::Durable {
             worked.errands.into_iter().for_each(Done::tell);
         }
+        undecided
     }
 
     fn count(&self, outcome: &Outcome) {

@@ -1,6 +1,7 @@
 //! What other shards hold under a key (invariant L4): an order may have been decided there, or have hopped there.
 //!
-//! A group of jobs asks each neighbour once. Shards of groups that are down are not asked: what hopped into them is the
+//! A group of jobs asks each neighbour once, but for those of its own shard group, whose keys its store looks up with its
+//! own; which these are may change from one group of jobs to the next. Shards of groups that are down are not asked: what hopped into them is the
 //! affair of [`crate::hopping`].
 
 use std::sync::Arc;
@@ -50,8 +51,9 @@ impl Worker {
             .filter_map(|key| Some((*key, self.parts.store.elsewhere(key)?)));
         elsewhere.known.extend(kept_here);
         let groups = &self.parts.groups;
-        for (shard, neighbour) in &self.parts.neighbours {
-            let group = groups.map().group_of(*shard);
+        let map = groups.map();
+        for (shard, neighbour) in self.kept_apart() {
+            let group = map.group_of(shard);
             if !groups.state(group).is_used() || elsewhere.silent.contains(&group) {
                 continue;
             }
@@ -70,6 +72,12 @@ impl Worker {
             }
         }
         elsewhere
+    }
+
+    /// The other shards, without those whose keys this shard's store keeps together with its own, as the shards lie now.
+    fn kept_apart(&self) -> impl Iterator<Item = (ShardId, &Arc<dyn Reader>)> {
+        let others = self.parts.neighbours.iter().map(|(shard, reader)| (*shard, reader));
+        others.filter(|(shard, _)| !self.parts.store.keeps_keys_with(*shard))
     }
 
     /// Of one of those jobs; what is answered to it where that cannot be known.
@@ -107,8 +115,10 @@ impl Worker {
         if let Some(remembered) = self.parts.store.elsewhere(key) {
             return Ok(Some(remembered));
         }
-        let used = |shard: ShardId| self.parts.groups.is_used(shard);
-        for (_, neighbour) in self.parts.neighbours.iter().filter(|(shard, _)| used(*shard)) {
+        for (shard, neighbour) in self.kept_apart() {
+            if !self.parts.groups.is_used(shard) {
+                continue;
+            }
             if let Some(remembered) = neighbour.transfer(key)? {
                 return Ok(Some(remembered));
             }

@@ -1,7 +1,6 @@
 //! What the homecoming asks of a shard, worked among the posts.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 
 use ledger_model::{HopState, ShardId};
 use tokio::sync::oneshot;
@@ -74,7 +73,7 @@ impl Worker {
             let began = self.parts.groups.now();
             match self.parts.store.fence() {
                 Ok(epoch) => {
-                    self.epoch.store(epoch, Ordering::Release);
+                    self.taken(epoch);
                     let _homecoming_has_ended = reply.send(());
                 }
                 Err(fault) => {

@@ -12,8 +12,10 @@
 
 mod administering;
 mod answering;
+mod committing;
 mod elsewhere;
 mod errand;
+mod fetching;
 pub mod group;
 mod thread;
 mod worker;
@@ -156,7 +158,7 @@ pub struct ShardLimits {
 pub struct ShardParts {
     pub shards: ShardCount,
     pub store: Box<dyn Store>,
-    /// Of every other shard, but for those whose keys are kept with this one's.
+    /// Every other shard.
     pub neighbours: Vec<(ShardId, Arc<dyn Reader>)>,
     pub groups: Arc<Groups>,
     pub returned: Returned,
@@ -176,6 +178,7 @@ pub struct Shard {
     committed: watch::Receiver<ShardState>,
     shipped: Arc<AtomicU64>,
     epoch: Arc<AtomicU64>,
+    is_seen: Arc<AtomicBool>,
 }
 
 impl Shard {
@@ -186,6 +189,7 @@ impl Shard {
         let (queue, jobs) = sync_channel(parts.limits.queue_max);
         let shipped = Arc::new(AtomicU64::new(state.shipped));
         let epoch = Arc::new(AtomicU64::new(parts.store.epoch()));
+        let is_seen = Arc::new(AtomicBool::new(parts.store.is_seen()));
         let (publish, committed) = watch::channel(state);
         let depth = parts.meters.queue_depth(shard);
         let run = ShardRun {
@@ -195,6 +199,7 @@ impl Shard {
                 committed: publish,
                 shipped: Arc::clone(&shipped),
                 epoch: Arc::clone(&epoch),
+                is_seen: Arc::clone(&is_seen),
                 in_doubt: Vec::new(),
             },
             queue: jobs,
@@ -206,6 +211,7 @@ impl Shard {
             committed,
             shipped,
             epoch,
+            is_seen,
         };
         (outside, run)
     }
@@ -243,6 +249,11 @@ impl Shard {
     /// Under which its store last took it.
     pub fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Whether its state was ever read: its group may be away from the beginning, and then nothing is known of it.
+    pub fn is_seen(&self) -> bool {
+        self.is_seen.load(Ordering::Acquire)
     }
 
     /// As of the last commit, with what Kafka is known to hold now: less than before where a partition has lost records.

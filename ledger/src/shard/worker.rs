@@ -12,13 +12,9 @@ use ledger_protocol::{LoadReply, NothingPosted, RefusedItem};
 use tokio::sync::{oneshot, watch};
 
 use super::administering::Pending;
-use super::answering::{Again, Fate, Worked, WorkedPost};
+use super::answering::{Again, Worked, WorkedPost};
 use super::elsewhere::Elsewhere;
-use super::errand::Errand;
-use super::group::{
-    Loaded, Working, wanted_by_account, wanted_by_agreement, wanted_by_closing, wanted_by_hop,
-    wanted_by_settlement_first, wanted_by_settlement_second, wanted_first, wanted_second,
-};
+use super::group::{Loaded, Working};
 use super::{Ask, FatalFault, Job, Load, Post, ShardParts, Task};
 use crate::claims::Claim;
 use crate::engine::Defect;
@@ -27,8 +23,10 @@ use crate::hopping::route::AtHome;
 use crate::hopping::selector::Seen;
 use crate::outcome::Outcome;
 use crate::state::ShardState;
-use crate::store::{Consequence, Group, StoreFault};
-use crate::view::Wanted;
+use crate::store::StoreFault;
+
+/// How often a group is decided whose keys others post at the same time; each time they must have posted another one.
+const DECIDED_MAX: usize = 4;
 
 pub(super) struct Worker {
     pub(super) parts: ShardParts,
@@ -36,20 +34,9 @@ pub(super) struct Worker {
     pub(super) committed: watch::Sender<ShardState>,
     pub(super) shipped: Arc<AtomicU64>,
     pub(super) epoch: Arc<AtomicU64>,
+    pub(super) is_seen: Arc<AtomicBool>,
     /// Of groups of which it is not known whether they are there.
     pub(super) in_doubt: Vec<Claim>,
-}
-
-/// Halts the ledger unless told that all went well, before any claim of the group is let go: a query must not take a
-/// group that may be there for one that is not.
-struct HaltUnlessDone<'a>(Option<&'a AtomicBool>);
-
-impl Drop for HaltUnlessDone<'_> {
-    fn drop(&mut self) {
-        if let Some(halted) = self.0 {
-            halted.store(true, Ordering::Release);
-        }
-    }
 }
 
 impl Worker {
@@ -75,17 +62,31 @@ impl Worker {
         self.work_group(group, now)
     }
 
-    fn work_group(&mut self, jobs: Vec<Job>, now: Instant) -> Result<(), FatalFault> {
+    fn work_group(&mut self, mut jobs: Vec<Job>, now: Instant) -> Result<(), FatalFault> {
+        for _ in 0..DECIDED_MAX {
+            jobs = self.work_once(jobs, now)?;
+            if jobs.is_empty() {
+                return Ok(());
+            }
+        }
+        for job in jobs {
+            job.nothing_posted(NothingPosted::Store);
+        }
+        Ok(())
+    }
+
+    /// The posts that are left to be decided again.
+    fn work_once(&mut self, jobs: Vec<Job>, now: Instant) -> Result<Vec<Job>, FatalFault> {
         let jobs = self.without_expired(jobs, now);
         if jobs.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let began = self.parts.groups.now();
         let mut working = match self.begin(&jobs) {
             Ok(working) => working,
             Err(fault) => {
                 self.not_begun(jobs, &fault, began);
-                return Ok(());
+                return Ok(Vec::new());
             }
         };
         let mut worked = Worked::default();
@@ -107,8 +108,7 @@ impl Worker {
             }
         }
         let fate = self.commit(working, began)?;
-        self.answer(worked, fate);
-        Ok(())
+        Ok(self.answer(worked, fate))
     }
 
     fn work_post(
@@ -127,20 +127,14 @@ impl Worker {
             task,
             turned_away,
         } = post;
-        let mut again = None;
+        let may_hop = matches!((&instruction, &task), (Instruction::Payout(_), Task::Decide));
+        let may_hop = may_hop && self.parts.groups.can_hop(self.shard);
+        // where keys are kept for other writers too, one of them may be faster
+        let spare = (may_hop || self.parts.store.keys_kept_by().is_some()).then(|| evidence.clone());
         let outcome = match (self.known_elsewhere(working, &instruction, elsewhere), &task) {
             (Err(reason), _) => Outcome::NothingPosted(reason),
             (Ok(known), Task::Decide) => {
-                let may_hop = matches!(instruction, Instruction::Payout(_)) && self.parts.groups.can_hop(self.shard);
-                let spare = may_hop.then(|| evidence.clone());
                 let outcome = working.post(&instruction, evidence, known.as_ref());
-                again = spare.map(|evidence| Again {
-                    home,
-                    instruction,
-                    evidence,
-                    deadline,
-                    turned_away,
-                });
                 outcome.map_err(|source| self.defect(source))?
             }
             (Ok(known), Task::Recall) => working.recall(&instruction, known.as_ref()),
@@ -153,6 +147,14 @@ impl Worker {
                 taken.map_err(|source| self.defect(source))?
             }
         };
+        let again = spare.map(|evidence| Again {
+            home,
+            instruction,
+            evidence,
+            deadline,
+            turned_away,
+            may_hop,
+        });
         Ok(WorkedPost {
             reply,
             claim,
@@ -163,17 +165,24 @@ impl Worker {
     }
 
     /// Takes the shard for a group, and brings in every row it may touch.
-    fn begin(&mut self, jobs: &[Job]) -> Result<Working, StoreFault> {
+    pub(super) fn begin(&mut self, jobs: &[Job]) -> Result<Working, StoreFault> {
         let state = self.parts.store.begin()?;
-        self.epoch.store(self.parts.store.epoch(), Ordering::Release);
-        // what was in doubt, or another process committed, is there for queries and shipping too
-        if state.sequence > self.committed.borrow().sequence {
-            self.committed.send_replace(state.clone());
-        }
+        self.taken(self.parts.store.epoch());
         self.in_doubt.clear();
         let mut working = Working::over(self.parts.shards, state, (self.parts.clock)());
         self.fetch_all(jobs, &mut working)?;
         Ok(working)
+    }
+
+    /// The store was asked how the shard stands.
+    pub(super) fn taken(&self, epoch: u64) {
+        self.epoch.store(epoch, Ordering::Release);
+        self.is_seen.store(true, Ordering::Release);
+        // what was in doubt, or another process committed, is there for queries and shipping too
+        let state = self.parts.store.state();
+        if state.sequence > self.committed.borrow().sequence {
+            self.committed.send_replace(state.clone());
+        }
     }
 
     /// While the shard's group is down nobody waits for it: what is left is turned away at once.
@@ -215,7 +224,7 @@ impl Worker {
 
     pub(super) fn see(&self, shard: ShardId, seen: Seen, began: Instant) {
         let groups = &self.parts.groups;
-        groups.see(groups.map().group_of(shard), seen, began);
+        groups.see(groups.group_of(shard), seen, began);
     }
 
     pub(super) fn defect(&self, source: Defect) -> FatalFault {
@@ -251,57 +260,6 @@ impl Worker {
         left
     }
 
-    /// Brings in every row the group may touch, in two steps: rows that are named, then rows that those name.
-    fn fetch_all(&self, jobs: &[Job], working: &mut Working) -> Result<(), StoreFault> {
-        let mut first = Wanted::default();
-        for job in jobs {
-            match job {
-                Job::Post(post) => match post.task {
-                    Task::Decide | Task::Recall => wanted_first(&post.instruction, &mut first),
-                    Task::TakeIn { .. } => wanted_by_hop(&post.instruction, &mut first),
-                },
-                Job::Load(load) => {
-                    for (_, account) in &load.accounts {
-                        wanted_by_account(account, &mut first);
-                    }
-                    for (_, agreement) in &load.agreements {
-                        wanted_by_agreement(agreement, &mut first);
-                    }
-                }
-                Job::Errand(Errand::Settle { row, .. }) => wanted_by_settlement_first(row, &mut first),
-                Job::Errand(Errand::Close { row, .. }) => wanted_by_closing(row, &mut first),
-                Job::Administer(administer) => administer.wanted(&mut first),
-                Job::Ask(ask) => ask.wanted_first(working.now().date(), &mut first),
-                Job::Errand(_) | Job::Stop => {}
-            }
-        }
-        self.fetch(first, working)?;
-        let mut second = Wanted::default();
-        for job in jobs {
-            match job {
-                Job::Post(post) if !matches!(post.task, Task::TakeIn { .. }) => {
-                    wanted_second(&post.instruction, working.view(), &mut second);
-                }
-                Job::Errand(Errand::Settle { row, .. }) => {
-                    wanted_by_settlement_second(row, working.view(), &mut second);
-                }
-                Job::Ask(ask) => ask.wanted_second(working.view(), &mut second),
-                Job::Post(_) | Job::Load(_) | Job::Administer(_) | Job::Errand(_) | Job::Stop => {}
-            }
-        }
-        self.fetch(second, working)
-    }
-
-    fn fetch(&self, wanted: Wanted, working: &mut Working) -> Result<(), StoreFault> {
-        let missing = working.view().missing(wanted);
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let rows = self.parts.store.fetch(&missing)?;
-        working.view_mut().admit(missing, rows);
-        Ok(())
-    }
-
     /// `None` where it is answered already: another shard could not be read.
     fn asked(&self, working: &Working, ask: Ask) -> Result<Option<Pending>, Defect> {
         let known = ask.rehearsed().map(|instruction| self.elsewhere_of(instruction.key()));
@@ -313,93 +271,6 @@ impl Worker {
                 Ok(None)
             }
         }
-    }
-
-    fn commit(&mut self, working: Working, taken: Instant) -> Result<Fate, FatalFault> {
-        if working.is_unchanged() {
-            self.parts.store.abandon();
-            return Ok(Fate::Durable);
-        }
-        let shard = self.shard;
-        let group = working.into_group(self.shipped.load(Ordering::Acquire));
-        let group = group.map_err(|source| FatalFault::Defect { shard, source })?;
-        let records = u64::try_from(group.records.len()).unwrap_or(u64::MAX);
-        let began = Instant::now();
-        let fate = self.store(group)?;
-        match fate {
-            Fate::Durable => {
-                self.parts.meters.committed(records, began.elapsed());
-                self.see(self.shard, Seen::Wrote, taken);
-            }
-            Fate::Unknown | Fate::Unreachable => self.see(self.shard, Seen::Failed, taken),
-            Fate::Nothing => {}
-        }
-        Ok(fate)
-    }
-
-    fn store(&mut self, group: Group) -> Result<Fate, FatalFault> {
-        let shard = self.shard;
-        let mut halting = HaltUnlessDone(Some(&self.parts.halted));
-        #[cfg(feature = "mutations")]
-        if crate::mutation::is(crate::mutation::Mutation::OfferedEarly) {
-            self.committed.send_replace(group.state.clone());
-        }
-        let stored = self.parts.store.commit(group);
-        let fate = match stored {
-            Ok(()) => Fate::Durable,
-            Err(fault @ StoreFault::Unreachable(_)) => {
-                tracing::error!(%shard, %fault, cause = ?fault, "a group could not be written; nothing of it was posted");
-                Fate::Unreachable
-            }
-            Err(fault) => match fault.consequence() {
-                Consequence::Nothing => {
-                    tracing::error!(%shard, %fault, cause = ?fault, "a group could not be written; nothing of it was posted");
-                    Fate::Nothing
-                }
-                Consequence::Unknown => {
-                    tracing::error!(%shard, %fault, cause = ?fault, "whether a group was written is not known yet");
-                    Fate::Unknown
-                }
-                Consequence::Fatal => return Err(FatalFault::Commit { shard, source: fault }),
-            },
-        };
-        halting.0 = None;
-        #[cfg(feature = "mutations")]
-        let fate = fate.mutated();
-        if fate == Fate::Durable {
-            self.committed.send_replace(self.parts.store.state().clone());
-        }
-        Ok(fate)
-    }
-
-    /// While there is nothing to work: settles what is in doubt, takes in what other processes have committed, and
-    /// writes down how far Kafka has come.
-    pub(super) fn idle(&mut self) -> Result<(), FatalFault> {
-        let is_asked = !self.in_doubt.is_empty() || self.parts.store.keys_kept_by().is_some();
-        if is_asked && self.parts.groups.is_used(self.shard) {
-            // where the store cannot be reached, the next time
-            let _settled_or_not = self.begin(&[]);
-            self.parts.store.abandon();
-        }
-        self.note_shipped()
-    }
-
-    /// Writes down how far Kafka has come, where that has changed and no posting has taken it along.
-    pub(super) fn note_shipped(&mut self) -> Result<(), FatalFault> {
-        let shipped = self.shipped.load(Ordering::Acquire);
-        if shipped <= self.parts.store.state().shipped {
-            return Ok(());
-        }
-        let shard = self.shard;
-        let Ok(working) = self.begin(&[]) else {
-            // the next group tells
-            return Ok(());
-        };
-        let group = working
-            .into_group(shipped)
-            .map_err(|source| FatalFault::Defect { shard, source })?;
-        // where it cannot be written, the next group takes it along
-        self.store(group).map(|_fate| ())
     }
 }
 

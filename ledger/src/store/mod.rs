@@ -120,10 +120,11 @@ pub trait Store: Send {
     /// As of the last `begin` or commit of this writer.
     fn state(&self) -> &ShardState;
 
+    /// Whether `state` was ever read. A store whose server is away may be opened all the same.
+    fn is_seen(&self) -> bool;
+
     /// Under which this writer last took the shard. A store that only one process can have open stays at 0.
-    fn epoch(&self) -> u64 {
-        0
-    }
+    fn epoch(&self) -> u64;
 
     /// Sees to it that nothing of an earlier connection to the shard can be committed any more; the epoch from then on.
     /// A store that only one process can have open has nothing to do for it.
@@ -153,14 +154,14 @@ pub trait Store: Send {
 
     /// Where keys are kept once for several shards, the name of what keeps them: no two of its shards can commit one
     /// key, whichever processes do it, and each knows what the others hold under the keys it was asked for.
-    fn keys_kept_by(&self) -> Option<&str> {
-        None
-    }
+    fn keys_kept_by(&self) -> Option<&str>;
+
+    /// Whether the keys of that shard are kept with this one's, as of the last `begin`: then they cannot both commit one key
+    /// in the group that is under way, and it need not be asked.
+    fn keeps_keys_with(&self, shard: ShardId) -> bool;
 
     /// What another shard holds under a key that was wanted since `begin`, of those whose keys are kept with this one's.
-    fn elsewhere(&self, _key: &TransferKey) -> Option<Remembered> {
-        None
-    }
+    fn elsewhere(&self, key: &TransferKey) -> Option<Remembered>;
 }
 
 /// Reads what is committed, from any thread, by whichever process it was.
@@ -185,8 +186,34 @@ pub trait Reader: Send + Sync {
     /// one if there is one.
     fn journal(&self, from: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreFault>;
 
+    /// As [`Reader::journal`], with the evidence of each record, whose bytes count too.
+    fn kept(&self, from: u64, bytes_max: usize) -> Result<Vec<Kept>, StoreFault> {
+        let records = (from..).zip(self.journal(from, bytes_max)?);
+        let kept = records.map(|(sequence, record)| {
+            let evidence = self.evidence(sequence)?;
+            Ok(Kept { record, evidence })
+        });
+        kept.collect()
+    }
+
     /// Evidence as it was sealed.
     fn evidence(&self, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault>;
+}
+
+/// A committed record and what is kept with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Encoded.
+    pub record: Vec<u8>,
+    /// As it was sealed.
+    pub evidence: Option<Vec<u8>>,
+}
+
+impl Kept {
+    pub(crate) fn bytes(&self) -> usize {
+        let evidence = self.evidence.as_ref().map_or(0, Vec::len);
+        self.record.len().saturating_add(evidence)
+    }
 }
 
 impl OpenHops {

@@ -314,6 +314,26 @@ impl Store for FaultyStore {
             trouble: self.trouble.clone(),
         })
     }
+
+    fn epoch(&self) -> u64 {
+        0
+    }
+
+    fn is_seen(&self) -> bool {
+        true
+    }
+
+    fn keys_kept_by(&self) -> Option<&str> {
+        None
+    }
+
+    fn keeps_keys_with(&self, _shard: ShardId) -> bool {
+        false
+    }
+
+    fn elsewhere(&self, _key: &TransferKey) -> Option<Remembered> {
+        None
+    }
 }
 
 impl FaultyReader {

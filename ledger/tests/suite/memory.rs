@@ -188,6 +188,26 @@ impl Store for MemoryStore {
     fn reader(&self) -> Arc<dyn Reader> {
         Arc::new(MemoryReader(Arc::clone(&self.kept)))
     }
+
+    fn epoch(&self) -> u64 {
+        0
+    }
+
+    fn is_seen(&self) -> bool {
+        true
+    }
+
+    fn keys_kept_by(&self) -> Option<&str> {
+        None
+    }
+
+    fn keeps_keys_with(&self, _shard: ShardId) -> bool {
+        false
+    }
+
+    fn elsewhere(&self, _key: &TransferKey) -> Option<Remembered> {
+        None
+    }
 }
 
 impl Reader for MemoryReader {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use ledger::books::UsageKey;
 use ledger::outcome::Outcome;
 use ledger::shard::group::{self, Working};
-use ledger::store::postgres::{GroupSettings, Host, PostgresStore};
+use ledger::store::postgres::{Fixed, GroupSettings, Host, PostgresStore, make};
 use ledger::store::{Store, StoreFault};
 use ledger::view::{View, Wanted};
 use ledger_journal::{ChainPosition, Event, JournalRecord};
-use ledger_model::{ChinaTime, ContentField, Instruction, ShardCount, ShardId};
+use ledger_model::{ChinaTime, ContentField, Instruction, ShardCount, ShardId, UsageSubject};
 
 use crate::bank::{SHARDS, WAIT, account, agreement, elsewhere_than, first_of, now, payment, sealed, token};
 use crate::conformance::{self, conforms};
@@ -37,7 +38,13 @@ impl Group {
     }
 
     pub(crate) fn open(&self, shard: ShardId) -> PostgresStore {
-        PostgresStore::open(self.settings.clone(), SHARDS, shard).unwrap()
+        self.opened(SHARDS, shard).unwrap()
+    }
+
+    /// Of an empty shard where there was none.
+    pub(crate) fn opened(&self, shards: ShardCount, shard: ShardId) -> Result<PostgresStore, StoreFault> {
+        make(&Arc::new(self.settings.clone()), shards, shard)?;
+        PostgresStore::open(Arc::new(Fixed::new(self.settings.clone())), shards, shard)
     }
 
     /// Waits, so not on an executor's thread.
@@ -157,6 +164,22 @@ pub(crate) fn balance(store: &mut PostgresStore, number: u64) -> i64 {
     rows.accounts[0].account.balance.minor()
 }
 
+/// What was paid under the account's agreement on the day of [`now`], in minor units.
+fn used(store: &mut PostgresStore, number: u64) -> i64 {
+    store.begin().unwrap();
+    let usage = UsageKey {
+        subject: UsageSubject::Agreement(agreement(number).number),
+        date: now().date(),
+    };
+    let wanted = Wanted {
+        usages: vec![usage],
+        ..Wanted::default()
+    };
+    let rows = store.fetch(&wanted).unwrap();
+    store.abandon();
+    rows.usages[0].1.sum_minor
+}
+
 #[test]
 fn writers_of_one_shard_take_turns_and_see_what_the_others_did() {
     const WRITERS: u64 = 4;
@@ -193,10 +216,10 @@ fn writers_of_one_shard_take_turns_and_see_what_the_others_did() {
         .filter(|record| matches!(record.event, Event::TransferDecided { .. }));
     assert_eq!(u64::try_from(posted.count()).unwrap(), WRITERS * EACH);
     for number in numbers {
-        assert_eq!(
-            balance(&mut first, number),
-            100_000 - 100 * i64::try_from(WRITERS * EACH / 5).unwrap()
-        );
+        let paid = 100 * i64::try_from(WRITERS * EACH / 5).unwrap();
+        assert_eq!(balance(&mut first, number), 100_000 - paid);
+        assert_eq!(used(&mut first, number), paid);
+        assert_eq!(used(&mut group.open(shard), number), paid);
     }
 }
 
@@ -292,16 +315,16 @@ fn refuses_another_count_of_shards_and_later_tables() {
     let shard = SHARDS.shard(0).unwrap();
     drop(group.open(shard));
     let fewer = ShardCount::new(2).unwrap();
-    let refused = PostgresStore::open(group.settings.clone(), fewer, shard).unwrap_err();
+    let refused = group.opened(fewer, shard).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "the store was created for shard 0 of 4, not for shard 0 of 2"
     );
-    group.sql("INSERT INTO ledger.schema_version VALUES (2)");
-    let refused = PostgresStore::open(group.settings.clone(), SHARDS, shard).unwrap_err();
+    group.sql("INSERT INTO ledger.schema_version VALUES (3)");
+    let refused = group.opened(SHARDS, shard).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the store is of format 2; this program reads and writes format 1"
+        "the store is of format 3; this program reads and writes format 2"
     );
 }
 

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use ledger::store::StoreFault;
-use ledger::store::postgres::{Host, Password, PostgresStore};
+use ledger::store::postgres::{Host, Password};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use crate::bank::SHARDS;
@@ -58,7 +58,7 @@ fn speaks_tls_to_servers_it_can_trust_and_says_who_it_is() {
     let mut check = |authority: Option<&Authority>, password: &str, expected: bool| {
         group.settings.tls_authorities = authority.map(|authority| authority.pem().into_bytes());
         group.settings.password = Some(Password::new(password.to_owned()));
-        let opened = PostgresStore::open(group.settings.clone(), SHARDS, shard);
+        let opened = group.opened(SHARDS, shard);
         match (&opened, expected) {
             (Ok(_), true) => {
                 let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \

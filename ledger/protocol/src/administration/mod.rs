@@ -2,6 +2,7 @@
 
 mod acts;
 mod adjustments;
+mod groups;
 mod states;
 
 use ledger_model::{
@@ -10,6 +11,8 @@ use ledger_model::{
 };
 
 use crate::reply::NothingPosted;
+
+pub use self::groups::{MovedShard, MovingShard, OrderedRegrouping, RegroupOrder, Regrouped, ShardGroup, ShardGroups};
 
 /// One act on an account or agreement, who ordered it, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -39,7 +39,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ledger_model::{BusinessDate, HopState, Packed, ShardCount, ShardId};
+use ledger_model::{BusinessDate, HopState, Packed, ShardCount, ShardId, TransferKey};
 
 pub use self::check::{Checked, check, check_with};
 pub use self::copying::{Copied, Copies, CopyFault, Extent};
@@ -54,7 +54,7 @@ use self::snapshot::{Progress, Snapshots};
 use self::tables::Tables;
 use super::row::{returned, unpack_slot};
 use super::{Group, OpenHops, Reader, Store, StoreFault, oldest_first};
-use crate::books::{HeldAccount, HopRow, InternalKey, Sides, Usage, UsageKey};
+use crate::books::{HeldAccount, HopRow, InternalKey, Remembered, Sides, Usage, UsageKey};
 use crate::state::ShardState;
 use crate::store::row::Pair;
 use crate::view::{Rows, Wanted};
@@ -341,6 +341,26 @@ impl Store for EmbeddedStore {
 
     fn reader(&self) -> Arc<dyn Reader> {
         Arc::new(EmbeddedReader(Arc::clone(&self.shared)))
+    }
+
+    fn epoch(&self) -> u64 {
+        0
+    }
+
+    fn is_seen(&self) -> bool {
+        true
+    }
+
+    fn keys_kept_by(&self) -> Option<&str> {
+        None
+    }
+
+    fn keeps_keys_with(&self, _shard: ShardId) -> bool {
+        false
+    }
+
+    fn elsewhere(&self, _key: &TransferKey) -> Option<Remembered> {
+        None
     }
 }
 

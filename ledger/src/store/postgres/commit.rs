@@ -108,7 +108,7 @@ impl PostgresStore {
         let sent = self.link.bounded(self.link.deadline(), async {
             let (new, given, rows, hops, expired, shard, committed) = futures::join!(
                 draft.add(open, place),
-                draft.give_back(open),
+                draft.give_back(open, place.shard),
                 draft.write(open),
                 draft.open_hops(open),
                 draft.expire(open, self.shard),
@@ -164,12 +164,13 @@ impl Draft {
         Ok(added)
     }
 
-    async fn give_back(&self, Open { client, writing }: &Open) -> Touched {
+    async fn give_back(&self, Open { client, writing }: &Open, shard: i16) -> Touched {
         if self.returned.is_empty() {
             return Ok(0);
         }
         let (digests, hopped, sums) = self.returned.iter().copied().collect::<(Vec<_>, Vec<_>, Vec<_>)>();
-        client.execute(&writing.give_back, &[&digests, &hopped, &sums]).await
+        let changed: [Parameter<'_>; 4] = [&digests, &hopped, &sums, &shard];
+        client.execute(&writing.give_back, &changed).await
     }
 
     async fn write(&self, Open { client, writing }: &Open) -> Touched {

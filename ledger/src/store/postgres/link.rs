@@ -31,6 +31,9 @@ pub(super) enum CallFault {
     Runtime(#[source] std::io::Error),
     #[error("the connection to PostgreSQL cannot be set up")]
     Settings(#[from] super::settings::SettingsFault),
+    /// There is nothing here to be asked.
+    #[error("the database is not what was looked for")]
+    NotOurs(#[source] StoreFault),
 }
 
 impl CallFault {
@@ -48,12 +51,17 @@ impl CallFault {
     pub(super) fn is_key_taken(&self) -> bool {
         match self {
             Self::Refused(source) => source.code() == Some(&tokio_postgres::error::SqlState::UNIQUE_VIOLATION),
-            Self::Lost(_) | Self::Late(_) | Self::Closed | Self::Runtime(_) | Self::Settings(_) => false,
+            Self::Lost(_) | Self::Late(_) | Self::Closed | Self::Runtime(_) | Self::Settings(_) | Self::NotOurs(_) => {
+                false
+            }
         }
     }
 
     pub(super) fn unreachable(self) -> StoreFault {
-        StoreFault::Unreachable(Box::new(self))
+        match self {
+            Self::NotOurs(fault) => fault,
+            other => StoreFault::Unreachable(Box::new(other)),
+        }
     }
 }
 

@@ -20,47 +20,58 @@
 //! * **Patience.** No call takes longer than the group's call limit. A commit that was sent and not answered is in doubt; it
 //!   is never cancelled, since a commit that waits for its standby would be cancelled into standing on the primary alone.
 
+mod asking;
 mod commit;
 mod digest;
 mod expiry;
 mod frame;
 mod held;
+mod kept;
 mod link;
+mod moving;
 mod probe;
 mod reader;
+mod residence;
 mod schema;
 mod settings;
 mod statements;
 mod taking;
+mod whereabouts;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ledger_model::{ShardCount, ShardId, TransferKey};
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Client;
 
 use self::commit::{Draft, Sent};
 use self::digest::Digest;
 use self::expiry::Expiry;
-use self::held::{Change, Held, HeldLimits};
+use self::held::{Change, Held, HeldLimits, Unknown};
 use self::link::{CallFault, Link};
+pub use self::moving::{Move, MoveFault, MoveProgress, MoveStep};
 pub use self::probe::PostgresProbe;
 use self::reader::{PostgresReader, column, transfers};
+pub use self::residence::{Residence, make, residents};
 pub use self::settings::{CALL_LIMIT, GroupSettings, Host, Password, SettingsFault};
 use self::statements::Writing;
+use self::taking::Neighbours;
+pub use self::whereabouts::{Fixed, UnknownGroup, Whereabouts};
 use super::{Group, OpenHops, Reader, Store, StoreFault, oldest_first};
 use crate::books::{HopRow, Remembered};
 use crate::hash::FastMap;
 use crate::state::ShardState;
 use crate::view::{Rows, Wanted};
 
-/// The store of one shard.
+/// The store of one shard, in whichever group it lives.
 pub struct PostgresStore {
+    whereabouts: Arc<dyn Whereabouts>,
     link: Link,
     open: Option<Open>,
+    shards: ShardCount,
     shard: ShardId,
+    neighbours: Neighbours,
     state: ShardState,
     /// Number of the last record that was ever seen committed: a database that has fewer has lost some.
     seen: u64,
@@ -84,16 +95,24 @@ struct Open {
 }
 
 impl PostgresStore {
-    /// Opens the store of `shard` in the group's database, making its tables where they are missing. Refuses a database of a
-    /// later version or made for another count of shards.
-    pub fn open(settings: GroupSettings, shards: ShardCount, shard: ShardId) -> Result<Self, StoreFault> {
-        let mut link = Link::new(Arc::new(settings));
-        schema::prepare(&mut link, shards, shard)?;
-        link.close();
-        let mut store = Self {
-            link,
+    /// Opens the store of `shard`, which is in one of the groups. Refuses a database of another version or made for another
+    /// count of shards.
+    pub fn open(whereabouts: Arc<dyn Whereabouts>, shards: ShardCount, shard: ShardId) -> Result<Self, StoreFault> {
+        let mut store = Self::unconnected(whereabouts, shards, shard);
+        store.begin()?;
+        store.abandon();
+        Ok(store)
+    }
+
+    /// Connects when it is first used; how the shard stands is not known before.
+    pub fn unconnected(whereabouts: Arc<dyn Whereabouts>, shards: ShardCount, shard: ShardId) -> Self {
+        Self {
+            link: Link::new(whereabouts.servers(shard)),
+            whereabouts,
             open: None,
+            shards,
             shard,
+            neighbours: Neighbours::default(),
             state: ShardState::empty(shard),
             seen: 0,
             epoch: 0,
@@ -104,28 +123,7 @@ impl PostgresStore {
             is_broken: Cell::new(false),
             in_transaction: false,
             expiry: Expiry::default(),
-        };
-        store.begin()?;
-        store.abandon();
-        Ok(store)
-    }
-
-    /// Hops that are open or unapplied.
-    fn unsettled(&self) -> Result<Vec<HopRow>, StoreFault> {
-        let [from, to] = held::hops_between(self.shard);
-        let Open { client, writing } = self.session().map_err(CallFault::unreachable)?;
-        let rows = self.link.bounded(self.link.deadline(), async {
-            let wanted: [&(dyn ToSql + Sync); 2] = [&from.as_slice(), &to.as_slice()];
-            client.query(&writing.find_hops, &wanted).await
-        });
-        let rows = rows.map_err(|fault| {
-            self.is_broken.set(true);
-            fault.unreachable()
-        })?;
-        let hops = rows
-            .iter()
-            .map(|row| held::unpack_hop(column(row, 0)?, column(row, 1)?));
-        hops.collect()
+        }
     }
 
     fn number(&self) -> i16 {
@@ -141,7 +139,7 @@ impl PostgresStore {
     }
 
     /// Nothing that is in memory is believed any more.
-    fn doubt(&mut self) {
+    pub(super) fn doubt(&mut self) {
         self.is_current = false;
         self.held.get_mut().forget();
     }
@@ -178,33 +176,11 @@ impl PostgresStore {
     }
 }
 
-impl PostgresStore {
-    /// Rows of the table and transfers, in one round trip.
-    fn ask(&self, keys: &[Vec<u8>], transfers: &[(Digest, &TransferKey)]) -> Result<(Vec<Row>, Vec<Row>), StoreFault> {
-        let digests: Vec<Digest> = transfers.iter().map(|(digest, _)| *digest).collect();
-        let Open { client, writing } = self.session().map_err(CallFault::unreachable)?;
-        let rows = async {
-            if keys.is_empty() {
-                return Ok(Vec::new());
-            }
-            client.query(&writing.held, &[&keys]).await
-        };
-        let known = async {
-            if digests.is_empty() {
-                return Ok(Vec::new());
-            }
-            client.query(&writing.transfers, &[&digests]).await
-        };
-        let deadline = self.link.deadline();
-        let answered = self.link.bounded(deadline, async { futures::try_join!(rows, known) });
-        answered.map_err(|fault| {
-            self.is_broken.set(true);
-            fault.unreachable()
-        })
-    }
-}
-
 impl Store for PostgresStore {
+    fn is_seen(&self) -> bool {
+        self.epoch > 0
+    }
+
     /// How often the right to write the shard was taken anew, by whichever process.
     fn epoch(&self) -> u64 {
         u64::try_from(self.epoch).unwrap_or_default()
@@ -222,16 +198,7 @@ impl Store for PostgresStore {
         self.abandon();
         self.elsewhere.get_mut().clear();
         let deadline = self.link.deadline();
-        let row = match self.take_anew(deadline) {
-            Ok(row) => row,
-            Err(fault) => {
-                match fault {
-                    CallFault::Refused(_) => self.abandon(),
-                    _ => self.give_up(),
-                }
-                return Err(fault.unreachable());
-            }
-        };
+        let row = self.take_where_it_lives(deadline)?;
         if let Err(fault) = self.catch_up(deadline, &row) {
             self.doubt();
             self.give_up();
@@ -246,12 +213,20 @@ impl Store for PostgresStore {
 
     fn fetch(&self, wanted: &Wanted) -> Result<Rows, StoreFault> {
         let mut held = self.held.borrow_mut();
-        let keys = held.unknown(held::keys(self.shard, wanted));
+        let unknown = held.unknown(held::keys(self.shard, wanted));
         let mut digests: Vec<_> = wanted.transfers.iter().map(|key| (Digest::of(key), key)).collect();
         digests.sort_unstable();
-        let (rows, known) = self.ask(&keys, &digests)?;
-        let mut found = Vec::with_capacity(rows.len());
-        for row in &rows {
+        let asked = self.ask(&unknown, &digests)?;
+        let Unknown { keys, ranges } = unknown;
+        for (range, keys) in ranges.into_iter().zip(&asked.ranges) {
+            let keys = keys
+                .iter()
+                .map(|row| column(row, 0))
+                .collect::<Result<Vec<&[u8]>, _>>()?;
+            held.learn_range(range, keys.into_iter());
+        }
+        let mut found = Vec::with_capacity(asked.held.len());
+        for row in &asked.held {
             found.push(Change {
                 key: column(row, 0)?,
                 value: column(row, 1)?,
@@ -260,7 +235,7 @@ impl Store for PostgresStore {
         held.learn(self.limits(), keys, found);
         let mut fetched = held.rows(self.shard, wanted)?;
         let mut here = FastMap::default();
-        for (shard, known) in transfers(&digests, &known)? {
+        for (shard, known) in transfers(&digests, &asked.transfers)? {
             let map = if shard == self.shard.number() {
                 &mut here
             } else {
@@ -334,11 +309,19 @@ impl Store for PostgresStore {
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        Arc::new(PostgresReader::new(self.link.settings(), self.shard))
+        Arc::new(PostgresReader::new(
+            Arc::clone(&self.whereabouts),
+            self.shards,
+            self.shard,
+        ))
     }
 
     fn keys_kept_by(&self) -> Option<&str> {
         Some(&self.link.settings().name)
+    }
+
+    fn keeps_keys_with(&self, shard: ShardId) -> bool {
+        self.neighbours.has(&self.link.settings().name, shard)
     }
 
     fn elsewhere(&self, key: &TransferKey) -> Option<Remembered> {

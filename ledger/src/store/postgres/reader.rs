@@ -3,24 +3,35 @@
 //! A commit is seen by others only after it is durable, with one exception: a primary that crashed and came back shows
 //! commits whose standby may not have them yet. So a session begins with a small commit of its own, which waits for
 //! the standby, and with it for everything before it.
+//!
+//! A shard that moves is followed. With every answer comes, asked after it, where the shard lives: what was read of a shard
+//! that still lived there was all there was. While a shard is between two groups, the one it left still has all of it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ledger_model::{ShardId, TransferKey};
+use ledger_model::{ShardCount, ShardId, TransferKey};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 
 use super::digest::Digest;
 use super::frame::{evidence_of, item, records, signed, unsigned};
+use super::kept::kept;
 use super::link::{CallFault, Deadline, Link};
+use super::residence::{NeverHere, Residence};
+use super::schema;
 use super::settings::GroupSettings;
 use super::statements::Reading;
+use super::taking::{Astray, GROUPS_MAX};
+use super::whereabouts::Whereabouts;
 use crate::books::Remembered;
 use crate::store::row::remembered;
-use crate::store::{Reader, StoreFault};
+use crate::store::{Kept, Reader, StoreFault};
 
-const BARRIER: &str = "SELECT pg_logical_emit_message(true, 'ledger', '')";
+pub(super) const BARRIER: &str = "SELECT pg_logical_emit_message(true, 'ledger', '')";
 
 pub(super) struct PostgresReader {
+    whereabouts: Arc<dyn Whereabouts>,
+    shards: ShardCount,
     shard: ShardId,
     session: Mutex<Session>,
 }
@@ -60,47 +71,93 @@ pub(super) fn transfers(wanted: &[(Digest, &TransferKey)], rows: &[Row]) -> Resu
 
 impl PostgresReader {
     /// Connects when it is first asked.
-    pub(super) fn new(settings: &Arc<GroupSettings>, shard: ShardId) -> Self {
+    pub(super) fn new(whereabouts: Arc<dyn Whereabouts>, shards: ShardCount, shard: ShardId) -> Self {
         let session = Session {
-            link: Link::new(Arc::clone(settings)),
+            link: Link::new(whereabouts.servers(shard)),
             open: None,
         };
         Self {
+            whereabouts,
+            shards,
             shard,
             session: Mutex::new(session),
         }
     }
 
-    fn shard(&self) -> i16 {
+    pub(super) fn shard(&self) -> i16 {
         i16::from(self.shard.number())
     }
 
-    /// Asks; once more on a new session, where the one there was has been lost.
-    fn ask<T>(
+    /// Asks in the group where the shard lives.
+    pub(super) fn ask<T>(
         &self,
         question: &impl AsyncFn(&Client, &Reading) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, StoreFault> {
         // what could panic under the lock leaves nothing half done
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let deadline = session.link.deadline();
+        let mut left: Option<(Arc<GroupSettings>, T)> = None;
+        for _ in 0..GROUPS_MAX {
+            session.turn_to(self.whereabouts.servers(self.shard));
+            let (answer, residence) = self.ask_there(&mut session, deadline, question)?;
+            match residence {
+                Residence::Here => return Ok(answer),
+                Residence::Moved { to } => {
+                    left = Some((Arc::clone(session.link.settings()), answer));
+                    self.whereabouts.moved(self.shard, &to)?;
+                }
+                Residence::Arriving { from } => match left.take() {
+                    Some((group, answer)) if group.name == from => return Ok(answer),
+                    _ => self.whereabouts.moved(self.shard, &from)?,
+                },
+            }
+        }
+        Err(StoreFault::Unreachable(Box::new(Astray)))
+    }
+
+    /// Asks; once more on a new session, where the one there was has been lost.
+    fn ask_there<T>(
+        &self,
+        session: &mut Session,
+        deadline: Deadline,
+        question: &impl AsyncFn(&Client, &Reading) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<(T, Residence), StoreFault> {
+        let shard = self.shard();
+        let and_where = async |client: &Client, reading: &Reading| {
+            let wanted: [&(dyn ToSql + Sync); 1] = [&shard];
+            let residence = client.query_opt(&reading.residence, &wanted);
+            futures::try_join!(question(client, reading), residence)
+        };
         let had_one = session.open.is_some();
-        let asked = match session.ask(deadline, question) {
-            Err(CallFault::Lost(_) | CallFault::Closed) if had_one => session.ask(deadline, question),
+        let asked = match session.ask(deadline, self.shards, &and_where) {
+            Err(CallFault::Lost(_) | CallFault::Closed) if had_one => session.ask(deadline, self.shards, &and_where),
             asked => asked,
         };
-        asked.map_err(CallFault::unreachable)
+        let (answer, row) = asked.map_err(CallFault::unreachable)?;
+        let row = row.ok_or_else(|| StoreFault::Unreachable(Box::new(NeverHere(shard))))?;
+        Ok((answer, Residence::of(&row, 0)?))
     }
 }
 
 impl Session {
+    fn turn_to(&mut self, servers: Arc<GroupSettings>) {
+        let is_other = servers.name != self.link.settings().name;
+        if is_other || (self.open.is_none() && !Arc::ptr_eq(&servers, self.link.settings())) {
+            self.open = None;
+            self.link.close();
+            self.link = Link::new(servers);
+        }
+    }
+
     fn ask<T>(
         &mut self,
         deadline: Deadline,
+        shards: ShardCount,
         question: &impl AsyncFn(&Client, &Reading) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, CallFault> {
         let open = match self.open.take() {
             Some(open) => open,
-            None => self.connect(deadline)?,
+            None => self.connect(deadline, shards)?,
         };
         let answer = self.link.bounded(deadline, question(&open.client, &open.reading));
         match &answer {
@@ -110,12 +167,14 @@ impl Session {
         answer
     }
 
-    fn connect(&mut self, deadline: Deadline) -> Result<Open, CallFault> {
+    fn connect(&mut self, deadline: Deadline, shards: ShardCount) -> Result<Open, CallFault> {
         let client = self.link.connect(deadline)?;
-        let reading = self.link.bounded(deadline, async {
+        let (made_for, reading) = self.link.bounded(deadline, async {
+            let made_for = client.query_one(schema::MADE_FOR, &[]).await?;
             let ((), reading) = futures::try_join!(client.batch_execute(BARRIER), Reading::prepare(&client))?;
-            Ok(reading)
+            Ok((made_for, reading))
         })?;
+        schema::check(&made_for, shards).map_err(CallFault::NotOurs)?;
         Ok(Open { client, reading })
     }
 }
@@ -172,6 +231,10 @@ impl Reader for PostgresReader {
             }
         }
         Ok(found)
+    }
+
+    fn kept(&self, from: u64, bytes_max: usize) -> Result<Vec<Kept>, StoreFault> {
+        kept(self, from, bytes_max)
     }
 
     fn evidence(&self, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault> {

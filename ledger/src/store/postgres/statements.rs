@@ -6,7 +6,10 @@ use futures::future::try_join_all;
 use tokio_postgres::{Client, Statement};
 
 /// Takes the shard: whoever comes later waits.
-const TAKE: &str = "SELECT epoch, flushed, state FROM shard WHERE shard = $1 FOR UPDATE";
+const TAKE: &str = "SELECT epoch, flushed, state, moved_to, arrives_from, moves FROM shard WHERE shard = $1 FOR UPDATE";
+
+/// The shards that live here.
+const HERE: &str = "SELECT shard, moved_to, arrives_from FROM shard";
 
 /// Groups after record `$2`, as many as come to about `$3` bytes.
 const GROUPS: &str = "SELECT first, last, rows FROM ( \
@@ -16,6 +19,9 @@ const GROUPS: &str = "SELECT first, last, rows FROM ( \
 
 const HELD: &str =
     "SELECT held.key, held.value FROM unnest($1::bytea[]) AS wanted (key) JOIN held ON held.key = wanted.key";
+
+/// The first `$3` keys from `$1` on and below `$2`.
+const HELD_KEYS: &str = "SELECT key FROM held WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3";
 
 /// Of all shards that live here. An item is cut out of its group where it lies.
 const TRANSFERS: &str = "SELECT transfer.key, transfer.shard, transfer.returned, \
@@ -33,7 +39,7 @@ const ADD_TRANSFERS: &str = "INSERT INTO transfer (key, sequence, returned, is_h
 
 const GIVE_BACK: &str = "UPDATE transfer SET returned = changed.returned \
      FROM unnest($1::uuid[], $2::bool[], $3::int8[]) AS changed (key, is_hopped, returned) \
-     WHERE transfer.key = changed.key AND transfer.is_hopped = changed.is_hopped";
+     WHERE transfer.key = changed.key AND transfer.is_hopped = changed.is_hopped AND transfer.shard = $4::int2";
 
 /// The hops that are open or unapplied: without those of `$1`, and with those of `$2`.
 const OPEN_HOPS: &str = "WITH closed AS (DELETE FROM open_hop WHERE key = ANY ($1::bytea[])) \
@@ -59,6 +65,9 @@ const EXPIRE_HELD: &str = "DELETE FROM held WHERE key IN (SELECT key FROM held W
 
 const COMMITTED: &str = "SELECT sequence FROM shard WHERE shard = $1";
 
+/// Asked after whatever else was asked: what was read before it was all there if the shard still lived here.
+const RESIDENCE: &str = "SELECT moved_to, arrives_from FROM shard WHERE shard = $1";
+
 /// Items of the groups from the one with record `$2` on, as many as come to about `$3` bytes.
 const JOURNAL: &str = "SELECT first, items FROM ( \
      SELECT first, last, items, sum(octet_length(items)) OVER (ORDER BY last) - octet_length(items) AS before \
@@ -70,8 +79,10 @@ const EVIDENCE: &str = "SELECT first, evidence FROM frame WHERE shard = $1 AND l
 /// Of a session that writes.
 pub(super) struct Writing {
     pub(super) take: Statement,
+    pub(super) here: Statement,
     pub(super) groups: Statement,
     pub(super) held: Statement,
+    pub(super) held_keys: Statement,
     pub(super) transfers: Statement,
     pub(super) add_frame: Statement,
     pub(super) add_transfers: Statement,
@@ -90,6 +101,7 @@ pub(super) struct Reading {
     pub(super) transfers: Statement,
     pub(super) journal: Statement,
     pub(super) evidence: Statement,
+    pub(super) residence: Statement,
 }
 
 async fn prepared<const N: usize>(client: &Client, texts: [&str; N]) -> Result<[Statement; N], tokio_postgres::Error> {
@@ -101,8 +113,10 @@ impl Writing {
     pub(super) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
         let texts = [
             TAKE,
+            HERE,
             GROUPS,
             HELD,
+            HELD_KEYS,
             TRANSFERS,
             ADD_FRAME,
             ADD_TRANSFERS,
@@ -116,8 +130,10 @@ impl Writing {
         ];
         let [
             take,
+            here,
             groups,
             held,
+            held_keys,
             transfers,
             add_frame,
             add_transfers,
@@ -131,8 +147,10 @@ impl Writing {
         ] = prepared(client, texts).await?;
         Ok(Self {
             take,
+            here,
             groups,
             held,
+            held_keys,
             transfers,
             add_frame,
             add_transfers,
@@ -149,13 +167,14 @@ impl Writing {
 
 impl Reading {
     pub(super) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        let [committed, transfers, journal, evidence] =
-            prepared(client, [COMMITTED, TRANSFERS, JOURNAL, EVIDENCE]).await?;
+        let [committed, transfers, journal, evidence, residence] =
+            prepared(client, [COMMITTED, TRANSFERS, JOURNAL, EVIDENCE, RESIDENCE]).await?;
         Ok(Self {
             committed,
             transfers,
             journal,
             evidence,
+            residence,
         })
     }
 }

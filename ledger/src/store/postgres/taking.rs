@@ -1,24 +1,145 @@
-//! Taking a shard for a group: a session that may write it, the lock on its row, and what others did to it meanwhile.
+//! Taking a shard for a group: the group of servers where it lives, a session there that may write it, the lock on its row,
+//! and what others did to it meanwhile.
+//!
+//! With the lock comes what the row says of where the shard lives, and whether another shard left the database since. So
+//! nothing is decided here for a shard that has left, nor relying on the keys of another that has.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ledger_model::ShardId;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::frame::{signed, unpack_rows, unsigned};
 use super::held::Span;
-use super::link::{CallFault, Deadline};
+use super::link::{CallFault, Deadline, Link};
+use super::moving;
 use super::reader::column;
+use super::residence::{NeverHere, Residence};
+use super::schema;
+use super::settings::GroupSettings;
 use super::statements::Writing;
 use super::{Open, PostgresStore};
 use crate::state::ShardState;
-use crate::store::StoreFault;
 use crate::store::row::unpack;
+use crate::store::{Store, StoreFault};
 
 /// Groups of another process that are read at a time come to about this many bytes of rows.
 const CAUGHT_UP_BYTES: i64 = 4 << 20;
 
 const RAISE: &str = "UPDATE shard SET epoch = epoch + 1 WHERE shard = $1";
 
+/// A shard that is followed further than this moves faster than it can be followed.
+pub(super) const GROUPS_MAX: usize = 6;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the shard was in none of the groups that were said to have it")]
+pub(super) struct Astray;
+
+/// The shards that live in the database of a group, as of when one last left it.
+#[derive(Debug, Default)]
+pub(super) struct Neighbours {
+    group: String,
+    moves: Option<i64>,
+    here: BTreeSet<u8>,
+}
+
+impl Neighbours {
+    pub(super) fn has(&self, group: &str, shard: ShardId) -> bool {
+        self.group == group && self.here.contains(&shard.number())
+    }
+}
+
 impl PostgresStore {
+    /// Takes the shard in the group where it lives.
+    pub(super) fn take_where_it_lives(&mut self, deadline: Deadline) -> Result<Row, StoreFault> {
+        let mut left: Option<Arc<GroupSettings>> = None;
+        for _ in 0..GROUPS_MAX {
+            self.turn_to(self.whereabouts.servers(self.shard));
+            let row = self.take_anew(deadline)?;
+            match Residence::of(&row, 3)? {
+                Residence::Here => {
+                    self.meet_neighbours(deadline, column(&row, 5)?)?;
+                    return Ok(row);
+                }
+                Residence::Moved { to } => {
+                    self.abandon();
+                    left = Some(Arc::clone(self.link.settings()));
+                    self.whereabouts.moved(self.shard, &to)?;
+                }
+                Residence::Arriving { from } => {
+                    self.abandon();
+                    match left.take().filter(|left| left.name == from) {
+                        // it has left there, so whoever brings it broke off, or is about to be done
+                        Some(from) => moving::finish(&from, self.link.settings(), self.shard)?,
+                        None => self.whereabouts.moved(self.shard, &from)?,
+                    }
+                }
+            }
+        }
+        Err(StoreFault::Unreachable(Box::new(Astray)))
+    }
+
+    fn turn_to(&mut self, servers: Arc<GroupSettings>) {
+        if servers.name != self.link.settings().name {
+            self.give_up();
+            // what is in memory would still be true, and is not worth a proof
+            self.doubt();
+            self.link = Link::new(servers);
+        } else if self.open.is_none() && !Arc::ptr_eq(&servers, self.link.settings()) {
+            self.link = Link::new(servers);
+        }
+    }
+
+    /// Where a shard left the database since it was last looked at: what lives here now. Called with the lock.
+    fn meet_neighbours(&mut self, deadline: Deadline, moves: i64) -> Result<(), StoreFault> {
+        let group = &self.link.settings().name;
+        if self.neighbours.group == *group && self.neighbours.moves == Some(moves) {
+            return Ok(());
+        }
+        let open = self.session().map_err(CallFault::unreachable)?;
+        let rows = self.link.bounded(deadline, open.client.query(&open.writing.here, &[]));
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(fault) => {
+                self.give_up();
+                return Err(fault.unreachable());
+            }
+        };
+        let mut neighbours = Neighbours {
+            group: group.clone(),
+            moves: Some(moves),
+            here: BTreeSet::new(),
+        };
+        for row in &rows {
+            let number: i16 = column(row, 0)?;
+            let number = u8::try_from(number).map_err(|_| StoreFault::Inconsistent("there is no such shard"))?;
+            match Residence::of(row, 1)? {
+                Residence::Here => {
+                    neighbours.here.insert(number);
+                }
+                Residence::Moved { to } => self.tell_of(number, &to),
+                Residence::Arriving { .. } => {}
+            }
+        }
+        self.neighbours = neighbours;
+        Ok(())
+    }
+
+    /// That another shard left this group, where the process still thinks it here.
+    fn tell_of(&self, number: u8, to: &str) {
+        let Some(shard) = self.shards.shard(number) else {
+            return;
+        };
+        if self.whereabouts.servers(shard).name != self.link.settings().name {
+            return;
+        }
+        if let Err(fault) = self.whereabouts.moved(shard, to) {
+            tracing::warn!(%shard, to, %fault, "a shard moved to a group that is not known here");
+        }
+    }
+
     /// Gives up the session, with whatever it is doing.
     pub(super) fn give_up(&mut self) {
         self.open = None;
@@ -27,15 +148,20 @@ impl PostgresStore {
         self.link.close();
     }
 
-    pub(super) fn connect(&mut self, deadline: Deadline) -> Result<(), CallFault> {
+    fn connect(&mut self, deadline: Deadline) -> Result<(), CallFault> {
         self.give_up();
         let client = self.link.connect(deadline)?;
         let shard = self.number();
-        let writing = self.link.bounded(deadline, async {
+        let (made_for, raised, writing) = self.link.bounded(deadline, async {
+            let made_for = client.query_one(schema::MADE_FOR, &[]).await?;
             // in a transaction of its own, for what the module's documentation says of late commits
-            client.execute(RAISE, &[&shard]).await?;
-            Writing::prepare(&client).await
+            let raised = client.execute(RAISE, &[&shard]).await?;
+            Ok((made_for, raised, Writing::prepare(&client).await?))
         })?;
+        schema::check(&made_for, self.shards).map_err(CallFault::NotOurs)?;
+        if raised == 0 {
+            return Err(CallFault::NotOurs(StoreFault::Unreachable(Box::new(NeverHere(shard)))));
+        }
         self.open = Some(Open { client, writing });
         Ok(())
     }
@@ -60,15 +186,18 @@ impl PostgresStore {
     }
 
     /// Takes the shard, on a new session where the one there was has been lost meanwhile: nothing was under way on it.
-    pub(super) fn take_anew(&mut self, deadline: Deadline) -> Result<Row, CallFault> {
-        if self.session().is_ok() {
-            match self.take(deadline) {
-                Err(CallFault::Lost(_) | CallFault::Closed) => {}
-                taken => return taken,
+    fn take_anew(&mut self, deadline: Deadline) -> Result<Row, StoreFault> {
+        let taken = match self.take(deadline) {
+            Err(CallFault::Lost(_) | CallFault::Closed) => self.connect(deadline).and_then(|()| self.take(deadline)),
+            taken => taken,
+        };
+        taken.map_err(|fault| {
+            match fault {
+                CallFault::Refused(_) => self.abandon(),
+                _ => self.give_up(),
             }
-        }
-        self.connect(deadline)?;
-        self.take(deadline)
+            fault.unreachable()
+        })
     }
 
     /// Brings what is in memory up to how the shard stands.

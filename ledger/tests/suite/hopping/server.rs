@@ -285,6 +285,22 @@ impl Store for Connection {
             reader: Arc::clone(&self.reader),
         })
     }
+
+    fn is_seen(&self) -> bool {
+        true
+    }
+
+    fn keys_kept_by(&self) -> Option<&str> {
+        None
+    }
+
+    fn keeps_keys_with(&self, _shard: ShardId) -> bool {
+        false
+    }
+
+    fn elsewhere(&self, _key: &TransferKey) -> Option<Remembered> {
+        None
+    }
 }
 
 impl ServerReader {

@@ -1,0 +1,112 @@
+//! What is asked of the stores beside their shards' threads: about a key, about how far the shards have come.
+
+use std::sync::Arc;
+
+use ledger_model::{Instruction, ShardId, TransferKey};
+use ledger_protocol::{KeptEvidence, NothingPosted, ShardPosition};
+
+use super::Ledger;
+use crate::books::Arrival;
+use crate::engine::{account_named, agreement_named};
+use crate::hopping::selector::Seen;
+use crate::outcome::Outcome;
+use crate::reading::evidence::{Place, find};
+use crate::shard::Shard;
+use crate::store::StoreFault;
+
+impl Ledger {
+    /// What is known of a key. Reads every shard, so call it off the executor.
+    ///
+    /// A transfer decided long ago is told even while a resend of it is under way. One that is not found is denied only
+    /// where no post of it was under way before the look-up began, and every group could be asked.
+    pub fn query(&self, key: &TransferKey) -> Outcome {
+        if self.is_halted() {
+            return Outcome::InProcess;
+        }
+        // the claim first: once it is gone, whatever its post left behind can be read
+        let mut is_uncertain = self.claims.is_held(key);
+        for (reader, (id, shard)) in self.readers.0.iter().zip(self.count.all().zip(&self.shards)) {
+            if !self.groups.is_used(id) {
+                is_uncertain = true;
+                continue;
+            }
+            let began = self.groups.now();
+            match reader.transfer(key) {
+                Ok(None) => {}
+                Ok(Some(remembered)) if remembered.sequence <= shard.committed().borrow().sequence => {
+                    return Outcome::Decided {
+                        transfer: remembered.transfer,
+                        repeat: true,
+                    };
+                }
+                // readers owe nothing early; this is not left to them alone (invariant S2)
+                Ok(Some(_)) => return Outcome::InProcess,
+                Err(fault) => {
+                    tracing::error!(%fault, cause = ?fault, "a transfer could not be looked up");
+                    if !matches!(fault, StoreFault::Unreachable(_)) {
+                        return Outcome::NothingPosted(NothingPosted::Store);
+                    }
+                    self.groups.see(self.groups.group_of(id), Seen::Failed, began);
+                    is_uncertain = true;
+                }
+            }
+        }
+        if is_uncertain {
+            Outcome::InProcess
+        } else {
+            Outcome::NotFound
+        }
+    }
+
+    /// What is kept about a decided transfer. Reads every shard, so call it off the executor.
+    pub fn evidence(&self, key: &TransferKey, following: u32) -> Result<Option<KeptEvidence>, StoreFault> {
+        let places = self.shards.iter().zip(&self.readers.0).map(|(shard, reader)| Place {
+            state: shard.state(),
+            reader: Arc::clone(reader),
+        });
+        find(&places.collect::<Vec<_>>(), key, following)
+    }
+
+    /// Of the shards whose state was ever read.
+    pub fn positions(&self) -> Vec<ShardPosition> {
+        let board = self.shipping.get();
+        let of_shard = |(id, shard): (ShardId, &Shard)| ShardPosition {
+            shipping: board.and_then(|board| board.report(id)),
+            ..shard.state().position()
+        };
+        let seen = self.count.all().zip(&self.shards).filter(|(_, shard)| shard.is_seen());
+        seen.map(of_shard).collect()
+    }
+
+    /// The others: their groups could not be reached since the ledger began.
+    pub fn unseen(&self) -> Vec<u8> {
+        let unseen = self.count.all().zip(&self.shards).filter(|(_, shard)| !shard.is_seen());
+        unseen.map(|(id, _)| id.number()).collect()
+    }
+
+    /// Reads the stores for a reversal, so call it off the executor then.
+    pub(crate) fn home(&self, instruction: &Instruction) -> Result<ShardId, StoreFault> {
+        if let Instruction::Reversal(reversal) = instruction {
+            let home = self.home_of(&reversal.original)?;
+            return Ok(home.unwrap_or_else(|| self.count.of_stray(instruction.key())));
+        }
+        let by_account = account_named(instruction).map(|token| self.count.of_account(token));
+        let by_agreement = || agreement_named(instruction).and_then(|number| self.count.of_agreement(&number));
+        let home = by_account.or_else(by_agreement);
+        Ok(home.unwrap_or_else(|| self.count.of_stray(instruction.key())))
+    }
+
+    /// The shard whose customer a transfer moved the money of. `None` where it is not found; its refusal says so.
+    fn home_of(&self, key: &TransferKey) -> Result<Option<ShardId>, StoreFault> {
+        let mut unread = None;
+        for (shard, reader) in self.count.all().zip(&self.readers.0) {
+            match reader.transfer(key) {
+                Ok(Some(found)) if found.arrival != Arrival::Hopped => return Ok(Some(shard)),
+                Ok(_) => {}
+                Err(fault) => unread = Some(fault),
+            }
+        }
+        // "not found" would be final
+        unread.map_or(Ok(None), Err)
+    }
+}
