@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use ledger::command::{
-    account, adjust, agreement, backup, calendar, check, day, evidence, group, hops, load, positions, restore, serve,
-    statement, trial_balance,
+    account, adjust, agreement, archive, backup, calendar, check, day, evidence, group, hops, load, positions, restore,
+    serve, statement, trial_balance,
 };
 use ledger::config;
 use operations::exit;
@@ -69,6 +69,7 @@ enum Command {
     TrialBalance(trial_balance::Options),
     Statement(statement::Options),
     Evidence(evidence::Options),
+    Archive(archive::Options),
     Backup(backup::Options),
     Restore(restore::Options),
 }
@@ -90,6 +91,7 @@ impl Command {
             Self::TrialBalance(options) => options.needs_configuration(),
             Self::Statement(options) => options.needs_configuration(),
             Self::Evidence(options) => options.needs_configuration(),
+            Self::Archive(options) => options.needs_configuration(),
             Self::Backup(options) => options.needs_configuration(),
         }
     }
@@ -118,6 +120,7 @@ fn main() -> ExitCode {
         (Some(Command::TrialBalance(options)), config) => trial_balance::run(config.as_ref(), &options),
         (Some(Command::Statement(options)), config) => statement::run(config.as_ref(), &options),
         (Some(Command::Evidence(options)), config) => evidence::run(config.as_ref(), &options),
+        (Some(Command::Archive(options)), config) => archive::run(config.as_ref(), &options),
         (Some(Command::Backup(options)), config) => backup::run(config.as_ref(), &options),
         (Some(Command::Restore(options)), _) => restore::run(&options),
         (Some(Command::Serve), Some(config)) => serve::run(config),

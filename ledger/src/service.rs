@@ -4,6 +4,7 @@
 //! read. Work is converted and its evidence digested a piece at a time: short pieces where they were read, which costs no
 //! change of threads, long ones and whatever reads the disk off the executor.
 
+mod kept;
 mod loading;
 
 use std::pin::Pin;
@@ -88,6 +89,14 @@ impl Service {
     }
 }
 
+impl Service {
+    fn shard(&self, number: u32) -> Result<ShardId, Status> {
+        let number = u8::try_from(number).ok();
+        let shard = number.and_then(|number| self.ledger.count().shard(number));
+        shard.ok_or_else(|| Status::invalid_argument("there is no such shard"))
+    }
+}
+
 /// Every call is judged before it is read, and carries the rights of its peer from then on.
 fn judge(access: Arc<Access>) -> impl Fn(Request<()>) -> Result<Request<()>, Status> + Clone {
     move |mut request| {
@@ -118,6 +127,7 @@ impl wire::ledger_server::Ledger for Service {
     type WorkStream = Replies<wire::ReplyBatch>;
     type LoadStream = Replies<wire::LoadReply>;
     type JournalStream = Replies<wire::JournalChunk>;
+    type KeptStream = Replies<wire::KeptChunk>;
 
     async fn work(&self, request: Request<Streaming<wire::WorkBatch>>) -> Result<Response<Self::WorkStream>, Status> {
         let rights = request.extensions().get::<Rights>();
@@ -185,12 +195,20 @@ impl wire::ledger_server::Ledger for Service {
         }))
     }
 
+    async fn kept(&self, request: Request<wire::KeptRequest>) -> Result<Response<Self::KeptStream>, Status> {
+        let wire::KeptRequest { shard, from, through } = request.into_inner();
+        let feed = self.ledger.feed(self.shard(shard)?);
+        if from == 0 || through < from || through > feed.committed() {
+            return Err(Status::invalid_argument("the records are not all there"));
+        }
+        let (chunks, stream) = mpsc::channel(CHUNKS_AHEAD_MAX);
+        tokio::spawn(kept::read(feed, from..=through, self.stop.clone(), chunks));
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
     async fn journal(&self, request: Request<wire::JournalRequest>) -> Result<Response<Self::JournalStream>, Status> {
         let wire::JournalRequest { shard, from } = request.into_inner();
-        let shard: Option<ShardId> = u8::try_from(shard)
-            .ok()
-            .and_then(|number| self.ledger.count().shard(number));
-        let shard = shard.ok_or_else(|| Status::invalid_argument("there is no such shard"))?;
+        let shard = self.shard(shard)?;
         if from == 0 {
             return Err(Status::invalid_argument("the first record is number 1"));
         }

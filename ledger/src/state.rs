@@ -55,6 +55,7 @@ impl ShardState {
             transfers_refused: self.transfers_refused,
             sums: sums.collect(),
             shipping: None,
+            closed_through: self.closed_through,
         }
     }
 

@@ -12,8 +12,9 @@ use ledger_journal::JournalRecord;
 use ledger_protocol::LedgerClient;
 use ledger_protocol::wire::ledger_server::{Ledger, LedgerServer};
 use ledger_protocol::wire::{
-    CurrencySum, EvidenceReply, EvidenceRequest, HopsReply, HopsRequest, JournalChunk, JournalRequest, LoadBatch,
-    LoadReply, PositionsReply, PositionsRequest, ReplyBatch, ShardPosition, StandingReply, StandingRequest, WorkBatch,
+    CurrencySum, EvidenceReply, EvidenceRequest, HopsReply, HopsRequest, JournalChunk, JournalRequest, KeptChunk,
+    KeptRequest, LoadBatch, LoadReply, PositionsReply, PositionsRequest, ReplyBatch, ShardPosition, StandingReply,
+    StandingRequest, WorkBatch,
 };
 use operations::endpoint::Endpoint;
 use operations::stop::{Stop, StopSwitch};
@@ -116,6 +117,7 @@ fn position(shard: u8, journal: &[Vec<u8>]) -> ShardPosition {
         transfers_refused: figures.refused,
         sums: sums.collect(),
         shipping: None,
+        closed_through: String::new(),
     }
 }
 
@@ -126,6 +128,7 @@ impl Ledger for Service {
     type WorkStream = Replies<ReplyBatch>;
     type LoadStream = Replies<LoadReply>;
     type JournalStream = Replies<JournalChunk>;
+    type KeptStream = Replies<KeptChunk>;
 
     async fn work(&self, _: Request<Streaming<WorkBatch>>) -> Result<Response<Self::WorkStream>, Status> {
         Ok(Response::new(futures::stream::pending().boxed()))
@@ -149,6 +152,10 @@ impl Ledger for Service {
     }
 
     async fn evidence(&self, _: Request<EvidenceRequest>) -> Result<Response<EvidenceReply>, Status> {
+        Err(Status::unimplemented("this ledger keeps no evidence"))
+    }
+
+    async fn kept(&self, _: Request<KeptRequest>) -> Result<Response<Self::KeptStream>, Status> {
         Err(Status::unimplemented("this ledger keeps no evidence"))
     }
 

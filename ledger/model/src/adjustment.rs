@@ -42,16 +42,19 @@ pub enum SupplementAgainst {
     NetworkClearing,
     Suspense,
     Fee,
+    /// Of payments that were advanced: the customer's account gives or gets what an advance was never settled with.
+    StandInAdvance,
 }
 
 impl SupplementAgainst {
-    pub const ALL: [Self; 3] = [Self::NetworkClearing, Self::Suspense, Self::Fee];
+    pub const ALL: [Self; 4] = [Self::NetworkClearing, Self::Suspense, Self::Fee, Self::StandInAdvance];
 
     pub const fn account(self, batch: BatchId) -> LedgerAccount {
         match self {
             Self::NetworkClearing => LedgerAccount::NetworkClearing(batch),
             Self::Suspense => LedgerAccount::Suspense,
             Self::Fee => LedgerAccount::Fee,
+            Self::StandInAdvance => LedgerAccount::StandInAdvance,
         }
     }
 
@@ -61,6 +64,7 @@ impl SupplementAgainst {
             Self::NetworkClearing => "network_clearing",
             Self::Suspense => "suspense",
             Self::Fee => "fee",
+            Self::StandInAdvance => "stand_in_advance",
         }
     }
 

@@ -192,7 +192,8 @@ tagged! {
     AccountStatus, "account status": Open = 1, Frozen = 2, DebitBlocked = 3, Closed = 4;
     AgreementStatus, "agreement status": Normal = 1, Rescinded = 2;
     TransferKind, "transfer kind": Payment = 1, Refund = 2, Payout = 3, Reversal = 4, Supplement = 5;
-    SupplementAgainst, "counter-account": NetworkClearing = 1, Suspense = 2, Fee = 3;
+    SupplementAgainst, "counter-account": NetworkClearing = 1, Suspense = 2, Fee = 3,
+        StandInAdvance = 4;
     Refusal, "refusal":
         NoSuchAgreement = 1, AgreementRescinded = 2, AgreementExpired = 3, OriginalNotFound = 4,
         OriginalNotSuccessful = 5, OriginalDiffers = 6, RefundTooLate = 7, NoSuchAccount = 8, NameDiffers = 9,

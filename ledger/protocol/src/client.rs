@@ -3,6 +3,8 @@
 //! Posts and queries go over the batched stream and end by their deadline whatever happens. A post whose outcome is
 //! not known is `Unknown`, never an error: whoever sent money must not be told "failed" by a lost connection.
 
+use std::ops::RangeInclusive;
+
 use futures::{Stream, StreamExt};
 use ledger_model::{AccountToken, Instruction, TransferKey};
 use operations::endpoint::{Endpoint, EndpointFault};
@@ -16,7 +18,7 @@ use crate::convert::{Malformed, cause};
 use crate::hops::UnsettledHops;
 use crate::load::{LoadBatch, LoadReply};
 use crate::positions::SeenPositions;
-use crate::reply::{Evidence, KeptEvidence, NothingPosted, PostReply, QueryReply, ShardPosition, Standing};
+use crate::reply::{Evidence, KeptEvidence, KeptRecord, NothingPosted, PostReply, QueryReply, ShardPosition, Standing};
 use crate::wire;
 use crate::wire::ledger_client::LedgerClient as Rpc;
 
@@ -171,6 +173,22 @@ impl LedgerClient {
         };
         let chunks = self.rpc.clone().journal(request).await?.into_inner();
         Ok(chunks.map(|chunk| chunk.map(|chunk| chunk.records).map_err(Into::into)))
+    }
+
+    /// These records of one shard, which are committed, with what is kept with each; ends with the last.
+    pub async fn kept(
+        &self,
+        shard: u8,
+        records: RangeInclusive<u64>,
+    ) -> Result<impl Stream<Item = Result<Vec<KeptRecord>, LedgerFault>> + use<>, LedgerFault> {
+        let (from, through) = records.into_inner();
+        let request = wire::KeptRequest {
+            shard: shard.into(),
+            from,
+            through,
+        };
+        let chunks = self.rpc.clone().kept(request).await?.into_inner();
+        Ok(chunks.map(|chunk| Ok(chunk?.records.into_iter().map(Into::into).collect())))
     }
 
     /// One reply for each batch, in order, when it is durable. The replies end after the last batch.

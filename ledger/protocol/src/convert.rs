@@ -371,6 +371,7 @@ impl From<&ShardPosition> for wire::ShardPosition {
                 })
                 .collect(),
             shipping: position.shipping.as_ref().map(Into::into),
+            closed_through: written(position.closed_through),
         }
     }
 }
@@ -400,6 +401,7 @@ impl TryFrom<wire::ShardPosition> for ShardPosition {
             transfers_refused: position.transfers_refused,
             sums: sums.collect::<Result<_, _>>()?,
             shipping: position.shipping.map(TryInto::try_into).transpose()?,
+            closed_through: optional_text("closed_through", &position.closed_through)?,
         })
     }
 }

@@ -39,5 +39,7 @@ pub use convert::Malformed;
 pub use hops::{UnsettledHop, UnsettledHops};
 pub use load::{LoadBatch, LoadReply, RefusedItem};
 pub use positions::SeenPositions;
-pub use reply::{CurrencySum, Evidence, KeptEvidence, NothingPosted, PostReply, QueryReply, ShardPosition, Standing};
+pub use reply::{
+    CurrencySum, Evidence, KeptEvidence, KeptRecord, NothingPosted, PostReply, QueryReply, ShardPosition, Standing,
+};
 pub use shipping::{ShipReport, ShipState};

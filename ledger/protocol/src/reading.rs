@@ -1,7 +1,7 @@
 //! Conversions of what reading commands ask: how an account stands, what is kept about a transfer.
 
 use crate::convert::Malformed;
-use crate::reply::{KeptEvidence, Standing};
+use crate::reply::{KeptEvidence, KeptRecord, Standing};
 use crate::wire;
 
 impl From<Standing> for wire::StandingReply {
@@ -51,5 +51,25 @@ impl TryFrom<wire::KeptEvidence> for KeptEvidence {
             head_sequence: kept.head_sequence,
             head: kept.head.try_into().map_err(|_| Malformed { field: "head" })?,
         })
+    }
+}
+
+impl From<KeptRecord> for wire::KeptRecord {
+    fn from(kept: KeptRecord) -> Self {
+        let KeptRecord { record, evidence } = kept;
+        Self {
+            record,
+            evidence: evidence.map(Into::into),
+        }
+    }
+}
+
+impl From<wire::KeptRecord> for KeptRecord {
+    fn from(kept: wire::KeptRecord) -> Self {
+        let wire::KeptRecord { record, evidence } = kept;
+        Self {
+            record,
+            evidence: evidence.map(Into::into),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ledger_model::{ContentField, Currency, Money, Transfer};
+use ledger_model::{BusinessDate, ContentField, Currency, Money, Transfer};
 
 use crate::shipping::ShipReport;
 
@@ -70,6 +70,15 @@ pub struct ShardPosition {
     pub sums: Vec<CurrencySum>,
     /// Absent where nothing is shipped.
     pub shipping: Option<ShipReport>,
+    /// The last business date that is closed.
+    pub closed_through: Option<BusinessDate>,
+}
+
+/// A committed record, encoded, and what is kept with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptRecord {
+    pub record: Vec<u8>,
+    pub evidence: Option<Evidence>,
 }
 
 /// Over all entries of a shard, opening balances included. Invariant L2: the two are equal.

@@ -232,6 +232,7 @@ fn accounts_agreements_positions_and_fields() {
         transfers_refused: 1,
         sums,
         shipping: Some(report(ShipState::Unreachable)),
+        closed_through: Some("2026-03-01".parse().unwrap()),
     };
     assert_eq!(
         ShardPosition::try_from(wire::ShardPosition::from(&position)),

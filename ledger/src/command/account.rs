@@ -1,5 +1,4 @@
 //! `ledger account`: freezing, limits, and how an account stands.
-#![expect(clippy::print_stdout, reason = "output of a command")]
 
 use ledger_model::{AccountLimits, AccountStatus, AccountToken, Administration, Amount, Money};
 use ledger_protocol::{AccountState, AdministerOrder};
@@ -7,6 +6,7 @@ use operations::exit;
 use serde::Serialize;
 
 use super::administrators::{self, AdministrationFault, By, failed, token};
+use super::output::print;
 use crate::config::Config;
 
 #[derive(Debug, clap::Subcommand)]
@@ -113,7 +113,7 @@ fn show(config: &Config, account: AccountToken, json: bool) -> u8 {
     let text = state.and_then(|state| state.map(|state| text(&state, json)).transpose());
     match text {
         Ok(Some(text)) => {
-            println!("{text}");
+            print(&text);
             exit::DONE
         }
         Ok(None) => {

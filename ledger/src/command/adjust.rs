@@ -2,7 +2,6 @@
 //!
 //! The same number on the same date is the same order: it posts once, and again gets the same answer. Two people order it,
 //! one who makes it and one who checks it; both are in the evidence kept with the posting.
-#![expect(clippy::print_stdout, reason = "output of a command")]
 
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::administrators::{self, AdministrationFault, failed, token};
+use super::output::print;
 use crate::clock::wall_clock;
 use crate::config::{Adjustments, Config};
 
@@ -42,7 +42,7 @@ pub enum Adjust {
         /// Of the customer's account: debit or credit.
         #[arg(long, value_parser = side)]
         side: Side,
-        /// Where the other side is posted: `network_clearing`, `suspense` or `fee`.
+        /// Where the other side is posted: `network_clearing`, `suspense`, `fee` or `stand_in_advance`.
         #[arg(long, value_parser = against)]
         against: SupplementAgainst,
         #[arg(long)]
@@ -97,7 +97,7 @@ fn side(text: &str) -> Result<Side, &'static str> {
 }
 
 fn against(text: &str) -> Result<SupplementAgainst, &'static str> {
-    SupplementAgainst::from_name(text).ok_or("network_clearing, suspense or fee")
+    SupplementAgainst::from_name(text).ok_or("network_clearing, suspense, fee or stand_in_advance")
 }
 
 pub fn run(config: &Config, adjust: Adjust) -> u8 {
@@ -135,7 +135,7 @@ pub fn run(config: &Config, adjust: Adjust) -> u8 {
         eprintln!("--maker and --checker are two people");
         return exit::USAGE;
     }
-    println!("order {}", ordered.order.key().id);
+    print(format_args!("order {}", ordered.order.key().id));
     match administrators::ask(config, async |client| Ok(client.adjust(&ordered).await?)) {
         Ok(adjusted) => tell(adjusted),
         Err(fault) => failed(&fault),
@@ -231,11 +231,11 @@ fn tell(adjusted: Adjusted) -> u8 {
             let again = if repeat { "before, " } else { "" };
             match transfer.decision {
                 Decision::Posted => {
-                    println!("posted {again}serial {}", transfer.serial);
+                    print(format_args!("posted {again}serial {}", transfer.serial));
                     exit::DONE
                 }
                 Decision::Refused(refusal) => {
-                    println!("refused {again}{}", refusal.name());
+                    print(format_args!("refused {again}{}", refusal.name()));
                     exit::FAILED
                 }
             }
@@ -254,14 +254,14 @@ fn tell(adjusted: Adjusted) -> u8 {
         }
         Adjusted::Rehearsed(rehearsed) => match rehearsed.decision {
             Decision::Posted => {
-                println!("would post");
+                print("would post");
                 for entry in &rehearsed.entries {
-                    println!("  {}", line(entry));
+                    print(format_args!("  {}", line(entry)));
                 }
                 exit::DONE
             }
             Decision::Refused(refusal) => {
-                println!("would be refused {}", refusal.name());
+                print(format_args!("would be refused {}", refusal.name()));
                 exit::FAILED
             }
         },

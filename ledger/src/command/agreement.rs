@@ -1,5 +1,4 @@
 //! `ledger agreement`: rescinding, terms, and how an agreement stands.
-#![expect(clippy::print_stdout, reason = "output of a command")]
 
 use ledger_model::{Administration, AgreementNumber, AgreementStatus, AgreementTerms, Amount, BusinessDate, Money};
 use ledger_protocol::{AdministerOrder, AgreementState};
@@ -7,6 +6,7 @@ use operations::exit;
 use serde::Serialize;
 
 use super::administrators::{self, AdministrationFault, By, failed};
+use super::output::print;
 use crate::config::Config;
 
 #[derive(Debug, clap::Subcommand)]
@@ -124,7 +124,7 @@ fn show(config: &Config, number: AgreementNumber, json: bool) -> u8 {
     let text = state(config, number).and_then(|state| state.map(|state| text(&state, json)).transpose());
     match text {
         Ok(Some(text)) => {
-            println!("{text}");
+            print(&text);
             exit::DONE
         }
         Ok(None) => not_there(),

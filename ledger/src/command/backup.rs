@@ -1,5 +1,4 @@
 //! `ledger backup`: copies what is committed, while the ledger runs.
-#![expect(clippy::print_stdout, reason = "output of a command")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use operations::exit;
 use operations::stop::Stop;
 
 use super::from::counting;
+use super::output::print;
 use super::told;
 use crate::config::Config;
 use crate::store::StoreFault;
@@ -173,8 +173,8 @@ fn tell(shard: ShardId, copied: &Copied) {
         bytes,
         ..
     } = copied;
-    println!(
+    print(format_args!(
         "shard {shard}: at record {}, head {}; {groups} groups of {bytes} bytes copied",
         position.sequence, position.head
-    );
+    ));
 }

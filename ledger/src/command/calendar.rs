@@ -1,10 +1,10 @@
 //! `ledger calendar`: which business date it is, and what kind of day a day is to the bank.
-#![expect(clippy::print_stdout, reason = "output of a command")]
 
 use ledger_model::{BusinessDate, ChinaTime};
 use operations::exit;
 use serde::Serialize;
 
+use super::output::print;
 use super::told;
 use crate::calendar::{Calendar, CalendarFault, Day};
 use crate::clock::wall_clock;
@@ -51,7 +51,7 @@ pub fn run(config: &Config, asked: &Asked) -> u8 {
     };
     match shown {
         Ok(text) => {
-            println!("{text}");
+            print(&text);
             exit::DONE
         }
         Err(fault) => {

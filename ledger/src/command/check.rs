@@ -5,11 +5,11 @@ use std::path::Path;
 use operations::exit;
 
 use super::from::counting;
+use super::output::print;
 use super::told;
 use crate::store::StoreFault;
 use crate::store::embedded::check_with;
 
-#[expect(clippy::print_stdout, reason = "what was found is the command's output")]
 pub fn run(directory: &Path) -> u8 {
     let bar = counting("checked");
     let found = check_with(directory, |bytes| bar.inc(bytes));
@@ -18,7 +18,7 @@ pub fn run(directory: &Path) -> u8 {
         Ok(shards) => {
             for checked in shards {
                 let state = &checked.state;
-                println!(
+                print(format_args!(
                     "shard {}: {} records in {} groups, {} posted, {} refused, {} accounts, {} agreements, head {}",
                     state.shard,
                     state.sequence,
@@ -28,7 +28,7 @@ pub fn run(directory: &Path) -> u8 {
                     checked.accounts,
                     checked.agreements,
                     state.head,
-                );
+                ));
             }
             exit::DONE
         }

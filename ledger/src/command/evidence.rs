@@ -1,14 +1,16 @@
 //! `ledger evidence`: what is kept about one transfer, as a file that stands for itself, and the check of such a file.
-#![expect(clippy::print_stdout, reason = "output of a command")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ledger_model::{InstitutionId, TransferCategory, TransferId, TransferKey};
+use ledger_model::{ChinaTime, InstitutionId, TransferCategory, TransferId, TransferKey};
+use ledger_protocol::KeptEvidence;
 use operations::exit;
 
-use super::from::{From, block_on, progress};
+use super::from::{From, block_on, counting_records, progress};
+use super::output::print;
 use super::told;
+use crate::archive::{Archive, Found};
 use crate::config::Config;
 use crate::reading::exhibit::{CERTIFICATE, Exhibit, SIGNATURE, SIGNATURE_DER, SIGNED, check, decided};
 use crate::reading::journal::{Journals, ReadingFault, Wants};
@@ -24,6 +26,9 @@ const EARLIER_SECONDS: i64 = 24 * 3600;
 /// evidence check FILE` does the same. With issuer and category the transfer is found at once; without, the journals
 /// are gone through from the day before the one in the id, and if several transfers have the id they are listed and none
 /// is exported.
+///
+/// With `--archive` the files of an archive are gone through too, from the day before the one in the id; with neither
+/// `--config` nor `--directory`, they alone. What the ledger finds by itself is exported from there.
 ///
 /// The ledger keeps no certificates: `--certificate` puts one into the file. The answer that went back to the sender is
 /// signed after the posting and not kept either; the outcome it told is in the record.
@@ -46,6 +51,9 @@ pub struct Options {
     category: Option<TransferCategory>,
     #[command(flatten)]
     source: From,
+    /// Look in this archive as well.
+    #[arg(long, value_name = "DIRECTORY")]
+    archive: Option<PathBuf>,
     /// The file to be written; it must not be there yet.
     #[arg(long, value_name = "FILE", required = true)]
     output: Option<PathBuf>,
@@ -71,7 +79,7 @@ enum Check {
 
 impl Options {
     pub const fn needs_configuration(&self) -> bool {
-        self.check.is_none() && self.source.directory.is_none()
+        self.check.is_none() && self.source.directory.is_none() && self.archive.is_none()
     }
 }
 
@@ -83,7 +91,7 @@ pub fn run(config: Option<&Config>, options: &Options) -> u8 {
     };
     match done {
         Ok(text) => {
-            println!("{text}");
+            print(&text);
             exit::DONE
         }
         Err(fault) => {
@@ -100,12 +108,12 @@ async fn export(
     output: &Path,
 ) -> Result<String, ReadingFault> {
     let certificate = options.certificate.as_deref().map(read).transpose()?;
-    let journals = options.source.open(config).await?;
+    let books = Books::open(config, options).await?;
     let key = match (options.issuer, options.category) {
         (Some(issuer), Some(category)) => TransferKey { issuer, category, id },
-        _ => search(&journals, options, id).await?,
+        _ => books.search(options, id).await?,
     };
-    let kept = journals.evidence(&key, options.following).await?;
+    let kept = books.kept(&key, options.following).await?;
     let exhibit = Exhibit::new(kept.ok_or(ReadingFault::NoSuchTransfer)?, certificate)?;
     let archive = exhibit.archive()?;
     let unwritable = |source| ReadingFault::File {
@@ -139,45 +147,118 @@ fn told_of(exhibit: &Exhibit) -> String {
     )
 }
 
-/// The only transfer with this id, and with the issuer or the category where one is named.
-async fn search(journals: &Journals, options: &Options, id: TransferId) -> Result<TransferKey, ReadingFault> {
+/// A resend may come later than the day in the id, never a day earlier.
+fn since(id: TransferId) -> ChinaTime {
     let midnight = id.date().at_midnight();
-    let since = midnight.plus_seconds(-EARLIER_SECONDS).unwrap_or(midnight);
-    let mut found: Vec<TransferKey> = Vec::new();
+    midnight.plus_seconds(-EARLIER_SECONDS).unwrap_or(midnight)
+}
+
+/// Where evidence is looked for.
+struct Books {
+    journals: Option<Journals>,
+    archive: Option<Archive>,
+}
+
+impl Books {
+    async fn open(config: Option<&Config>, options: &Options) -> Result<Self, ReadingFault> {
+        let archive = options.archive.as_deref().map(Archive::open).transpose()?;
+        let is_alone = archive.is_some() && config.is_none() && options.source.directory.is_none();
+        let journals = if is_alone {
+            None
+        } else {
+            Some(options.source.open(config).await?)
+        };
+        Ok(Self { journals, archive })
+    }
+
+    /// From the ledger where it finds the key, which says how far it has come; from the archive otherwise.
+    async fn kept(&self, key: &TransferKey, following: u32) -> Result<Option<KeptEvidence>, ReadingFault> {
+        if let Some(journals) = &self.journals
+            && let Some(kept) = journals.evidence(key, following).await?
+        {
+            return Ok(Some(kept));
+        }
+        let Some(archive) = &self.archive else {
+            return Ok(None);
+        };
+        let found = archived(archive, key.id, |known| known == key)?;
+        let kept = found.first().map(|found| archive.evidence(*found, following));
+        kept.transpose()
+    }
+
+    /// The only transfer with this id, and with the issuer or the category where one is named.
+    async fn search(&self, options: &Options, id: TransferId) -> Result<TransferKey, ReadingFault> {
+        let wanted = |key: &TransferKey| {
+            let issuer = options.issuer.is_none_or(|issuer| issuer == key.issuer);
+            key.id == id && issuer && options.category.is_none_or(|category| category == key.category)
+        };
+        let mut found: Vec<TransferKey> = Vec::new();
+        if let Some(archive) = &self.archive {
+            found.extend(archived(archive, id, wanted)?.into_iter().map(|found| found.key));
+        }
+        if let Some(journals) = &self.journals {
+            found.extend(journalled(journals, id, wanted).await?);
+        }
+        found.sort_unstable();
+        found.dedup();
+        match found.as_slice() {
+            [] => Err(ReadingFault::NoSuchTransfer),
+            [key] => Ok(*key),
+            several => {
+                for TransferKey { issuer, category, .. } in several {
+                    print(format_args!("--issuer {issuer} --category {category}"));
+                }
+                Err(ReadingFault::SeveralTransfers)
+            }
+        }
+    }
+}
+
+fn archived(
+    archive: &Archive,
+    id: TransferId,
+    wanted: impl Fn(&TransferKey) -> bool,
+) -> Result<Vec<Found>, ReadingFault> {
+    let bar = counting_records();
+    let found = archive.find(since(id), wanted, || bar.inc(1));
+    bar.finish_and_clear();
+    found
+}
+
+async fn journalled(
+    journals: &Journals,
+    id: TransferId,
+    wanted: impl Fn(&TransferKey) -> bool,
+) -> Result<Vec<TransferKey>, ReadingFault> {
+    let mut found = Vec::new();
     for shard in journals.count().all() {
-        let first = journals.first_since(shard, since).await?;
+        let first = journals.first_since(shard, since(id)).await?;
         let last = journals.position(shard).sequence;
         let bar = progress(last.saturating_sub(first), "records");
         let read = journals.read(shard, first..=last, |record, _| {
             bar.inc(1);
             let key = decided(&record.event).map(|(transfer, _)| transfer.key);
-            found.extend(key.filter(|key| {
-                let issuer = options.issuer.is_none_or(|issuer| issuer == key.issuer);
-                key.id == id && issuer && options.category.is_none_or(|category| category == key.category)
-            }));
+            found.extend(key.filter(&wanted));
             Ok(Wants::More)
         });
         read.await?;
         bar.finish_and_clear();
     }
-    match found.as_slice() {
-        [] => Err(ReadingFault::NoSuchTransfer),
-        [key] => Ok(*key),
-        several => {
-            for TransferKey { issuer, category, .. } in several {
-                println!("--issuer {issuer} --category {category}");
-            }
-            Err(ReadingFault::SeveralTransfers)
-        }
-    }
+    Ok(found)
 }
 
 fn checked(file: &Path, certificate: Option<&Path>) -> Result<String, ReadingFault> {
     let exhibit = check(&read(file)?)?;
+    if exhibit.is_unsigned() {
+        return Ok(format!(
+            "{}: sound; an adjustment, ordered by the bank itself, so nobody signed it, and there is no signature to check",
+            told_of(&exhibit)
+        ));
+    }
     let given = certificate.map(read).transpose()?;
     let certificate = given.as_ref().or(exhibit.certificate.as_ref());
     let Some(certificate) = certificate else {
-        println!("{}", told_of(&exhibit));
+        print(format_args!("{}", told_of(&exhibit)));
         return Err(ReadingFault::NoCertificate);
     };
     verify(&exhibit, certificate)?;

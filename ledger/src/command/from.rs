@@ -53,3 +53,11 @@ pub fn counting(done: &'static str) -> ProgressBar {
     bar.enable_steady_tick(DRAWN);
     bar
 }
+
+/// Records so far on a terminal's stderr, nothing elsewhere.
+pub fn counting_records() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {pos} records, {per_sec}");
+    let bar = ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.enable_steady_tick(DRAWN);
+    bar
+}

@@ -1,15 +1,15 @@
 //! `ledger hops`: transfers that were taken in for another shard and are not at rest yet.
-#![expect(clippy::print_stdout, reason = "output of a command")]
 
 use ledger_protocol::{LedgerClient, LedgerFault, UnsettledHops};
 use operations::endpoint::EndpointFault;
 use operations::exit;
 
+use super::output::print;
 use super::told;
 use crate::config::Config;
 
 #[derive(Debug, thiserror::Error)]
-enum HopsFault {
+pub(super) enum HopsFault {
     #[error("the runtime could not start")]
     Runtime(#[source] std::io::Error),
     #[error(transparent)]
@@ -22,7 +22,7 @@ enum HopsFault {
 pub fn run(config: &Config) -> u8 {
     match ask(config) {
         Ok(hops) => {
-            println!("{}", table(&hops));
+            print(format_args!("{}", table(&hops)));
             if hops.hops.is_empty() && hops.unseen_shards.is_empty() {
                 exit::DONE
             } else {
@@ -36,7 +36,7 @@ pub fn run(config: &Config) -> u8 {
     }
 }
 
-fn ask(config: &Config) -> Result<UnsettledHops, HopsFault> {
+pub(super) fn ask(config: &Config) -> Result<UnsettledHops, HopsFault> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(HopsFault::Runtime)?.block_on(async {
         let client = LedgerClient::connect(&config.listen)?;

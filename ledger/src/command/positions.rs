@@ -1,5 +1,4 @@
 //! `ledger positions`: how far every shard of the running ledger has come.
-#![expect(clippy::print_stdout, reason = "output of a command")]
 
 use std::fmt::Write as _;
 
@@ -8,6 +7,7 @@ use operations::endpoint::EndpointFault;
 use operations::exit;
 use serde::Serialize;
 
+use super::output::print;
 use super::told;
 use crate::config::Config;
 
@@ -54,7 +54,7 @@ struct ShownSum {
 pub fn run(config: &Config, json: bool) -> u8 {
     match show(config, json) {
         Ok(text) => {
-            println!("{text}");
+            print(&text);
             exit::DONE
         }
         Err(fault) => {

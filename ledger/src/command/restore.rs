@@ -1,5 +1,4 @@
 //! `ledger restore`: stores from a backup, as they stood at a position of the journal.
-#![expect(clippy::print_stdout, reason = "output of a command")]
 
 use std::path::PathBuf;
 
@@ -8,6 +7,7 @@ use operations::exit;
 
 use super::backup::BackupFault;
 use super::from::counting;
+use super::output::print;
 use super::told;
 use super::trial_balance::ShardRecord;
 use crate::store::embedded::{Copied, Copies, Extent};
@@ -50,12 +50,16 @@ pub fn run(options: &Options) -> u8 {
 fn restore(options: &Options) -> Result<(), BackupFault> {
     let copies = Copies::fresh(&options.from, &options.directory).map_err(BackupFault::Stores)?;
     let count = copies.shards();
-    for ShardRecord { shard, .. } in &options.to {
-        if count.shard(*shard).is_none() {
-            return Err(BackupFault::NoSuchShard {
-                shard: *shard,
-                count: count.count(),
-            });
+    // before anything is made
+    for ShardRecord { shard, sequence } in &options.to {
+        let shard = count.shard(*shard).ok_or(BackupFault::NoSuchShard {
+            shard: *shard,
+            count: count.count(),
+        })?;
+        let last = copies.last_record(shard);
+        let last = last.map_err(|source| BackupFault::Copy { shard, source })?;
+        if last < *sequence {
+            return Err(BackupFault::NotSoFar { shard, last });
         }
     }
     let bar = counting("restored");
@@ -69,10 +73,6 @@ fn restore(options: &Options) -> Result<(), BackupFault> {
             (None, None) => Extent::Whole,
         };
         let reached = copies.copy(shard, extent, |bytes| bar.inc(bytes)).map_err(fault)?;
-        let last = reached.position.sequence;
-        if wanted.is_some_and(|place| last < place.sequence) && reached.next_group_ends.is_none() {
-            return Err(BackupFault::NotSoFar { shard, last });
-        }
         bar.suspend(|| tell(shard, &reached, wanted));
     }
     Ok(())
@@ -90,5 +90,7 @@ fn tell(shard: ShardId, copied: &Copied, wanted: Option<&ShardRecord>) {
         }
         _ => String::new(),
     };
-    println!("shard {shard}: restored to record {last}, head {head}{why}");
+    print(format_args!(
+        "shard {shard}: restored to record {last}, head {head}{why}"
+    ));
 }

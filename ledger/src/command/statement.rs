@@ -1,5 +1,4 @@
 //! `ledger statement`: what happened on one customer's account, from the journal alone.
-#![expect(clippy::print_stdout, reason = "output of a command")]
 
 use ledger_model::{AccountToken, BusinessDate, LedgerAccount, Money, Side};
 use ledger_protocol::Standing;
@@ -7,6 +6,7 @@ use operations::exit;
 use serde::Serialize;
 
 use super::from::{From, block_on, progress};
+use super::output::print;
 use super::told;
 use crate::config::Config;
 use crate::reading::journal::{ReadingFault, Wants};
@@ -79,7 +79,7 @@ pub fn run(config: Option<&Config>, options: &Options) -> u8 {
     });
     match compared {
         Ok((text, equal)) => {
-            println!("{text}");
+            print(&text);
             if equal {
                 return exit::DONE;
             }

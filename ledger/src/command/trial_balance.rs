@@ -1,5 +1,4 @@
 //! `ledger trial-balance`: what every account of the chart comes to at a position of the journal, from the journal alone.
-#![expect(clippy::print_stdout, reason = "output of a command")]
 
 use std::str::FromStr;
 
@@ -8,6 +7,7 @@ use operations::exit;
 use serde::Serialize;
 
 use super::from::{From, block_on, progress};
+use super::output::print;
 use super::told;
 use crate::books::Sides;
 use crate::config::Config;
@@ -99,7 +99,7 @@ pub fn run(config: Option<&Config>, options: &Options) -> u8 {
     });
     match summed {
         Ok((text, sound)) => {
-            println!("{text}");
+            print(&text);
             if sound { exit::DONE } else { exit::DIFFERENCES }
         }
         Err(fault) => {

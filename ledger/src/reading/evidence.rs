@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use ledger_model::TransferKey;
-use ledger_protocol::KeptEvidence;
+use ledger_protocol::{KeptEvidence, KeptRecord};
 
 use crate::evidence;
 use crate::state::ShardState;
-use crate::store::{Reader, StoreFault};
+use crate::store::{Kept, Reader, StoreFault};
 
 /// Records that may be asked for beyond the transfer's own.
 pub const FOLLOWING_MAX: u32 = 1000;
@@ -68,4 +68,12 @@ pub fn find(places: &[Place], key: &TransferKey, following: u32) -> Result<Optio
         }));
     }
     Ok(None)
+}
+
+/// A record with its evidence as that was given.
+pub fn opened(kept: Kept) -> Result<KeptRecord, StoreFault> {
+    let Kept { record, evidence } = kept;
+    let evidence = evidence.map(|sealed| evidence::open(&sealed)).transpose();
+    let evidence = evidence.map_err(StoreFault::content("piece of evidence"))?;
+    Ok(KeptRecord { record, evidence })
 }

@@ -10,7 +10,7 @@
 //! An exhibit is a function of its parts: [`check`] makes it anew and compares.
 
 use ledger_journal::{ChainFault, ChainHash, ChainPosition, DecodeFault, Event, EvidenceDigest, JournalRecord};
-use ledger_model::{Decision, Transfer};
+use ledger_model::{Decision, Transfer, TransferKind};
 use ledger_protocol::{Evidence, KeptEvidence};
 
 use super::readme;
@@ -90,6 +90,15 @@ impl Exhibit {
             certificate,
             signature,
         })
+    }
+
+    /// The bank orders adjustments itself: what is kept is the order as text, which nobody has signed.
+    pub fn is_unsigned(&self) -> bool {
+        let by_the_bank = match self.transfer.kind {
+            TransferKind::Reversal | TransferKind::Supplement => true,
+            TransferKind::Payment | TransferKind::Refund | TransferKind::Payout => false,
+        };
+        by_the_bank && self.kept.evidence.signature.is_empty()
     }
 
     /// The exhibit in parts, the readme first.

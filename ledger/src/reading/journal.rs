@@ -11,14 +11,15 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use ledger_journal::{DecodeFault, JournalRecord};
 use ledger_model::{AccountToken, ChinaTime, Currency, Money, ShardCount, ShardId, TransferKey};
-use ledger_protocol::{KeptEvidence, LedgerClient, LedgerFault, ShardPosition, Standing};
+use ledger_protocol::{KeptEvidence, KeptRecord, LedgerClient, LedgerFault, ShardPosition, Standing};
 use operations::endpoint::{Endpoint, EndpointFault};
 use operations::exit;
 
-use super::evidence::{self, Place};
+use super::evidence::{self, Place, opened};
 use super::exhibit::ExhibitFault;
 use super::statement::StatementFault;
 use super::trial::{Difference, Line, TrialBalance, TrialFault};
+use crate::archive::ArchiveFault;
 use crate::books::Sides;
 use crate::store::embedded::RestingStore;
 use crate::store::{Reader, StoreFault};
@@ -77,6 +78,8 @@ pub enum ReadingFault {
     NoSuchShard { shard: u8, count: u8 },
     #[error("shard {shard} has come to record {last} only")]
     NotSoFar { shard: u8, last: u64 },
+    #[error(transparent)]
+    Archive(#[from] ArchiveFault),
     #[error(transparent)]
     Trial(#[from] TrialFault),
     #[error(transparent)]
@@ -216,6 +219,52 @@ impl Journals {
         }
     }
 
+    /// As [`Journals::read`], each record with what is kept with it.
+    pub async fn kept(
+        &self,
+        shard: ShardId,
+        records: RangeInclusive<u64>,
+        mut take: impl FnMut(&JournalRecord, &KeptRecord) -> Result<Wants, ReadingFault>,
+    ) -> Result<(), ReadingFault> {
+        let (mut next, last) = records.into_inner();
+        if next > last {
+            return Ok(());
+        }
+        let mut running = match &self.source {
+            Source::Running(client) => Some(client.kept(shard.number(), next..=last).await?.boxed()),
+            Source::AtRest(_) => None,
+        };
+        loop {
+            let chunk = match &mut running {
+                Some(chunks) => chunks.next().await.transpose()?.unwrap_or_default(),
+                None => self.kept_at_rest(shard, next)?,
+            };
+            if chunk.is_empty() {
+                return Err(ReadingFault::Ended(shard));
+            }
+            for kept in chunk {
+                let record = JournalRecord::decode(&kept.record).map_err(|source| ReadingFault::Record {
+                    shard,
+                    sequence: next,
+                    source,
+                })?;
+                if take(&record, &kept)? == Wants::NoMore || next == last {
+                    return Ok(());
+                }
+                next += 1;
+            }
+        }
+    }
+
+    fn kept_at_rest(&self, shard: ShardId, from: u64) -> Result<Vec<KeptRecord>, ReadingFault> {
+        let Source::AtRest(stores) = &self.source else {
+            return Ok(Vec::new());
+        };
+        let store = stores.get(shard.index()).ok_or(ReadingFault::Shards)?;
+        let chunk = store.reader().kept(from, CHUNK_BYTES)?.into_iter();
+        Ok(chunk.map(opened).collect::<Result<_, _>>()?)
+    }
+
     /// How an account stands in the state, and as of which record of its shard.
     pub async fn standing(&self, token: AccountToken) -> Result<Standing, ReadingFault> {
         let home = self.count.of_account(token);
@@ -339,7 +388,9 @@ impl ReadingFault {
             | Self::Exhibit(_)
             | Self::Signature(_)
             | Self::Store(StoreFault::Inconsistent(_) | StoreFault::Content { .. }) => exit::DIFFERENCES,
+            Self::Archive(fault) if fault.is_damage() => exit::DIFFERENCES,
             Self::Runtime(_)
+            | Self::Archive(_)
             | Self::Endpoint(_)
             | Self::Ledger(_)
             | Self::Store(_)

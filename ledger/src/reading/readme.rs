@@ -18,16 +18,23 @@ pub(super) fn text(exhibit: &Exhibit, records: &[Recorded<'_>]) -> String {
     };
     put("Evidence for one transfer, exported from a bank's ledger.");
     put("");
-    put(&format!("{SIGNED:<24} the request, exactly the bytes that were signed"));
-    put(&format!("{SIGNATURE:<24} the sender's signature over them"));
+    if exhibit.is_unsigned() {
+        put(&format!("{SIGNED:<24} the bank's own order, as text"));
+        put(&format!("{SIGNATURE:<24} empty: nobody has signed it"));
+    } else {
+        put(&format!("{SIGNED:<24} the request, exactly the bytes that were signed"));
+        put(&format!("{SIGNATURE:<24} the sender's signature over them"));
+    }
     if matches!(exhibit.signature, Signature::SmRaw { .. }) {
         put(&format!(
             "{SIGNATURE_DER:<24} the same two numbers in the form that OpenSSL reads"
         ));
     }
-    put(&format!(
-        "{SERIAL:<24} serial of the sender's key, as the request names it"
-    ));
+    if !exhibit.is_unsigned() {
+        put(&format!(
+            "{SERIAL:<24} serial of the sender's key, as the request names it"
+        ));
+    }
     if exhibit.certificate.is_some() {
         put(&format!(
             "{CERTIFICATE:<24} the sender's certificate, added by whoever exported this; the ledger keeps none"
@@ -43,9 +50,11 @@ pub(super) fn text(exhibit: &Exhibit, records: &[Recorded<'_>]) -> String {
     }
     put(&format!("{OUTCOME:<24} what the record says, for reading"));
     put("");
-    put("The answer that went back to the sender is signed after the posting and is not kept by the ledger;");
-    put("what the ledger keeps is the outcome, in the record. Only requests whose signature held are posted.");
-    put("");
+    if !exhibit.is_unsigned() {
+        put("The answer that went back to the sender is signed after the posting and is not kept by the ledger;");
+        put("what the ledger keeps is the outcome, in the record. Only requests whose signature held are posted.");
+        put("");
+    }
     signature(exhibit, &mut put);
     digest(exhibit, records, &mut put);
     chain(exhibit, records, &mut put);
@@ -53,6 +62,16 @@ pub(super) fn text(exhibit: &Exhibit, records: &[Recorded<'_>]) -> String {
 }
 
 fn signature(exhibit: &Exhibit, put: &mut impl FnMut(&str)) {
+    if exhibit.is_unsigned() {
+        put(
+            "1. There is no signature: the bank itself ordered this adjustment. The order, with who made and who checked it,",
+        );
+        put(&format!(
+            "   is the text in {SIGNED}; the files of signature and serial are empty."
+        ));
+        put("");
+        return;
+    }
     put("1. The signature. It must be made by the sender's certificate, whose serial must be the one named:");
     put("");
     put(&format!(

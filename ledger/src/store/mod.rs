@@ -186,8 +186,34 @@ pub trait Reader: Send + Sync {
     /// one if there is one.
     fn journal(&self, from: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreFault>;
 
+    /// As [`Reader::journal`], with the evidence of each record, whose bytes count too.
+    fn kept(&self, from: u64, bytes_max: usize) -> Result<Vec<Kept>, StoreFault> {
+        let records = (from..).zip(self.journal(from, bytes_max)?);
+        let kept = records.map(|(sequence, record)| {
+            let evidence = self.evidence(sequence)?;
+            Ok(Kept { record, evidence })
+        });
+        kept.collect()
+    }
+
     /// Evidence as it was sealed.
     fn evidence(&self, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault>;
+}
+
+/// A committed record and what is kept with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Encoded.
+    pub record: Vec<u8>,
+    /// As it was sealed.
+    pub evidence: Option<Vec<u8>>,
+}
+
+impl Kept {
+    pub(crate) fn bytes(&self) -> usize {
+        let evidence = self.evidence.as_ref().map_or(0, Vec::len);
+        self.record.len().saturating_add(evidence)
+    }
 }
 
 impl OpenHops {

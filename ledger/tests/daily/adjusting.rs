@@ -109,6 +109,11 @@ fn a_supplement_posts_what_is_missing_and_keeps_who_ordered_it() {
         _ => None,
     });
     assert_eq!(kept, Some(EvidenceDigest::over(text.as_bytes(), b"", "")));
+    let file = bank.path("order.tar").to_str().unwrap().to_owned();
+    let export = ["evidence", "2024030500000000000000010000000", "--output", &file];
+    check(&bank.ledger(&export), 0, "supplement of CNY2.50");
+    let nobody_signed = "sound; an adjustment, ordered by the bank itself, so nobody signed it";
+    check(&bank.ledger(&["evidence", "check", &file]), 0, nobody_signed);
     let other = [&supplement[..8], &["CNY2.51"], &supplement[9..]].concat();
     check(
         &adjust(&bank, &other, "1", &two),

@@ -169,3 +169,36 @@ fn whom_the_configuration_does_not_allow_changes_nothing() {
     let order = bank.decided(payment(1, 1, "CNY1.00", DATE));
     assert_eq!(order, Decision::Refused(Refusal::NoSuchAgreement));
 }
+
+#[test]
+fn a_reader_that_goes_away_is_no_fault() {
+    let bank = with_accounts("", 1..=2);
+    let account = token(1);
+    let commands: [&[&str]; 7] = [
+        &["positions"],
+        &["positions", "--json"],
+        &["trial-balance"],
+        &["statement", &account],
+        &["hops"],
+        &["day", "status"],
+        &["account", "show", &account],
+    ];
+    for arguments in commands {
+        let (gone, output) = std::io::pipe().unwrap();
+        drop(gone);
+        let told = bank.command(arguments).stdout(output).output().unwrap();
+        let said = String::from_utf8(told.stderr).unwrap();
+        assert!(
+            told.status.success() && said.is_empty(),
+            "{arguments:?}: {:?}, {said}",
+            told.status
+        );
+    }
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let told = bank.command(&["positions"]).stdout(full).output().unwrap();
+    let said = String::from_utf8(told.stderr).unwrap();
+    assert!(
+        told.status.code() == Some(1) && said.contains("the output cannot be written"),
+        "{said}"
+    );
+}

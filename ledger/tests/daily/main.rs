@@ -10,6 +10,7 @@
 mod access;
 mod adjusting;
 mod administering;
+mod archive;
 mod days;
 mod load;
 mod process;

@@ -91,13 +91,19 @@ impl Bank {
     }
 
     /// Stopped in order; what it left is checked by `ledger check`.
-    pub(crate) fn stopped_and_checked(mut self) {
+    pub(crate) fn stopped_and_checked(self) {
+        self.stopped_and_checked_then(|| {});
+    }
+
+    /// `then` while its stores are at rest.
+    pub(crate) fn stopped_and_checked_then(mut self, then: impl FnOnce()) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").arg(id).status().unwrap().success());
         assert!(self.child.wait().unwrap().success());
         let data = self.path("data");
         let told = self.ledger(&["check", "--directory", data.to_str().unwrap()]);
         assert_eq!(told.code, 0, "{told:?}");
+        then();
     }
 
     /// What came of it.
@@ -107,6 +113,10 @@ impl Bank {
             signature: vec![0x30; 70],
             signing_serial: "4000000101".to_owned(),
         };
+        self.post_with(instruction, evidence)
+    }
+
+    pub(crate) fn post_with(&self, instruction: Instruction, evidence: Evidence) -> PostReply {
         self.block_on(async |client| client.post(instruction, evidence, deadline()).await)
     }
 

@@ -238,6 +238,13 @@ fn what_cannot_be_restored_or_backed_up_is_told() {
     );
     restore(directory.path(), "data", &[]).fails(1, "the directory is not empty");
     check(&["--to", "0=25"], 1, "the backup of shard 0 has come to record 24 only");
+    // of another shard than the first, too: nothing is there that would stand in the way of the next try
+    check(
+        &["--to", "0=1", "--to", "3=999"],
+        1,
+        "the backup of shard 3 has come to record",
+    );
+    assert!(!directory.path().join("new").exists());
     Told::by(["backup", "--output", "nowhere"]).fails(2, "--config FILE is needed");
     let missing = directory.path().join("missing");
     Told::at_rest(&missing, "backup", &["--output", text(&missing)]).fails(1, "could not read its log");

@@ -179,6 +179,23 @@ fn reads_committed(store: &dyn Store, paid: &Instruction) {
     let kept = reader.evidence(3).unwrap().unwrap();
     assert_eq!(ledger::evidence::open(&kept).unwrap(), bank::evidence(paid));
     assert_eq!(reader.evidence(1).unwrap(), None, "an opening has no evidence");
+    let whole = reader.kept(1, 1 << 20).unwrap();
+    for ((sequence, record), kept) in (1..).zip(&all).zip(&whole) {
+        assert_eq!(kept.record, *record);
+        assert_eq!(kept.evidence, reader.evidence(sequence).unwrap(), "record {sequence}");
+    }
+    assert_eq!(whole.len(), all.len());
+    assert_eq!(
+        reader.kept(4, 1 << 20).unwrap(),
+        whole[3..],
+        "from the middle of a group"
+    );
+    assert_eq!(
+        reader.kept(3, 1).unwrap(),
+        whole[2..3],
+        "one record, whatever the bound"
+    );
+    assert_eq!(reader.kept(6, 1 << 20).unwrap(), Vec::new());
 }
 
 /// A reader taken earlier follows what is committed later.

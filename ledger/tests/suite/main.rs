@@ -20,9 +20,11 @@ mod formats;
 mod further;
 mod groups;
 mod hopping;
+mod journals;
 mod key_taken;
 mod kill;
 mod memory;
+mod moving;
 mod postgres;
 mod postgres_access;
 mod process;
@@ -33,6 +35,7 @@ mod scenarios;
 #[allow(dead_code, reason = "benches and other tests do more with a server")]
 mod server;
 mod service;
+mod several;
 mod shipping;
 mod sums;
 

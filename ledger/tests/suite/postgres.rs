@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use ledger::books::UsageKey;
 use ledger::outcome::Outcome;
 use ledger::shard::group::{self, Working};
 use ledger::store::postgres::{Fixed, GroupSettings, Host, PostgresStore, make};
 use ledger::store::{Store, StoreFault};
 use ledger::view::{View, Wanted};
 use ledger_journal::{ChainPosition, Event, JournalRecord};
-use ledger_model::{ChinaTime, ContentField, Instruction, ShardCount, ShardId};
+use ledger_model::{ChinaTime, ContentField, Instruction, ShardCount, ShardId, UsageSubject};
 
 use crate::bank::{SHARDS, WAIT, account, agreement, elsewhere_than, first_of, now, payment, sealed, token};
 use crate::conformance::{self, conforms};
@@ -163,6 +164,22 @@ pub(crate) fn balance(store: &mut PostgresStore, number: u64) -> i64 {
     rows.accounts[0].account.balance.minor()
 }
 
+/// What was paid under the account's agreement on the day of [`now`], in minor units.
+fn used(store: &mut PostgresStore, number: u64) -> i64 {
+    store.begin().unwrap();
+    let usage = UsageKey {
+        subject: UsageSubject::Agreement(agreement(number).number),
+        date: now().date(),
+    };
+    let wanted = Wanted {
+        usages: vec![usage],
+        ..Wanted::default()
+    };
+    let rows = store.fetch(&wanted).unwrap();
+    store.abandon();
+    rows.usages[0].1.sum_minor
+}
+
 #[test]
 fn writers_of_one_shard_take_turns_and_see_what_the_others_did() {
     const WRITERS: u64 = 4;
@@ -199,10 +216,10 @@ fn writers_of_one_shard_take_turns_and_see_what_the_others_did() {
         .filter(|record| matches!(record.event, Event::TransferDecided { .. }));
     assert_eq!(u64::try_from(posted.count()).unwrap(), WRITERS * EACH);
     for number in numbers {
-        assert_eq!(
-            balance(&mut first, number),
-            100_000 - 100 * i64::try_from(WRITERS * EACH / 5).unwrap()
-        );
+        let paid = 100 * i64::try_from(WRITERS * EACH / 5).unwrap();
+        assert_eq!(balance(&mut first, number), 100_000 - paid);
+        assert_eq!(used(&mut first, number), paid);
+        assert_eq!(used(&mut group.open(shard), number), paid);
     }
 }
 

@@ -11,6 +11,7 @@ use operations::endpoint::Endpoint;
 use tokio::time::Instant;
 
 use crate::bank::{WAIT, account, agreement, evidence};
+use crate::server::USER;
 
 pub(crate) struct Process {
     child: Child,
@@ -18,20 +19,49 @@ pub(crate) struct Process {
     pub(crate) config: PathBuf,
 }
 
+/// A section `[[group]]`, all shards of which are in one database.
+pub(crate) struct Section<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) shards: &'a [u8],
+    /// `host:port`.
+    pub(crate) host: &'a str,
+    pub(crate) database: &'a str,
+}
+
+impl std::fmt::Display for Section<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            name,
+            shards,
+            host,
+            database,
+        } = self;
+        writeln!(
+            f,
+            "[[group]]\nname = \"{name}\"\nshards = {shards:?}\nhosts = [\"{host}\"]\ndatabase = \"{database}\"\nuser = \"{USER}\""
+        )
+    }
+}
+
 impl Process {
     /// Runs under `directory`, with its stores in `directory/data`; answers when this returns.
     pub(crate) async fn start(directory: &Path) -> Self {
-        let socket = directory.join("ledger.sock");
-        let config = directory.join("ledger.toml");
+        Self::start_as(directory, "ledger", "").await
+    }
+
+    /// One of several under `directory`, each with a name of its own; `further` is the rest of the configuration.
+    pub(crate) async fn start_as(directory: &Path, name: &str, further: &str) -> Self {
+        let socket = directory.join(name).with_extension("sock");
+        let config = directory.join(name).with_extension("toml");
         let text = format!(
-            "listen = \"unix:{}\"\ndirectory = \"data\"\nkept_days = 3660\n[operations]\naddress = \"127.0.0.1:0\"\n",
+            "listen = \"unix:{}\"\ndirectory = \"data\"\nkept_days = 3660\noperations = {{ address = \"127.0.0.1:0\" }}\n{further}",
             socket.display()
         );
         std::fs::write(&config, text).unwrap();
         let log = std::fs::File::options()
             .append(true)
             .create(true)
-            .open(directory.join("ledger.log"))
+            .open(directory.join(name).with_extension("log"))
             .unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_ledger"))
             .arg("--config")
@@ -41,10 +71,17 @@ impl Process {
             .spawn()
             .unwrap();
         let client = LedgerClient::connect(&Endpoint::unix(&socket)).unwrap();
-        let started = Self { child, client, config };
+        let mut started = Self { child, client, config };
         let deadline = Instant::now() + WAIT;
         while started.client.positions().await.is_err() {
             assert!(Instant::now() < deadline, "the ledger does not start");
+            let ended = started.child.try_wait().unwrap();
+            assert_eq!(
+                ended,
+                None,
+                "{}",
+                std::fs::read_to_string(started.config.with_extension("log")).unwrap()
+            );
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
         started
@@ -118,8 +155,12 @@ impl Told {
         Self::by(place.into_iter().chain(arguments.iter().map(OsStr::new)))
     }
 
-    pub(crate) fn json(&self) -> serde_json::Value {
+    pub(crate) fn succeeds(&self) {
         assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        self.succeeds();
         serde_json::from_str(&self.out).unwrap()
     }
 

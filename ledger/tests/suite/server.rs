@@ -109,7 +109,8 @@ impl Server {
             .arg("start")
             .stdout(Stdio::null())
             .status();
-        assert!(started.unwrap().success(), "PostgreSQL did not start");
+        let log = || std::fs::read_to_string(self.directory.path().join("log")).unwrap();
+        assert!(started.unwrap().success(), "PostgreSQL did not start: {}", log());
     }
 
     /// Sessions are ended, what is not committed is rolled back.
@@ -119,21 +120,28 @@ impl Server {
 
     /// What a power failure would do to its processes, at once and all of them.
     pub(crate) fn kill(&self) {
-        let main = self.pid();
-        let children = children_of(main);
-        let pids: Vec<String> = std::iter::once(main)
-            .chain(children)
-            .map(|pid| pid.to_string())
-            .collect();
-        // one that has ended by itself meanwhile is no failure
-        let _some_have_ended = Command::new("kill")
-            .arg("-9")
-            .args(&pids)
-            .stderr(Stdio::null())
-            .status();
-        while pids.iter().any(|pid| is_running(pid)) {
+        // one that is stopped makes no more children, which would outlive it for a moment
+        signal("-STOP", &[self.pid()]);
+        let pids = self.pids();
+        signal("-KILL", &pids);
+        while pids.iter().any(|pid| is_running(*pid)) {
             std::thread::yield_now();
         }
+        // they name a process that nobody may have asked for yet, and that PostgreSQL would take for a living one
+        let socket = format!(".s.PGSQL.{}.lock", self.port);
+        for lock in [self.data().join("postmaster.pid"), self.directory.path().join(socket)] {
+            std::fs::remove_file(lock).unwrap();
+        }
+    }
+
+    /// Answers nobody and takes in nothing, and keeps its connections.
+    pub(crate) fn freeze(&self) {
+        signal("-STOP", &self.pids());
+    }
+
+    /// Goes on where it was frozen.
+    pub(crate) fn thaw(&self) {
+        signal("-CONT", &self.pids());
     }
 
     /// A standby becomes a primary of its own; it waits for no other standby.
@@ -265,8 +273,14 @@ fn children_of(parent: u32) -> Vec<u32> {
     processes.collect()
 }
 
+/// One that has ended by itself meanwhile is no failure.
+fn signal(name: &str, pids: &[u32]) {
+    let pids = pids.iter().map(u32::to_string);
+    let _some_have_ended = Command::new("kill").arg(name).args(pids).stderr(Stdio::null()).status();
+}
+
 /// A process that has ended and that nobody has asked for does not run.
-fn is_running(pid: &str) -> bool {
+fn is_running(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = status.rsplit_once(')').map_or("", |(_, after)| after.trim_start());
     !state.is_empty() && !state.starts_with('Z')

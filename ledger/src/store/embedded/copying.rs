@@ -110,6 +110,15 @@ impl Copies {
         Ok(take(&shard_directory(&self.from, shard))?)
     }
 
+    /// Number of the last record of a shard in the stores, which nobody has open.
+    pub fn last_record(&self, shard: ShardId) -> Result<u64, CopyFault> {
+        let directory = shard_directory(&self.from, shard);
+        let lock = take(&directory)?;
+        let shards = self.shards;
+        let store = Target::open(directory, Owner { shard, shards }, lock)?;
+        Ok(store.position.sequence)
+    }
+
     /// Copies one shard; tells `progress` the bytes of every group copied.
     pub fn copy(&self, shard: ShardId, extent: Extent, progress: impl FnMut(u64)) -> Result<Copied, CopyFault> {
         let owner = Owner {
@@ -130,7 +139,7 @@ impl Copies {
     }
 }
 
-/// The end of a copy.
+/// The end of a copy, or of the store it is of.
 struct Target {
     directory: PathBuf,
     owner: Owner,

@@ -11,7 +11,7 @@ use super::location::Location;
 use super::segment::{Segments, read_item, records};
 use crate::books::Remembered;
 use crate::store::row::{StoredRecord, remembered};
-use crate::store::{Reader, StoreFault};
+use crate::store::{Kept, Reader, StoreFault};
 
 /// Of one shard, between its thread and its readers.
 #[derive(Debug)]
@@ -102,6 +102,33 @@ impl Reader for EmbeddedReader {
                 }
                 bytes = bytes.saturating_add(record.len());
                 found.push(record.to_vec());
+                next += 1;
+            }
+        }
+        Ok(found)
+    }
+
+    fn kept(&self, from: u64, bytes_max: usize) -> Result<Vec<Kept>, StoreFault> {
+        let committed = self.0.committed();
+        let (mut next, mut bytes) = (from, 0_usize);
+        let mut found: Vec<Kept> = Vec::new();
+        let mut buffer = Vec::new();
+        while next <= committed && (found.is_empty() || bytes < bytes_max) {
+            let (header, frame) = self.0.segments.frame_of(next, &mut buffer)?;
+            let frame = Frame::read(header, frame)?;
+            let mut evidence = frame.evidence()?.into_iter().peekable();
+            for record in records(&frame, next, committed) {
+                if !found.is_empty() && bytes >= bytes_max {
+                    break;
+                }
+                while evidence.next_if(|(number, _)| *number < next).is_some() {}
+                let of_it = evidence.next_if(|(number, _)| *number == next);
+                let kept = Kept {
+                    record: record.to_vec(),
+                    evidence: of_it.map(|(_, sealed)| sealed),
+                };
+                bytes = bytes.saturating_add(kept.bytes());
+                found.push(kept);
                 next += 1;
             }
         }

@@ -163,8 +163,14 @@ pub(super) fn pack_evidence(group: &Group) -> Result<Vec<u8>, StoreFault> {
 
 /// Evidence of record `sequence` in a group that begins with record `first`.
 pub(super) fn evidence_of(packed: &[u8], first: u64, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault> {
+    let mut all = all_evidence(packed, first)?.into_iter();
+    Ok(all.find(|(number, _)| *number == sequence).map(|(_, sealed)| sealed))
+}
+
+/// Evidence of a group that begins with record `first`, by the numbers of its records.
+pub(super) fn all_evidence(packed: &[u8], first: u64) -> Result<Vec<(u64, Vec<u8>)>, StoreFault> {
     if packed.is_empty() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let mut input = Unpacker::new(packed);
     let length: u32 = input.take().map_err(|_| UNREADABLE)?;
@@ -176,14 +182,11 @@ pub(super) fn evidence_of(packed: &[u8], first: u64, sequence: u64) -> Result<Op
         let place: u32 = input.take().map_err(|_| UNREADABLE)?;
         lengths.push((first + u64::from(place), input.take::<u32>().map_err(|_| UNREADABLE)?));
     }
-    for (number, length) in lengths {
+    let sealed = lengths.into_iter().map(|(number, length)| {
         let length = usize::try_from(length).map_err(|_| UNREADABLE)?;
-        let sealed = input.bytes(length).map_err(|_| UNREADABLE)?;
-        if number == sequence {
-            return Ok(Some(sealed.to_vec()));
-        }
-    }
-    Ok(None)
+        Ok((number, input.bytes(length).map_err(|_| UNREADABLE)?.to_vec()))
+    });
+    sealed.collect()
 }
 
 fn length_of(length: usize) -> Result<u32, StoreFault> {

@@ -20,11 +20,13 @@
 //! * **Patience.** No call takes longer than the group's call limit. A commit that was sent and not answered is in doubt; it
 //!   is never cancelled, since a commit that waits for its standby would be cancelled into standing on the primary alone.
 
+mod asking;
 mod commit;
 mod digest;
 mod expiry;
 mod frame;
 mod held;
+mod kept;
 mod link;
 mod moving;
 mod probe;
@@ -40,10 +42,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures::future::try_join_all;
 use ledger_model::{ShardCount, ShardId, TransferKey};
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Client;
 
 use self::commit::{Draft, Sent};
 use self::digest::Digest;
@@ -126,24 +126,6 @@ impl PostgresStore {
         }
     }
 
-    /// Hops that are open or unapplied.
-    fn unsettled(&self) -> Result<Vec<HopRow>, StoreFault> {
-        let [from, to] = held::hops_between(self.shard);
-        let Open { client, writing } = self.session().map_err(CallFault::unreachable)?;
-        let rows = self.link.bounded(self.link.deadline(), async {
-            let wanted: [&(dyn ToSql + Sync); 2] = [&from.as_slice(), &to.as_slice()];
-            client.query(&writing.find_hops, &wanted).await
-        });
-        let rows = rows.map_err(|fault| {
-            self.is_broken.set(true);
-            fault.unreachable()
-        })?;
-        let hops = rows
-            .iter()
-            .map(|row| held::unpack_hop(column(row, 0)?, column(row, 1)?));
-        hops.collect()
-    }
-
     fn number(&self) -> i16 {
         i16::from(self.shard.number())
     }
@@ -157,7 +139,7 @@ impl PostgresStore {
     }
 
     /// Nothing that is in memory is believed any more.
-    fn doubt(&mut self) {
+    pub(super) fn doubt(&mut self) {
         self.is_current = false;
         self.held.get_mut().forget();
     }
@@ -191,51 +173,6 @@ impl PostgresStore {
         if let Some(today) = decided {
             self.expiry.day_of_group(today, self.link.settings().kept_days);
         }
-    }
-}
-
-/// What is asked of the database for a group.
-struct Asked {
-    held: Vec<Row>,
-    /// Keys, by range.
-    ranges: Vec<Vec<Row>>,
-    transfers: Vec<Row>,
-}
-
-impl PostgresStore {
-    /// Rows of the table and transfers, in one round trip.
-    fn ask(&self, unknown: &Unknown, transfers: &[(Digest, &TransferKey)]) -> Result<Asked, StoreFault> {
-        let Unknown { keys, ranges } = unknown;
-        let digests: Vec<Digest> = transfers.iter().map(|(digest, _)| *digest).collect();
-        let Open { client, writing } = self.session().map_err(CallFault::unreachable)?;
-        let rows = async {
-            if keys.is_empty() {
-                return Ok(Vec::new());
-            }
-            client.query(&writing.held, &[&keys]).await
-        };
-        let ranges = ranges.iter().map(async |range| {
-            let read_max = i64::try_from(held::READ_MAX).unwrap_or(i64::MAX);
-            let wanted: [&(dyn ToSql + Sync); 3] = [&range.first(), &range.end(), &read_max];
-            client.query(&writing.held_keys, &wanted).await
-        });
-        let known = async {
-            if digests.is_empty() {
-                return Ok(Vec::new());
-            }
-            client.query(&writing.transfers, &[&digests]).await
-        };
-        let asked = async { futures::try_join!(rows, try_join_all(ranges), known) };
-        let answered = self.link.bounded(self.link.deadline(), asked);
-        let (held, ranges, transfers) = answered.map_err(|fault| {
-            self.is_broken.set(true);
-            fault.unreachable()
-        })?;
-        Ok(Asked {
-            held,
-            ranges,
-            transfers,
-        })
     }
 }
 

@@ -15,6 +15,7 @@ use tokio_postgres::{Client, Row};
 
 use super::digest::Digest;
 use super::frame::{evidence_of, item, records, signed, unsigned};
+use super::kept::kept;
 use super::link::{CallFault, Deadline, Link};
 use super::residence::{NeverHere, Residence};
 use super::schema;
@@ -24,7 +25,7 @@ use super::taking::{Astray, GROUPS_MAX};
 use super::whereabouts::Whereabouts;
 use crate::books::Remembered;
 use crate::store::row::remembered;
-use crate::store::{Reader, StoreFault};
+use crate::store::{Kept, Reader, StoreFault};
 
 pub(super) const BARRIER: &str = "SELECT pg_logical_emit_message(true, 'ledger', '')";
 
@@ -83,12 +84,12 @@ impl PostgresReader {
         }
     }
 
-    fn shard(&self) -> i16 {
+    pub(super) fn shard(&self) -> i16 {
         i16::from(self.shard.number())
     }
 
     /// Asks in the group where the shard lives.
-    fn ask<T>(
+    pub(super) fn ask<T>(
         &self,
         question: &impl AsyncFn(&Client, &Reading) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, StoreFault> {
@@ -230,6 +231,10 @@ impl Reader for PostgresReader {
             }
         }
         Ok(found)
+    }
+
+    fn kept(&self, from: u64, bytes_max: usize) -> Result<Vec<Kept>, StoreFault> {
+        kept(self, from, bytes_max)
     }
 
     fn evidence(&self, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault> {

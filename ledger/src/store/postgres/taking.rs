@@ -84,6 +84,8 @@ impl PostgresStore {
     fn turn_to(&mut self, servers: Arc<GroupSettings>) {
         if servers.name != self.link.settings().name {
             self.give_up();
+            // what is in memory would still be true, and is not worth a proof
+            self.doubt();
             self.link = Link::new(servers);
         } else if self.open.is_none() && !Arc::ptr_eq(&servers, self.link.settings()) {
             self.link = Link::new(servers);

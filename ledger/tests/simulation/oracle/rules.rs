@@ -50,6 +50,7 @@ fn against(what: SupplementAgainst, batch: BatchId) -> LedgerAccount {
         SupplementAgainst::NetworkClearing => clearing(batch),
         SupplementAgainst::Suspense => LedgerAccount::Suspense,
         SupplementAgainst::Fee => LedgerAccount::Fee,
+        SupplementAgainst::StandInAdvance => LedgerAccount::StandInAdvance,
     }
 }
 

@@ -1,6 +1,5 @@
 //! Shard groups on doubles of servers, ledgers over them, and what must be true of their books afterwards.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,11 +13,12 @@ use ledger::hopping::selector::{GroupState, Seen, SelectorSettings};
 use ledger::outcome::Outcome;
 use ledger::store::Store;
 use ledger::view::Wanted;
-use ledger_journal::{Event, JournalRecord};
-use ledger_model::{Amount, Instruction, LedgerAccount, ShardId, Side, TransferKey};
+use ledger_journal::JournalRecord;
+use ledger_model::{Amount, Instruction, ShardId};
 
 use super::server::{Condition, Server};
 use crate::bank::{LIMITS, Running, SHARDS, amount, first_of, now, token};
+use crate::journals::{Moved, check_posted_once, moved};
 
 /// Groups a, b and c of four shards.
 pub(crate) const GROUPS: [(&str, &[u8]); 3] = [("a", &[0, 1]), ("b", &[2]), ("c", &[3])];
@@ -148,44 +148,13 @@ impl Site {
     }
 
     /// What each key has moved, over all shards: by account, credits less debits.
-    pub(crate) fn moved(&self) -> BTreeMap<TransferKey, BTreeMap<LedgerAccount, i64>> {
-        let mut moved: BTreeMap<TransferKey, BTreeMap<LedgerAccount, i64>> = BTreeMap::new();
-        for record in self.journal() {
-            let key = match &record.event {
-                Event::TransferDecided { transfer, .. }
-                | Event::TransferHopped { transfer, .. }
-                | Event::HopSettled { transfer, .. }
-                | Event::HopClosed { transfer, .. } => transfer.key,
-                Event::AccountOpened { .. } | Event::AgreementRecorded { .. } | Event::Administered { .. } => continue,
-            };
-            let sums = moved.entry(key).or_default();
-            for entry in record.event.entries() {
-                let minor = entry.amount.minor();
-                *sums.entry(entry.account).or_default() += match entry.side {
-                    Side::Credit => minor,
-                    Side::Debit => -minor,
-                };
-            }
-            sums.retain(|_, sum| *sum != 0);
-        }
-        moved
+    pub(crate) fn moved(&self) -> Moved {
+        moved(self.journal().iter())
     }
 
     /// Each of these posted exactly once, its money where it belongs, and nothing left on the way.
     pub(crate) fn check_posted_once(&self, asked: &[(Instruction, u64)]) {
-        let moved = self.moved();
-        for (instruction, number) in asked {
-            let minor = instruction.amount().minor();
-            let to_customer = match instruction {
-                Instruction::Payment(_) => -minor,
-                _ => minor,
-            };
-            let expected = BTreeMap::from([
-                (LedgerAccount::Customer(token(*number)), to_customer),
-                (LedgerAccount::NetworkClearing(instruction.batch()), -to_customer),
-            ]);
-            assert_eq!(moved[instruction.key()], expected, "{:?}", instruction.key());
-        }
+        check_posted_once(&self.moved(), asked);
         self.check_even();
     }
 

@@ -43,8 +43,8 @@ use crate::store::StoreFault;
 const REST_MAX: i64 = 1_000;
 /// How often it is tried to catch up before orders are left waiting for longer than usual.
 const ROUNDS_MAX: u32 = 12;
-/// How often a hand-over is tried that came to nothing, as where it took too long.
-const HAND_OVERS_MAX: u32 = 4;
+/// How often a hand-over is tried again that came to nothing, as where it took too long.
+const HAND_OVERS_MAX: usize = 3;
 /// Records that an order finishes bringing by itself.
 const FINISHED_MAX: i64 = 100_000;
 
@@ -119,15 +119,17 @@ impl Move {
                 of: 0,
             },
         };
-        let mut tried = 1;
+        let mut failed = Vec::new();
         loop {
             match self.attempt(&mut telling) {
                 Err(fault @ MoveFault::Unreachable { .. })
-                    if telling.now.step == MoveStep::HandingOver && tried < HAND_OVERS_MAX =>
+                    if telling.now.step == MoveStep::HandingOver && failed.len() < HAND_OVERS_MAX =>
                 {
-                    tracing::warn!(shard = %self.shard, %fault, cause = ?fault, "a hand-over came to nothing, once more");
-                    tried += 1;
+                    tracing::warn!(shard = %self.shard, %fault, cause = ?fault, "a hand-over came to nothing");
+                    failed.push(fault);
                 }
+                // by what was left of this one: a commit that waits for its standby
+                Err(MoveFault::TakenByAnother) if !failed.is_empty() => return Err(failed.remove(0)),
                 ended => return ended,
             }
         }
