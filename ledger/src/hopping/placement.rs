@@ -52,6 +52,9 @@ pub enum PlacementFault {
     Name(#[from] MapFault),
 }
 
+/// What the groups said, by place in the ring, and where the shards are by it.
+type Surveyed = (Vec<Said>, Vec<(ShardId, Found)>);
+
 /// How a group is reached.
 struct Servers {
     settings: Arc<GroupSettings>,
@@ -201,11 +204,7 @@ impl Placement {
     }
 
     /// What the groups say, and where the shards are by it. Of all groups, or of `again` and those that are used.
-    fn found(
-        &self,
-        map: &GroupMap,
-        again: Option<GroupId>,
-    ) -> Result<(Vec<Said>, Vec<(ShardId, Found)>), PlacementFault> {
+    fn found(&self, map: &GroupMap, again: Option<GroupId>) -> Result<Surveyed, PlacementFault> {
         let mut tries = 1;
         loop {
             let said = self.ask(map, again)?;

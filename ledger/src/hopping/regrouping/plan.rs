@@ -74,7 +74,7 @@ pub(super) fn plan(order: &Order, group: GroupId, map: &GroupMap, said: &[Said])
     if let Some(down) = asked.find(|group| view.said_by(*group).is_none()) {
         return Err(Refusal::Down(map.name(down).clone()));
     }
-    Ok(Plan { rests, steps })
+    Ok(Plan { steps, rests })
 }
 
 struct View<'a> {
@@ -89,14 +89,13 @@ impl View<'_> {
         steps.retain(|(_, step)| step.to == self.group);
         let mut steps: Vec<Step> = steps.into_iter().map(|(_, step)| step).collect();
         let is_coming = |shard: ShardId, steps: &[Step]| steps.iter().any(|step| step.shard == shard);
-        if !wanted.is_empty() {
-            for shard in wanted {
-                if self.lives(*shard) != self.group && !is_coming(*shard, &steps) {
-                    steps.push(self.step(*shard));
-                }
-            }
-        } else {
+        if wanted.is_empty() {
             self.share(&mut steps)?;
+        }
+        for shard in wanted {
+            if self.lives(*shard) != self.group && !is_coming(*shard, &steps) {
+                steps.push(self.step(*shard));
+            }
         }
         if steps.is_empty() && !has_rests {
             let shards: Vec<String> = self.shards_of(self.group).iter().map(ToString::to_string).collect();
@@ -126,9 +125,9 @@ impl View<'_> {
             let fullest = others.rev().max_by_key(|(_, shards)| shards.len());
             let given = fullest.filter(|(_, shards)| shards.len() > 1);
             let given = given.and_then(|(_, shards)| shards.pop());
-            let shard = given.ok_or(Refusal::NoShare)?;
-            steps.push(self.step(shard));
-            held.entry(self.group).or_default().push(shard);
+            let given = given.ok_or(Refusal::NoShare)?;
+            steps.push(self.step(given));
+            held.entry(self.group).or_default().push(given);
         }
         Ok(())
     }
