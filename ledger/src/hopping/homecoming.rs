@@ -130,9 +130,9 @@ impl Homecoming {
     /// A group without shards holds nothing that could be lost.
     async fn probe(&self) {
         let map = self.groups().map();
-        let probes = self.reach.probes().into_iter();
-        let probes = probes.filter(|(group, _)| !map.is_empty(*group));
-        let probed = probes.map(|(group, probe)| async move {
+        let all = self.reach.probes().into_iter();
+        let meant = all.filter(|(group, _)| !map.is_empty(*group));
+        let probed = meant.map(|(group, probe)| async move {
             let began = self.groups().now();
             let wrote = tokio::task::spawn_blocking(move || probe.write()).await;
             let seen = match wrote {

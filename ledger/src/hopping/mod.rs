@@ -57,8 +57,16 @@
 //!   was down) stays posted: what was taken in elsewhere goes before the refusal. It is in process while that
 //!   shard cannot be asked.
 //!
+//! # While groups come and go
+//!
+//! The map changes while everything goes on ([`regrouping`]); it is a hint to where orders are sent and nothing rests on it. Whether a
+//! shard may be written where it is looked for is said by its row, under its lock; a store that finds it gone follows it. A
+//! hop row goes along with the shard that took it in, so debts are noted by shard. Where the shards are at the start, and
+//! that none is made twice, is worked out in [`survey`] from what all databases say; [`placement`] keeps it for the process.
+//!
 //! # What it deliberately does not do
 //!
+//! * A stand-in's limit is counted where the map sends it: on a day on which groups change, perhaps in two shards.
 //! * A key used a second time for *another* account, while the group that holds the first use is down, is not recognised
 //!   as a conflict. It would take a directory of keys over all groups, in every commit. Reconciliation finds it.
 //! * After a compensation the home's own posting stands, with the home's serial; a caller who was told T's serial before
