@@ -175,7 +175,7 @@ fn what_is_given_back_after_it_was_brought_comes_along() {
         refund(12, 10, number, 2_000, 100),
         reversal(13, &given),
     ];
-    for instruction in &all[..2] {
+    for instruction in &all[..3] {
         post(&mut store, instruction).unwrap();
     }
     let mut pieces = 0;
@@ -184,7 +184,7 @@ fn what_is_given_back_after_it_was_brought_comes_along() {
         pieces += u32::from(progress.step == MoveStep::Copying && progress.done > 0);
         if pieces == 1 {
             pieces += 1;
-            for instruction in &all[2..] {
+            for instruction in &all[3..] {
                 posted(&mut store, instruction);
             }
         }
