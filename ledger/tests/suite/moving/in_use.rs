@@ -152,6 +152,12 @@ fn a_group_that_is_under_way_is_waited_for_and_comes_along() {
             site.to_b().run(&mut told, &|| false)
         });
         hand_over.recv_timeout(WAIT).unwrap();
+        let deadline = Instant::now() + WAIT;
+        let waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() \
+             AND wait_event_type = 'Lock'";
+        while site.a.sql(waits) != "t" {
+            assert!(Instant::now() < deadline);
+        }
         // whatever it is doing, the shard is this group's
         let rows = store.fetch(&ledger::view::Wanted::default()).unwrap();
         assert_eq!(rows, ledger::view::Rows::default());
