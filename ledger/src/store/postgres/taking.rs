@@ -72,7 +72,7 @@ impl PostgresStore {
                     self.abandon();
                     match left.take().filter(|left| left.name == from) {
                         // it has left there, so whoever brings it broke off, or is about to be done
-                        Some(from) => moving::finish(&from, self.link.settings(), self.shard)?,
+                        Some(from) => moving::finish(&from, self.link.settings(), self.shard, deadline)?,
                         None => self.whereabouts.moved(self.shard, &from)?,
                     }
                 }

@@ -152,6 +152,12 @@ fn a_group_that_is_under_way_is_waited_for_and_comes_along() {
             site.to_b().run(&mut told, &|| false)
         });
         hand_over.recv_timeout(WAIT).unwrap();
+        let deadline = Instant::now() + WAIT;
+        let waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() \
+             AND wait_event_type = 'Lock'";
+        while site.a.sql(waits) != "t" {
+            assert!(Instant::now() < deadline);
+        }
         // whatever it is doing, the shard is this group's
         let rows = store.fetch(&ledger::view::Wanted::default()).unwrap();
         assert_eq!(rows, ledger::view::Rows::default());
@@ -175,7 +181,7 @@ fn what_is_given_back_after_it_was_brought_comes_along() {
         refund(12, 10, number, 2_000, 100),
         reversal(13, &given),
     ];
-    for instruction in &all[..2] {
+    for instruction in &all[..3] {
         post(&mut store, instruction).unwrap();
     }
     let mut pieces = 0;
@@ -184,7 +190,7 @@ fn what_is_given_back_after_it_was_brought_comes_along() {
         pieces += u32::from(progress.step == MoveStep::Copying && progress.done > 0);
         if pieces == 1 {
             pieces += 1;
-            for instruction in &all[2..] {
+            for instruction in &all[3..] {
                 posted(&mut store, instruction);
             }
         }

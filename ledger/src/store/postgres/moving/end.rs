@@ -65,9 +65,12 @@ impl End {
     }
 
     /// For what is left of a move, while orders wait for it.
-    pub(super) fn connected(settings: &Arc<GroupSettings>, shard: ShardId) -> Result<Self, MoveFault> {
+    pub(super) fn connected(
+        settings: &Arc<GroupSettings>,
+        shard: ShardId,
+        deadline: Deadline,
+    ) -> Result<Self, MoveFault> {
         let mut link = Link::new(Arc::clone(settings));
-        let deadline = link.deadline();
         let client = link.connect(deadline);
         let client = client.map_err(|fault| unreachable(&settings.name, fault))?;
         Self::locked(link, client, shard, Some(deadline))

@@ -52,12 +52,13 @@ pub(super) struct HandOver<'a> {
     pub(super) arrival: &'a mut Arrival,
     /// Records that may be left to be brought.
     pub(super) rest_max: i64,
+    /// By when the old group's commit is sent, or nothing is changed.
+    pub(super) deadline: Deadline,
 }
 
 impl HandOver<'_> {
     pub(super) fn run(&mut self) -> Result<Handed, MoveFault> {
-        let limit = self.from.group().call_limit.min(self.to.group().call_limit);
-        let deadline = Deadline::after(limit);
+        let deadline = self.deadline;
         self.to.begin_in_time(deadline)?;
         let shard = self.arrival.shard;
         let arriving = self.to.take(shard)?;

@@ -35,7 +35,8 @@ use self::end::{End, Standing};
 pub use self::fault::MoveFault;
 use self::hand_over::{HandOver, Handed};
 use self::piece::Piece;
-use super::frame::unsigned;
+use super::frame::{signed, unsigned};
+use super::link::Deadline;
 use super::settings::GroupSettings;
 use crate::store::StoreFault;
 
@@ -190,6 +191,7 @@ fn hand_over(
     arrival: &mut Arrival,
     telling: &mut Telling<'_>,
 ) -> Result<(), MoveFault> {
+    let limit = from.group().call_limit.min(to.group().call_limit);
     for round in 1.. {
         telling.go_on()?;
         telling.begin(MoveStep::HandingOver, 1);
@@ -199,13 +201,14 @@ fn hand_over(
             to: &mut *to,
             arrival: &mut *arrival,
             rest_max,
+            deadline: Deadline::after(limit),
         }
         .run()?;
         match handed {
             Handed::Over => break,
             Handed::TooMuch => {
                 let left = from.standing(arrival.shard)?.map_or(0, |row| row.sequence);
-                let come = super::frame::signed(arrival.position.sequence).map_err(MoveFault::Content)?;
+                let come = signed(arrival.position.sequence).map_err(MoveFault::Content)?;
                 telling.begin(MoveStep::CatchingUp, left.saturating_sub(come));
                 catch_up((&*from, &mut *to), arrival, telling)?;
             }
@@ -215,12 +218,16 @@ fn hand_over(
     Ok(())
 }
 
-/// Ends the hand-over of a shard that has left its old group and is not open in the new one. Within the call limit, or not
-/// at all.
-pub(super) fn finish(from: &Arc<GroupSettings>, to: &Arc<GroupSettings>, shard: ShardId) -> Result<(), StoreFault> {
+/// Ends the hand-over of a shard that has left its old group and is not open in the new one.
+pub(super) fn finish(
+    from: &Arc<GroupSettings>,
+    to: &Arc<GroupSettings>,
+    shard: ShardId,
+    deadline: Deadline,
+) -> Result<(), StoreFault> {
     let finished = || -> Result<(), MoveFault> {
-        let mut from = End::connected(from, shard)?;
-        let mut to = End::connected(to, shard)?;
+        let mut from = End::connected(from, shard, deadline)?;
+        let mut to = End::connected(to, shard, deadline)?;
         let arriving = to.standing(shard)?.filter(|row| row.arrives_from(from.name()));
         let (Begun::OnItsWay, Some(arriving)) = (begun(&from, &to, shard)?, arriving) else {
             return Ok(());
@@ -232,6 +239,7 @@ pub(super) fn finish(from: &Arc<GroupSettings>, to: &Arc<GroupSettings>, shard: 
             to: &mut to,
             arrival: &mut arrival,
             rest_max: FINISHED_MAX,
+            deadline,
         }
         .run()?;
         match handed {
