@@ -16,7 +16,7 @@ use super::answering::{Again, Fate, Worked, WorkedPost};
 use super::elsewhere::Elsewhere;
 use super::errand::Errand;
 use super::group::{
-    Loaded, Working, wanted_by_account, wanted_by_agreement, wanted_by_closing, wanted_by_hop,
+    Loaded, Working, wanted_by_agreement, wanted_by_closing, wanted_by_hop, wanted_by_loading,
     wanted_by_settlement_first, wanted_by_settlement_second, wanted_first, wanted_second,
 };
 use super::{Ask, FatalFault, Job, Load, Post, ShardParts, Task};
@@ -261,8 +261,8 @@ impl Worker {
                     Task::TakeIn { .. } => wanted_by_hop(&post.instruction, &mut first),
                 },
                 Job::Load(load) => {
-                    for (_, account) in &load.accounts {
-                        wanted_by_account(account, &mut first);
+                    for (_, new) in &load.accounts {
+                        wanted_by_loading(new, &mut first);
                     }
                     for (_, agreement) in &load.agreements {
                         wanted_by_agreement(agreement, &mut first);
@@ -407,10 +407,11 @@ pub(super) type Loading = (oneshot::Sender<Result<LoadReply, NothingPosted>>, Lo
 
 fn load_all(working: &mut Working, load: Load) -> Result<Loading, Defect> {
     let mut reply = LoadReply::default();
-    for (place, account) in &load.accounts {
-        match working.open_account(account)? {
+    for (place, new) in &load.accounts {
+        match working.load_account(new, &load.operator)? {
             Loaded::New => reply.accounts += 1,
             Loaded::Unchanged => reply.unchanged += 1,
+            Loaded::Kept => reply.kept += 1,
             Loaded::Refused(reason) => reply.refused.push(RefusedItem {
                 place: *place,
                 reason: reason.to_owned(),
@@ -421,6 +422,7 @@ fn load_all(working: &mut Working, load: Load) -> Result<Loading, Defect> {
         match working.record_agreement(agreement) {
             Loaded::New => reply.agreements += 1,
             Loaded::Unchanged => reply.unchanged += 1,
+            Loaded::Kept => reply.kept += 1,
             Loaded::Refused(reason) => reply.refused.push(RefusedItem {
                 place: *place,
                 reason: reason.to_owned(),

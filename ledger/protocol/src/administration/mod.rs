@@ -9,6 +9,7 @@ use ledger_model::{
     Operator, Reason, Transfer,
 };
 
+pub(crate) use self::acts::limits;
 use crate::reply::NothingPosted;
 
 /// One act on an account or agreement, who ordered it, and why.
