@@ -26,8 +26,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
-use ledger_model::{Account, Agreement, Hop, Instruction, ShardCount, ShardId};
-use ledger_protocol::{LoadReply, NothingPosted};
+use ledger_model::{Agreement, Hop, Instruction, Operator, ShardCount, ShardId};
+use ledger_protocol::{LoadReply, NewAccount, NothingPosted};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{oneshot, watch};
 
@@ -117,8 +117,10 @@ pub type Returned = Arc<dyn Fn(Box<Post>, AtHome) + Send + Sync>;
 /// Accounts and agreements of one shard, each with its place in the batch it came in.
 #[derive(Debug)]
 pub struct Load {
-    pub accounts: Vec<(u32, Account)>,
+    pub accounts: Vec<(u32, NewAccount)>,
     pub agreements: Vec<(u32, Agreement)>,
+    /// Who loads them, for the records of limits.
+    pub operator: Operator,
     pub reply: oneshot::Sender<Result<LoadReply, NothingPosted>>,
 }
 

@@ -289,10 +289,11 @@ pub(super) type Loading = (oneshot::Sender<Result<LoadReply, NothingPosted>>, Lo
 
 fn load_all(working: &mut Working, load: Load) -> Result<Loading, Defect> {
     let mut reply = LoadReply::default();
-    for (place, account) in &load.accounts {
-        match working.open_account(account)? {
+    for (place, new) in &load.accounts {
+        match working.load_account(new, &load.operator)? {
             Loaded::New => reply.accounts += 1,
             Loaded::Unchanged => reply.unchanged += 1,
+            Loaded::Kept => reply.kept += 1,
             Loaded::Refused(reason) => reply.refused.push(RefusedItem {
                 place: *place,
                 reason: reason.to_owned(),
@@ -303,6 +304,7 @@ fn load_all(working: &mut Working, load: Load) -> Result<Loading, Defect> {
         match working.record_agreement(agreement) {
             Loaded::New => reply.agreements += 1,
             Loaded::Unchanged => reply.unchanged += 1,
+            Loaded::Kept => reply.kept += 1,
             Loaded::Refused(reason) => reply.refused.push(RefusedItem {
                 place: *place,
                 reason: reason.to_owned(),

@@ -439,8 +439,9 @@ impl World {
             self.oracle.loads(accounts.clone(), agreements.clone());
             let (sender, reply) = oneshot::channel();
             self.process.ledger.shard(shard).load(Load {
-                accounts: (0..).zip(accounts.clone()).collect(),
+                accounts: (0..).zip(accounts.iter().cloned().map(Into::into)).collect(),
                 agreements: (0..).zip(agreements.clone()).collect(),
+                operator: "load".parse().unwrap(),
                 reply: sender,
             });
             self.loading.push(Loading {

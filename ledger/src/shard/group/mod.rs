@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 
 use ledger_journal::{ChainHash, Event, EvidenceDigest, JournalRecord};
 use ledger_model::{
-    Account, AccountToken, Administration, Agreement, BankSerial, ChinaTime, Decision, Instruction, Invariant,
-    Operator, Reason, ShardCount, ShardId, Transfer, TransferKey,
+    Account, AccountLimits, AccountToken, Administration, Agreement, BankSerial, ChinaTime, Decision, Instruction,
+    Invariant, Operator, Reason, ShardCount, ShardId, Transfer, TransferKey,
 };
+use ledger_protocol::NewAccount;
 
 pub use self::wanted::{
-    wanted_by_account, wanted_by_act, wanted_by_agreement, wanted_by_closing, wanted_by_hop,
+    wanted_by_account, wanted_by_act, wanted_by_agreement, wanted_by_closing, wanted_by_hop, wanted_by_loading,
     wanted_by_settlement_first, wanted_by_settlement_second, wanted_first, wanted_second,
 };
 use crate::books::{Arrival, Books, Remembered, Said};
@@ -29,11 +30,16 @@ use crate::state::ShardState;
 use crate::store::Group;
 use crate::view::View;
 
+/// Why limits are set that come with a new account.
+const LOADED: &str = "loaded with the account";
+
 /// What came of one account or agreement to be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loaded {
     New,
     Unchanged,
+    /// There already, with another status, limits or terms, which stay.
+    Kept,
     Refused(&'static str),
 }
 
@@ -231,8 +237,28 @@ impl Working {
         digest
     }
 
+    /// Without limits.
     pub fn open_account(&mut self, account: &Account) -> Result<Loaded, Defect> {
-        Ok(match engine::open_account(&self.view, account)? {
+        self.open(account, None)
+    }
+
+    /// Its limits are set in a record of their own, as an operator does.
+    pub fn load_account(&mut self, new: &NewAccount, operator: &Operator) -> Result<Loaded, Defect> {
+        let NewAccount { account, limits } = new;
+        let loaded = self.open(account, *limits)?;
+        if loaded == Loaded::New && limits.is_some() {
+            let act = Administration::AccountLimits {
+                account: account.token,
+                limits: *limits,
+            };
+            let reason = LOADED.parse().expect("a short line is a reason");
+            let _limits_of_a_new_account = self.administer(&act, operator, &reason);
+        }
+        Ok(loaded)
+    }
+
+    fn open(&mut self, account: &Account, limits: Option<AccountLimits>) -> Result<Loaded, Defect> {
+        Ok(match engine::open_account(&self.view, account, limits)? {
             Opened::New { entries, changes } => {
                 self.record_changes(
                     Event::AccountOpened {
@@ -244,6 +270,7 @@ impl Working {
                 Loaded::New
             }
             Opened::Unchanged => Loaded::Unchanged,
+            Opened::Kept => Loaded::Kept,
             Opened::Refused(reason) => Loaded::Refused(reason),
         })
     }
@@ -260,6 +287,7 @@ impl Working {
                 Loaded::New
             }
             Recorded::Unchanged => Loaded::Unchanged,
+            Recorded::Kept => Loaded::Kept,
             Recorded::Refused(reason) => Loaded::Refused(reason),
         }
     }
