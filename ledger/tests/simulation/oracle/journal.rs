@@ -142,7 +142,10 @@ impl Oracle {
         )?;
         drop(hops);
         self.count(shard, &instruction, transfer.decision);
-        for entry in entries.iter().filter(|entry| entry.account == LedgerAccount::Suspense) {
+        for entry in entries
+            .iter()
+            .filter(|entry| matches!(entry.account, LedgerAccount::Suspense | LedgerAccount::StandInAdvance))
+        {
             let minor = match entry.side {
                 Side::Debit => -entry.amount.minor(),
                 Side::Credit => entry.amount.minor(),

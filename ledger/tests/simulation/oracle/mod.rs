@@ -159,7 +159,7 @@ pub(crate) struct Oracle {
     decided: BTreeMap<TransferKey, Decided>,
     /// By the shard that took them in.
     hops: BTreeMap<(TransferKey, ShardId), hops::Hopped>,
-    /// In suspense by orders of the bank itself: credits less debits.
+    /// In suspense and advanced by orders of the bank itself: credits less debits.
     besides: BTreeMap<(LedgerAccount, Currency), i64>,
     /// Requests of what was told as posted, and the process that told it.
     told_posted: Vec<(usize, u64)>,
