@@ -101,8 +101,27 @@ impl Again {
 impl Worker {
     /// Answers what was worked, by what became of the group; the posts that are to be decided again.
     pub(super) fn answer(&mut self, worked: Worked, fate: Fate) -> Vec<Job> {
+        let undecided = self.answer_posts(worked.posts, fate);
+        for (reply, loaded) in worked.loads {
+            if fate != Fate::Durable {
+                let _loader_has_gone = reply.send(Err(NothingPosted::Store));
+                continue;
+            }
+            self.parts.meters.loaded(loaded.accounts + loaded.agreements);
+            let _loader_has_gone = reply.send(Ok(loaded));
+        }
+        for answer in worked.pending {
+            answer.answer(fate == Fate::Durable);
+        }
+        if fate == Fate::Durable {
+            worked.errands.into_iter().for_each(Done::tell);
+        }
+        undecided
+    }
+
+    fn answer_posts(&mut self, posts: Vec<WorkedPost>, fate: Fate) -> Vec<Job> {
         let mut undecided = Vec::new();
-        for post in worked.posts {
+        for post in posts {
             let WorkedPost {
                 reply,
                 claim,
@@ -157,20 +176,6 @@ impl Worker {
             drop(task);
             InDoubt::let_go(claim, in_doubt_at, &outcome);
             reply.answer(outcome);
-        }
-        for (reply, loaded) in worked.loads {
-            if fate != Fate::Durable {
-                let _loader_has_gone = reply.send(Err(NothingPosted::Store));
-                continue;
-            }
-            self.parts.meters.loaded(loaded.accounts + loaded.agreements);
-            let _loader_has_gone = reply.send(Ok(loaded));
-        }
-        for answer in worked.pending {
-            answer.answer(fate == Fate::Durable);
-        }
-        if fate == Fate::Durable {
-            worked.errands.into_iter().for_each(Done::tell);
         }
         undecided
     }
