@@ -179,7 +179,7 @@ proptest! {
 }
 
 #[test]
-fn accounts_agreements_positions_and_fields() {
+fn accounts_and_agreements() {
     for status in AccountStatus::ALL {
         let (token, name) = (AccountToken::new([1; 32]), NameToken::new([2; 32]));
         let account = Account {
@@ -218,6 +218,10 @@ fn accounts_agreements_positions_and_fields() {
         };
         assert_eq!(Agreement::try_from(wire::NewAgreement::from(&agreement)), Ok(agreement));
     }
+}
+
+#[test]
+fn positions_and_fields() {
     let sums = vec![ledger_protocol::CurrencySum {
         currency: Currency::CNY,
         debit_minor: 7,

@@ -123,8 +123,28 @@ fn what_is_closed_is_archived_and_later_dates_follow() {
         (names(&archive, ".archive").len(), names(&archive, ".json").len()),
         (8, 3)
     );
+    check_other_ledgers(&archive);
+    check_stores_at_rest(bank, &archive);
+}
 
-    // stores at rest make the same archive
+/// An archive is of one ledger.
+fn check_other_ledgers(archive: &str) {
+    let other = with_accounts("", 1..=8);
+    fails(
+        &other.ledger(&["archive", "check", archive]),
+        5,
+        "the archive is not of this ledger's journal",
+    );
+    close(&other, "2024-03-08");
+    fails(
+        &other.ledger(&["archive", "--to", archive]),
+        5,
+        "the archive is not of this ledger's journal",
+    );
+}
+
+/// Stores at rest make the same archive.
+fn check_stores_at_rest(bank: Bank, archive: &str) {
     let data = bank.path("data").to_str().unwrap().to_owned();
     let again = bank.path("again").to_str().unwrap().to_owned();
     fails(
@@ -132,27 +152,16 @@ fn what_is_closed_is_archived_and_later_dates_follow() {
         1,
         "another process has the store open",
     );
-    let other = with_accounts("", 1..=8);
-    fails(
-        &other.ledger(&["archive", "check", &archive]),
-        5,
-        "the archive is not of this ledger's journal",
-    );
-    close(&other, "2024-03-08");
-    fails(
-        &other.ledger(&["archive", "--to", &archive]),
-        5,
-        "the archive is not of this ledger's journal",
-    );
     bank.stopped_and_checked_then(|| {
         for date in ["2024-03-04", "2024-03-05", "2024-03-06"] {
             let told = alone(&["archive", "--to", &again, "--directory", &data, "--through", date]);
             succeeds(&told, "archived through");
         }
         for suffix in [".json", ".archive"] {
-            assert_eq!(names(&again, suffix), names(&archive, suffix));
+            assert_eq!(names(&again, suffix), names(archive, suffix));
             for name in names(&again, suffix) {
-                let [here, there] = [&again, &archive].map(|archive| std::fs::read(Path::new(archive).join(&name)));
+                let [here, there] =
+                    [again.as_str(), archive].map(|archive| std::fs::read(Path::new(archive).join(&name)));
                 assert!(here.unwrap() == there.unwrap(), "{name}");
             }
         }
@@ -165,7 +174,9 @@ fn an_interrupted_archiving_is_gone_on_from() {
     // each file ends a part: with 300 KiB of evidence each, a shard has several
     for number in 100..130 {
         let evidence = Evidence {
-            signed: (0..300 << 10).map(|place| (place * number % 251) as u8).collect(),
+            signed: (0..300_u64 << 10)
+                .map(|place| u8::try_from(place * number % 251).unwrap())
+                .collect(),
             signature: vec![7; 70],
             signing_serial: "4000000101".to_owned(),
         };

@@ -1,5 +1,6 @@
 //! `ledger load`.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
@@ -105,25 +106,28 @@ fn what_cannot_be_loaded_at_all_is_said_before_anything_is() {
     );
 }
 
+const LIMITS: &str = "CNY20.00,CNY30.00,2";
+
+/// A file of accounts by number, status and limits, with CNY 100.00 each.
+fn with_limits(rows: &[(u64, &str, &str)]) -> String {
+    let mut text = "token,name,status,opening_balance,single_max,daily_max,daily_count_max\n".to_owned();
+    for (number, status, limits) in rows {
+        let token = token(*number);
+        writeln!(text, "{token},{token},{status},CNY100.00,{limits}").unwrap();
+    }
+    text
+}
+
 #[test]
 fn limits_come_with_an_account_and_what_operators_change_since_is_kept() {
     let bank = Bank::start();
-    let text = |rows: &[(u64, &str, &str)]| {
-        let mut text = "token,name,status,opening_balance,single_max,daily_max,daily_count_max\n".to_owned();
-        for (number, status, limits) in rows {
-            let token = token(*number);
-            text += &format!("{token},{token},{status},CNY100.00,{limits}\n");
-        }
-        text
-    };
-    let limits = "CNY20.00,CNY30.00,2";
     let rows = [
-        (1, "open", limits),
-        (2, "open", limits),
+        (1, "open", LIMITS),
+        (2, "open", LIMITS),
         (3, "open", ",,"),
-        (4, "frozen", limits),
+        (4, "frozen", LIMITS),
     ];
-    let csv = bank.file("accounts.csv", &text(&rows));
+    let csv = bank.file("accounts.csv", &with_limits(&rows));
     let agreed = bank.file("agreements.csv", &agreements(1..=4));
     let load = |counts: &str, code: i32| {
         let told = bank.ledger(&["load", "--accounts", &csv, "--agreements", &agreed]);
@@ -179,9 +183,17 @@ fn limits_come_with_an_account_and_what_operators_change_since_is_kept() {
     assert_eq!(bank.positions().0, 16);
     let shown = bank.ledger(&["account", "show", &token(1)]);
     assert!(shown.stdout.contains("limits       none"), "{shown:?}");
+    bank.stopped_and_checked();
+}
+
+#[test]
+fn limits_that_are_not_whole_and_other_balances_are_refused() {
+    let bank = Bank::start();
+    let first = bank.file("accounts.csv", &with_limits(&[(1, "open", LIMITS)]));
+    assert_eq!(bank.ledger(&["load", "--accounts", &first]).code, 0);
     let other = bank.file(
         "other.csv",
-        &text(&[(1, "open", limits), (2, "open", "CNY20.00,,2")]).replace("CNY100", "CNY101"),
+        &with_limits(&[(1, "open", LIMITS), (2, "open", "CNY20.00,,2")]).replace("CNY100", "CNY101"),
     );
     let told = bank.ledger(&["load", "--accounts", &other]);
     assert!(

@@ -116,12 +116,12 @@ async fn theirs() -> Remembered {
 /// What the payment with the contended key comes to, that of its neighbour in the same group, and how often it was tried.
 async fn check(faster: usize, theirs: Option<Remembered>, expected: impl Fn(&Outcome) -> bool, tries: usize) {
     let directory = tempfile::tempdir().unwrap();
-    let tried = Arc::new(AtomicUsize::new(0));
+    let attempts = Arc::new(AtomicUsize::new(0));
     let stores = SHARDS.all().map(|shard| -> Box<dyn Store> {
         Box::new(Contended {
             store: EmbeddedStore::open_with(directory.path(), SHARDS, shard, small()).unwrap(),
             faster,
-            tried: Arc::clone(&tried),
+            tried: Arc::clone(&attempts),
             theirs: theirs.clone(),
             is_taken: false,
         })
@@ -131,7 +131,7 @@ async fn check(faster: usize, theirs: Option<Remembered>, expected: impl Fn(&Out
     running.load([number].into_iter(), "CNY1000.00").await;
     let outcome = running.post(&payment(TAKEN, number, 100)).await;
     assert!(expected(&outcome), "{faster}: {outcome:?}");
-    assert_eq!(tried.load(Ordering::SeqCst), tries);
+    assert_eq!(attempts.load(Ordering::SeqCst), tries);
     // nothing stays behind: the key's claim is free, and the shard goes on
     let next = running.post(&payment(8, number, 100)).await;
     assert!(matches!(&next, Outcome::Decided { repeat: false, transfer } if transfer.decision == Decision::Posted));

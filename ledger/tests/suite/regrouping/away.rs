@@ -80,7 +80,7 @@ fn the_shards_of_the_others_go_on_and_its_own_follow_when_it_is_back() {
     assert!(repeat);
     let standing = runtime.block_on(ledger.standing(crate::bank::token(of_b))).unwrap();
     assert_eq!(
-        standing.balance.map(|balance| balance.minor()),
+        standing.balance.map(ledger_model::Money::minor),
         Some(100_000 - 100 - 100 + 50)
     );
     process.check_no_faults();

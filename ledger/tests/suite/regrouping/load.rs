@@ -62,7 +62,7 @@ async fn client(running: Arc<Running>, load: Arc<Load>) -> BTreeMap<TransferKey,
         let (transfer, _) = decided(&running, &order).await;
         answered.insert(transfer.key, transfer);
         sent.push(order);
-        if number % 5 == 0 {
+        if number.is_multiple_of(5) {
             let earlier = &sent[usize::try_from(number).unwrap() % sent.len()];
             let (again, repeat) = decided(&running, earlier).await;
             assert!(repeat, "{again:?}");

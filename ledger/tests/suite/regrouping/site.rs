@@ -75,7 +75,7 @@ impl Site {
     pub(crate) fn over(servers: &[Arc<Server>], names: &[&str]) -> Self {
         let groups = names.iter().zip(servers.iter().cycle()).map(|(name, server)| {
             let mut group = Group::on(Arc::clone(server));
-            group.settings.name = (*name).to_owned();
+            (*name).clone_into(&mut group.settings.name);
             group.settings.call_limit = CALL_LIMIT;
             group
         });
