@@ -31,6 +31,17 @@ pub struct Remembered {
     pub reversed: bool,
 }
 
+/// Which of the rows of one key in several shards says what the key is told, in ascending order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Precedence {
+    /// Refused at home.
+    Refused,
+    /// Taken in elsewhere and answered as posted, which stays so if the home has refused it, or refuses it later.
+    TakenIn,
+    /// Posted or settled at home: its last word.
+    Last,
+}
+
 /// How a transfer came into the books of the shard that remembers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
@@ -127,6 +138,21 @@ pub trait Books {
     fn closed_through(&self) -> Option<BusinessDate>;
     /// Over all entries of the shard.
     fn totals(&self, currency: Currency) -> Sides;
+}
+
+impl Remembered {
+    pub const fn precedence(&self) -> Precedence {
+        match (self.arrival, self.transfer.decision) {
+            (Arrival::Hopped, _) => Precedence::TakenIn,
+            (Arrival::Direct, Decision::Refused(_)) => Precedence::Refused,
+            (Arrival::Direct, Decision::Posted) | (Arrival::Settled(_), _) => Precedence::Last,
+        }
+    }
+
+    /// Whether its home has refused it, without having been asked to settle it.
+    pub fn is_refused(&self) -> bool {
+        self.precedence() == Precedence::Refused
+    }
 }
 
 impl InternalAccount {

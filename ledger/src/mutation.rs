@@ -4,10 +4,12 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use ledger_model::{Amount, Decision, Instruction, Refusal};
+use ledger_model::{Amount, Decision, HopState, Instruction, Refusal};
 
 use crate::books::{Books, Remembered};
-use crate::engine::{Recognised, Verdict};
+use crate::engine::{Changes, Closed, Recognised, Settlement, Verdict};
+use crate::hopping::settlement::Step;
+use crate::shard::Task;
 
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +58,38 @@ pub enum Mutation {
     RefusalOutOfOrder,
     /// A torn end of the log is taken for a group.
     TornTailKept,
+    /// A day that is closed takes postings.
+    DayReopened,
+    /// Settlement compares keys and not serials.
+    SettledByKey,
+    /// A hop is closed as compensated, and nothing is posted for it.
+    CompensationSkipped,
+    /// A hop is closed before its home has settled it.
+    ClosedUnsettled,
+    /// A shard is told to be fenced, and is not.
+    FenceSkipped,
+    /// What was advanced under an agreement does not count.
+    StandInLimitIgnored,
+    /// A query denies what it does not find while a shard group cannot be asked.
+    DeniedWhileDown,
+    /// An order that was not to be decided anew is.
+    RecallDecidedAnew,
+    /// An order is decided although its hop may lie in a group that went down since it was sent here.
+    UnaskedForgotten,
+    /// What may be at home is let go of once it was tried elsewhere.
+    DoubtLostOnTheWay,
+    /// Of several rows of a key the first is told.
+    FirstFoundTold,
+    /// A carrier writes to a partition without having shut out whoever wrote to it before.
+    NotTakenOver,
+    /// A carrier goes on where it was before, whatever the partition ends with.
+    EndNotBelieved,
+    /// A partition that ends before what it had acknowledged is taken for whole.
+    RecreatedUnnoticed,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 36] = [
         Self::OneSidedPosting,
         Self::UnequalSides,
         Self::SumsForgotten,
@@ -82,6 +112,20 @@ impl Mutation {
         Self::RefundNotCounted,
         Self::RefusalOutOfOrder,
         Self::TornTailKept,
+        Self::DayReopened,
+        Self::SettledByKey,
+        Self::CompensationSkipped,
+        Self::ClosedUnsettled,
+        Self::FenceSkipped,
+        Self::StandInLimitIgnored,
+        Self::DeniedWhileDown,
+        Self::RecallDecidedAnew,
+        Self::UnaskedForgotten,
+        Self::DoubtLostOnTheWay,
+        Self::FirstFoundTold,
+        Self::NotTakenOver,
+        Self::EndNotBelieved,
+        Self::RecreatedUnnoticed,
     ];
 }
 
@@ -160,6 +204,52 @@ pub(crate) fn recognised<'a>(recognised: Recognised<'a>, remembered: Option<&'a 
             Recognised::Repeat(&remembered.transfer)
         }
         (_, recognised, _) => recognised,
+    }
+}
+
+/// What a hop comes to at its home, made wrong.
+pub(crate) fn settlement(known: Option<&Remembered>, settlement: Settlement) -> Settlement {
+    let is_posted = known.is_some_and(|known| known.transfer.decision == Decision::Posted);
+    match settlement {
+        Settlement::Known(_) if is_posted && is(Mutation::SettledByKey) => Settlement::Known(HopState::Settled),
+        settlement => settlement,
+    }
+}
+
+/// What closing a hop posts, made wrong.
+pub(crate) fn closed(closed: Closed) -> Closed {
+    match closed {
+        Closed::New { .. } if is(Mutation::CompensationSkipped) => Closed::New {
+            entries: Vec::new(),
+            changes: Changes::default(),
+        },
+        closed => closed,
+    }
+}
+
+/// Number of the last record in a partition that was known to have `known`, made wrong.
+pub(crate) fn end(end: u64, known: u64) -> u64 {
+    match PLANTED.get() {
+        Some(Mutation::EndNotBelieved) => known,
+        Some(Mutation::RecreatedUnnoticed) => end.max(known),
+        _ => end,
+    }
+}
+
+/// The next step of a hop, made wrong.
+pub(crate) fn step(step: Step) -> Step {
+    match (PLANTED.get(), step) {
+        (Some(Mutation::ClosedUnsettled), Step::Settle) => Step::Close(HopState::Settled),
+        (_, step) => step,
+    }
+}
+
+/// What a shard is to do with an order, and whether its hop may be where nobody was asked, made wrong.
+pub(crate) fn question(task: Task, is_open: bool) -> (Task, bool) {
+    match (PLANTED.get(), task) {
+        (Some(Mutation::RecallDecidedAnew), Task::Recall) => (Task::Decide, false),
+        (Some(Mutation::UnaskedForgotten), task) => (task, false),
+        (_, task) => (task, is_open),
     }
 }
 

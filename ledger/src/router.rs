@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use ledger_model::{Account, AccountToken, Agreement, Instruction, ShardCount, ShardId};
-use ledger_protocol::{Evidence, LoadReply, NothingPosted, Standing};
+use ledger_model::{Account, AccountToken, Agreement, Instruction, Operator, ShardCount, ShardId};
+use ledger_protocol::{Evidence, LoadReply, NewAccount, NothingPosted, Standing};
 use tokio::sync::oneshot;
 
 use crate::claims::{Claim, Claims};
@@ -69,6 +69,7 @@ impl Loading {
             all.accounts += reply.accounts;
             all.agreements += reply.agreements;
             all.unchanged += reply.unchanged;
+            all.kept += reply.kept;
             all.refused.extend(reply.refused);
         }
         all.refused.sort_by_key(|refused| refused.place);
@@ -220,6 +221,7 @@ impl Ledger {
             claim,
             task: Task::Decide,
             turned_away: 0,
+            in_doubt_at: None,
         };
         self.route(Box::new(post), AtHome::NotTried);
     }
@@ -230,25 +232,29 @@ impl Ledger {
         accounts: Vec<(u32, Account)>,
         agreements: Vec<(u32, Agreement)>,
     ) -> Result<LoadReply, NothingPosted> {
-        self.queue_load(accounts, agreements).await?.loaded().await
+        let accounts = accounts.into_iter().map(|(place, account)| (place, account.into()));
+        let operator = "load".parse().expect("a short word is a name");
+        let queued = self.queue_load(accounts.collect(), agreements, &operator).await;
+        queued?.loaded().await
     }
 
     /// As [`load`](Self::load), no further than into the queues of the shards: what is queued later is loaded later.
     pub async fn queue_load(
         self: &Arc<Self>,
-        accounts: Vec<(u32, Account)>,
+        accounts: Vec<(u32, NewAccount)>,
         agreements: Vec<(u32, Agreement)>,
+        operator: &Operator,
     ) -> Result<Loading, NothingPosted> {
         let mut homes: BTreeMap<ShardId, (Vec<_>, Vec<_>)> = BTreeMap::new();
-        for (place, account) in accounts {
-            let home = self.count.of_account(account.token);
-            homes.entry(home).or_default().0.push((place, account));
+        for (place, new) in accounts {
+            let home = self.count.of_account(new.account.token);
+            homes.entry(home).or_default().0.push((place, new));
         }
         for (place, agreement) in agreements {
             let home = self.count.of_account(agreement.account);
             homes.entry(home).or_default().1.push((place, agreement));
         }
-        let ledger = Arc::clone(self);
+        let (ledger, operator) = (Arc::clone(self), operator.clone());
         // waits for room in the shards' queues
         let queued = tokio::task::spawn_blocking(move || {
             let mut answers = Vec::with_capacity(homes.len());
@@ -257,6 +263,7 @@ impl Ledger {
                 ledger.shard(home).load(Load {
                     accounts,
                     agreements,
+                    operator: operator.clone(),
                     reply,
                 });
                 answers.push(answer);

@@ -147,8 +147,11 @@ impl wire::ledger_server::Ledger for Service {
         let administrator = administrator(&request)?;
         tracing::info!(administrator, "accounts and agreements are loaded");
         let (replies, stream) = mpsc::channel(LOAD_REPLIES_AHEAD_MAX);
+        let operator = format!("load ({administrator})").parse();
+        let operator = operator.map_err(|_| Status::invalid_argument("the administrator's name is too long"))?;
         tokio::spawn(loading::read(
             Arc::clone(&self.ledger),
+            operator,
             self.stop.clone(),
             request.into_inner(),
             replies,

@@ -192,12 +192,14 @@ impl LedgerClient {
     }
 
     /// One reply for each batch, in order, when it is durable. The replies end after the last batch.
-    pub async fn load<B>(
+    pub async fn load<A, B>(
         &self,
         batches: B,
-    ) -> Result<impl Stream<Item = Result<LoadReply, LedgerFault>> + use<B>, LedgerFault>
+    ) -> Result<impl Stream<Item = Result<LoadReply, LedgerFault>> + use<A, B>, LedgerFault>
     where
-        B: Stream<Item = LoadBatch> + Send + 'static,
+        A: Send + 'static,
+        B: Stream<Item = LoadBatch<A>> + Send + 'static,
+        wire::NewAccount: for<'a> From<&'a A>,
     {
         let batches = batches.map(|batch| wire::LoadBatch::from(&batch));
         let replies = self.rpc.clone().load(batches).await?.into_inner();

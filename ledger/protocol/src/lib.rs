@@ -37,7 +37,7 @@ pub use administration_client::AdministrationClient;
 pub use client::{LedgerClient, LedgerFault};
 pub use convert::Malformed;
 pub use hops::{UnsettledHop, UnsettledHops};
-pub use load::{LoadBatch, LoadReply, RefusedItem};
+pub use load::{LoadBatch, LoadReply, NewAccount, RefusedItem};
 pub use positions::SeenPositions;
 pub use reply::{
     CurrencySum, Evidence, KeptEvidence, KeptRecord, NothingPosted, PostReply, QueryReply, ShardPosition, Standing,

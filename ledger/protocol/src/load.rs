@@ -1,16 +1,39 @@
 //! Bringing in accounts and agreements.
 
-use ledger_model::{Account, AccountStatus, Agreement, AgreementStatus, AgreementTerms, Money};
+use ledger_model::{Account, AccountLimits, AccountStatus, Agreement, AgreementStatus, AgreementTerms, Money};
 
 use crate::convert::{Malformed, number, text, token};
 use crate::wire;
 
 /// Accounts come before the agreements that stand for them, in this batch or an earlier one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LoadBatch {
-    /// `balance` is the opening balance; it may be zero.
-    pub accounts: Vec<Account>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadBatch<A = Account> {
+    /// `balance` is the opening balance; it may be zero. Accounts, or [`NewAccount`]s.
+    pub accounts: Vec<A>,
     pub agreements: Vec<Agreement>,
+}
+
+impl<A> Default for LoadBatch<A> {
+    fn default() -> Self {
+        Self {
+            accounts: Vec::new(),
+            agreements: Vec::new(),
+        }
+    }
+}
+
+/// An account, and the limits it is to have from the beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAccount {
+    pub account: Account,
+    /// `None`: none are said, and one that is there keeps its own.
+    pub limits: Option<AccountLimits>,
+}
+
+impl From<Account> for NewAccount {
+    fn from(account: Account) -> Self {
+        Self { account, limits: None }
+    }
 }
 
 /// Of one batch, once it is durable.
@@ -20,6 +43,8 @@ pub struct LoadReply {
     pub agreements: u64,
     /// Already there with the same content.
     pub unchanged: u64,
+    /// Already there with another status, limits or terms, which stay as they are.
+    pub kept: u64,
     pub refused: Vec<RefusedItem>,
 }
 
@@ -37,7 +62,30 @@ impl From<&Account> for wire::NewAccount {
             name: account.name.bytes().to_vec(),
             status: account.status.name().to_owned(),
             opening_balance: Some(account.balance.into()),
+            limits: None,
         }
+    }
+}
+
+impl From<&NewAccount> for wire::NewAccount {
+    fn from(new: &NewAccount) -> Self {
+        let NewAccount { account, limits } = new;
+        Self {
+            limits: limits.map(Into::into),
+            ..account.into()
+        }
+    }
+}
+
+impl TryFrom<wire::NewAccount> for NewAccount {
+    type Error = Malformed;
+
+    fn try_from(mut new: wire::NewAccount) -> Result<Self, Malformed> {
+        let limits = new.limits.take().map(crate::administration::limits).transpose()?;
+        Ok(Self {
+            account: new.try_into()?,
+            limits,
+        })
     }
 }
 
@@ -100,8 +148,11 @@ impl TryFrom<wire::NewAgreement> for Agreement {
     }
 }
 
-impl From<&LoadBatch> for wire::LoadBatch {
-    fn from(batch: &LoadBatch) -> Self {
+impl<A> From<&LoadBatch<A>> for wire::LoadBatch
+where
+    wire::NewAccount: for<'a> From<&'a A>,
+{
+    fn from(batch: &LoadBatch<A>) -> Self {
         Self {
             accounts: batch.accounts.iter().map(Into::into).collect(),
             agreements: batch.agreements.iter().map(Into::into).collect(),
@@ -116,6 +167,7 @@ impl From<LoadReply> for wire::LoadReply {
             accounts: reply.accounts,
             agreements: reply.agreements,
             unchanged: reply.unchanged,
+            kept: reply.kept,
             refused: refused
                 .map(|RefusedItem { place, reason }| wire::RefusedItem { place, reason })
                 .collect(),
@@ -130,6 +182,7 @@ impl From<wire::LoadReply> for LoadReply {
             accounts: reply.accounts,
             agreements: reply.agreements,
             unchanged: reply.unchanged,
+            kept: reply.kept,
             refused: refused
                 .map(|wire::RefusedItem { place, reason }| RefusedItem { place, reason })
                 .collect(),

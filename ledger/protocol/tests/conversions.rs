@@ -2,13 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use ledger_model::{
-    Account, AccountStatus, AccountToken, Agreement, AgreementStatus, AgreementTerms, Amount, ChinaTime, ContentField,
-    Currency, Decision, DetailsDigest, Instruction, Money, NameToken, Payee, Payment, Payout, Refund, Refusal,
-    Reversal, Side, Supplement, SupplementAgainst, Transfer, TransferKey, TransferKind,
+    Account, AccountLimits, AccountStatus, AccountToken, Agreement, AgreementStatus, AgreementTerms, Amount, ChinaTime,
+    ContentField, Currency, Decision, DetailsDigest, Instruction, Money, NameToken, Payee, Payment, Payout, Refund,
+    Refusal, Reversal, Side, Supplement, SupplementAgainst, Transfer, TransferKey, TransferKind,
 };
 use ledger_protocol::{
-    Evidence, Malformed, MovedShard, MovingShard, OrderedRegrouping, RegroupOrder, Regrouped, SeenPositions,
-    ShardGroup, ShardGroups, ShardPosition, ShipReport, ShipState, wire,
+    Evidence, Malformed, MovedShard, MovingShard, NewAccount, OrderedRegrouping, RegroupOrder, Regrouped,
+    SeenPositions, ShardGroup, ShardGroups, ShardPosition, ShipReport, ShipState, wire,
 };
 use proptest::prelude::*;
 
@@ -188,7 +188,18 @@ fn accounts_agreements_positions_and_fields() {
             status,
             balance: Money::zero(Currency::CNY),
         };
-        assert_eq!(Account::try_from(wire::NewAccount::from(&account)), Ok(account));
+        assert_eq!(Account::try_from(wire::NewAccount::from(&account)), Ok(account.clone()));
+        let amount = Amount::new(100, Currency::CNY).unwrap();
+        let limits = AccountLimits {
+            single_max: amount,
+            daily_max: amount,
+            daily_count_max: 3,
+        };
+        for limits in [None, Some(limits)] {
+            let account = account.clone();
+            let new = NewAccount { account, limits };
+            assert_eq!(NewAccount::try_from(wire::NewAccount::from(&new)), Ok(new));
+        }
     }
     for status in AgreementStatus::ALL {
         let amount = Amount::new(100, Currency::CNY).unwrap();

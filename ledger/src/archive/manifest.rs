@@ -155,6 +155,7 @@ fn parsed<'de, T: FromStr, D: Deserializer<'de>>(input: D) -> Result<T, D::Error
         .map_err(|_| de::Error::custom("a date or a time does not read"))
 }
 
+#[expect(clippy::ref_option, reason = "serde gives a field by reference")]
 fn perhaps_told<T: Display, S: Serializer>(value: &Option<T>, out: S) -> Result<S::Ok, S::Error> {
     value.as_ref().map(ToString::to_string).serialize(out)
 }

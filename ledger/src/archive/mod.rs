@@ -229,12 +229,12 @@ impl Archive {
     /// Files that no manifest names yet: an archiving that was interrupted has left them.
     pub fn unlisted(&self) -> Result<Vec<String>, ArchiveFault> {
         let mut names = part::names(&self.directory)?;
-        let named = |name: &String| {
+        let is_listed = |name: &String| {
             self.shards
                 .all()
                 .any(|shard| self.parts(shard).any(|part| part.name == *name))
         };
-        names.retain(|name| !named(name));
+        names.retain(|name| !is_listed(name));
         Ok(names)
     }
 

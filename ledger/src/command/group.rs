@@ -167,15 +167,9 @@ fn told(order: &RegroupOrder, over: Regrouped) -> u8 {
             match order {
                 RegroupOrder::Add { name, .. } => eprintln!("the group {name} is in use"),
                 RegroupOrder::Remove { name } => {
-                    let shards = numbers(moved.iter().map(|moved| &moved.shard));
-                    let elsewhere = if moved.is_empty() {
-                        String::new()
-                    } else {
-                        format!(" once its numbers ({shards}) are written to other sections")
-                    };
                     eprintln!(
                         "the group {name} holds no shard any more; its section may be deleted from the configuration \
-                         file of every ledger process{elsewhere}"
+                         file of every ledger process, numbers under its `shards` are written to another section"
                     );
                 }
             }
@@ -210,17 +204,18 @@ fn in_words(moving: &MovingShard) -> String {
     let step = match step.as_str() {
         "" => "begins".to_owned(),
         "handing_over" => "is handed over".to_owned(),
+        step if *rows_of == 0 => step.replace('_', " "),
         step => format!("{}, {rows} of about {} rows", step.replace('_', " "), rows.max(rows_of)),
     };
     format!("shard {shard} ({place} of {of}), {from} to {to}: {step}")
 }
 
-/// A bar on a terminal, a line for each step elsewhere.
+/// A bar on a terminal; a line for each step, and each tenth of it, elsewhere.
 struct Progress {
     bar: ProgressBar,
     on_terminal: bool,
-    /// Of which shard the step was told.
-    told: Option<(u32, String)>,
+    /// The shard, the step and the tenth that was told.
+    told: Option<(u32, String, u64)>,
 }
 
 impl Progress {
@@ -241,10 +236,11 @@ impl Progress {
             self.bar.set_message(in_words(moving));
             return;
         }
-        let step = Some((moving.place, moving.step.clone()));
-        if step != self.told {
+        let tenth = moving.rows.saturating_mul(10) / moving.rows_of.max(1);
+        let told = Some((moving.place, moving.step.clone(), tenth.min(10)));
+        if told != self.told {
             eprintln!("{}", in_words(moving));
-            self.told = step;
+            self.told = told;
         }
     }
 

@@ -71,6 +71,10 @@ pub struct Changes {
 /// Whether the batch's business date is closed. What was taken in for another shard before is settled all the same: at the
 /// network it is posted.
 pub fn is_closed(books: &impl Books, instruction: &Instruction) -> bool {
+    #[cfg(feature = "mutations")]
+    if crate::mutation::is(crate::mutation::Mutation::DayReopened) {
+        return false;
+    }
     books
         .closed_through()
         .is_some_and(|closed| instruction.batch().date() <= closed)

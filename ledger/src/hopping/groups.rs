@@ -206,6 +206,11 @@ impl Groups {
         self.owed().is_owed(home, |taker| !self.is_used(taker))
     }
 
+    /// Whether a hop of `home` may be open in a shard for which `is_meant` holds.
+    pub fn may_be_open_in(&self, home: ShardId, is_meant: impl Fn(ShardId) -> bool) -> bool {
+        self.owed().is_owed(home, is_meant)
+    }
+
     /// Whether a hop of `home` may be open anywhere.
     pub fn may_be_open(&self, home: ShardId) -> bool {
         self.owed().is_owed(home, |_| true)

@@ -130,9 +130,9 @@ impl Homecoming {
     /// A group without shards holds nothing that could be lost.
     async fn probe(&self) {
         let map = self.groups().map();
-        let probes = self.reach.probes().into_iter();
-        let probes = probes.filter(|(group, _)| !map.is_empty(*group));
-        let probed = probes.map(|(group, probe)| async move {
+        let all = self.reach.probes().into_iter();
+        let meant = all.filter(|(group, _)| !map.is_empty(*group));
+        let probed = meant.map(|(group, probe)| async move {
             let began = self.groups().now();
             let wrote = tokio::task::spawn_blocking(move || probe.write()).await;
             let seen = match wrote {
@@ -184,6 +184,10 @@ impl Homecoming {
     }
 
     async fn fence(&self, shard: ShardId) -> bool {
+        #[cfg(feature = "mutations")]
+        if crate::mutation::is(crate::mutation::Mutation::FenceSkipped) {
+            return true;
+        }
         self.ask(shard, |reply| Errand::Fence { reply }).await.is_some()
     }
 
@@ -281,7 +285,10 @@ impl Homecoming {
                 epoch: self.ledger.shard(row.hop.home).epoch(),
                 is_fenced,
             };
-            progress = match next(row.hop, progress, home) {
+            let step = next(row.hop, progress, home);
+            #[cfg(feature = "mutations")]
+            let step = crate::mutation::step(step);
+            progress = match step {
                 Step::Wait | Step::Fence => return false,
                 Step::Settle => {
                     let settled = Box::new(row.clone());

@@ -128,6 +128,7 @@ impl GroupMap {
     }
 
     /// With a shard in another group.
+    #[must_use]
     pub fn moved(&self, shard: ShardId, to: GroupId) -> Self {
         let mut moved = self.clone();
         let home = moved.homes.get_mut(shard.index());

@@ -51,11 +51,22 @@
 //! * A query that finds nothing while a group is down is "in process", never "not found".
 //! * A payout or payment whose home lives, but which may have hopped into a group that is now down ([`owed`]),
 //!   is in process if the home does not know it: saying "refused" or posting it again would contradict an earlier answer.
-//! * A refund while a stand-in of its home may be open elsewhere is refused definitely (nothing was posted): its original may
-//!   be that stand-in, and "original not found" would be final and wrong.
+//! * A refund while a stand-in of its home may be open elsewhere is in process: its original may be that stand-in, and
+//!   "original not found" would be final and wrong. Nothing was posted, and a query says so.
+//! * An order that its home has refused and another shard told as posted since (a late refusal, or a resend while the home
+//!   was down) stays posted: what was taken in elsewhere goes before the refusal. It is in process while that
+//!   shard cannot be asked.
+//!
+//! # While groups come and go
+//!
+//! The map changes while everything goes on ([`regrouping`]); it is a hint to where orders are sent and nothing rests on it. Whether a
+//! shard may be written where it is looked for is said by its row, under its lock; a store that finds it gone follows it. A
+//! hop row goes along with the shard that took it in, so debts are noted by shard. Where the shards are at the start, and
+//! that none is made twice, is worked out in [`survey`] from what all databases say; [`placement`] keeps it for the process.
 //!
 //! # What it deliberately does not do
 //!
+//! * A stand-in's limit is counted where the map sends it: on a day on which groups change, perhaps in two shards.
 //! * A key used a second time for *another* account, while the group that holds the first use is down, is not recognised
 //!   as a conflict. It would take a directory of keys over all groups, in every commit. Reconciliation finds it.
 //! * After a compensation the home's own posting stands, with the home's serial; a caller who was told T's serial before

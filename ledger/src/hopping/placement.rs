@@ -52,11 +52,29 @@ pub enum PlacementFault {
     Name(#[from] MapFault),
 }
 
+/// What the groups said, by place in the ring, and where the shards are by it.
+type Surveyed = (Vec<Said>, Vec<(ShardId, Found)>);
+
 /// How a group is reached.
-#[derive(Clone)]
 struct Servers {
     settings: Arc<GroupSettings>,
     probe: Arc<dyn Probe>,
+    /// Its tables are there, and are this ledger's.
+    is_asked: bool,
+}
+
+/// Of a group that could not be asked yet: what it is to write to may have to be made first.
+struct FirstProbe {
+    settings: Arc<GroupSettings>,
+    shards: ShardCount,
+    probe: Arc<dyn Probe>,
+}
+
+impl Probe for FirstProbe {
+    fn write(&self) -> Result<(), StoreFault> {
+        residents(&self.settings, self.shards)?;
+        self.probe.write()
+    }
 }
 
 pub struct Placement {
@@ -95,7 +113,7 @@ impl Placement {
     /// that no group ever had are made. Waits for servers.
     pub fn survey(&self) -> Result<(), PlacementFault> {
         let map = self.groups.map();
-        let (said, found) = self.found(&map, |_| true)?;
+        let (said, found) = self.found(&map, None)?;
         for (group, _) in map.groups().zip(&said).filter(|(_, said)| said.is_none()) {
             self.groups.away(group);
         }
@@ -138,7 +156,11 @@ impl Placement {
 
     /// What the group's database says of the shards. Waits.
     pub fn residents(&self, group: GroupId) -> Result<BTreeMap<ShardId, Residence>, StoreFault> {
-        residents(&self.settings(group), self.shards)
+        let said = residents(&self.settings(group), self.shards)?;
+        if let Some(servers) = self.servers().get_mut(group.place()) {
+            servers.is_asked = true;
+        }
+        Ok(said)
     }
 
     pub fn groups(&self) -> &Arc<Groups> {
@@ -181,15 +203,11 @@ impl Placement {
         Ok(added)
     }
 
-    /// What the groups say that are to be asked, and where the shards are by it.
-    fn found(
-        &self,
-        map: &GroupMap,
-        is_asked: impl Fn(GroupId) -> bool,
-    ) -> Result<(Vec<Said>, Vec<(ShardId, Found)>), PlacementFault> {
+    /// What the groups say, and where the shards are by it. Of all groups, or of `again` and those that are used.
+    fn found(&self, map: &GroupMap, again: Option<GroupId>) -> Result<Surveyed, PlacementFault> {
         let mut tries = 1;
         loop {
-            let said = self.ask(map, &is_asked)?;
+            let said = self.ask(map, again)?;
             match survey(&self.configured_over(map), self.shards.all(), &said) {
                 Ok(found) => return Ok((said, found)),
                 Err(_) if tries < SURVEYS_MAX => tries += 1,
@@ -199,7 +217,10 @@ impl Placement {
     }
 
     /// All at once, each within its own limit.
-    fn ask(&self, map: &GroupMap, is_asked: &impl Fn(GroupId) -> bool) -> Result<Vec<Said>, PlacementFault> {
+    fn ask(&self, map: &GroupMap, again: Option<GroupId>) -> Result<Vec<Said>, PlacementFault> {
+        let is_asked = |group| again.is_none_or(|again| again == group || self.groups.state(group).is_used());
+        // one that was to be added, and cannot be used, is nobody's affair
+        let must_be_ours = |group| again.is_none_or(|again| again == group) || !map.is_empty(group);
         std::thread::scope(|scope| {
             let asking: Vec<_> = map
                 .groups()
@@ -212,6 +233,10 @@ impl Placement {
                     Some(Ok(residents)) => Some(residents),
                     Some(Err(StoreFault::Unreachable(source))) => {
                         tracing::warn!(group = %map.name(group), %source, "a shard group cannot be asked");
+                        None
+                    }
+                    Some(Err(source)) if !must_be_ours(group) => {
+                        tracing::warn!(group = %map.name(group), %source, "a shard group without shards cannot be used");
                         None
                     }
                     Some(Err(source)) => {
@@ -264,7 +289,19 @@ impl Servers {
         Self {
             probe: Arc::new(PostgresProbe::new(settings.clone())),
             settings: Arc::new(settings),
+            is_asked: false,
         }
+    }
+
+    fn probe(&self, shards: ShardCount) -> Arc<dyn Probe> {
+        if self.is_asked {
+            return Arc::clone(&self.probe);
+        }
+        Arc::new(FirstProbe {
+            settings: Arc::clone(&self.settings),
+            shards,
+            probe: Arc::clone(&self.probe),
+        })
     }
 }
 
@@ -292,14 +329,14 @@ impl Reach for Placement {
         let servers = self.servers();
         let probes = self.groups.map().groups().zip(servers.iter());
         probes
-            .map(|(group, servers)| (group, Arc::clone(&servers.probe)))
+            .map(|(group, servers)| (group, servers.probe(self.shards)))
             .collect()
     }
 
     /// Its shards may have moved while it could not be asked, or it is met for the first time.
     fn look_again(&self, group: GroupId) -> Result<(), StoreFault> {
         let map = self.groups.map();
-        let looked = self.found(&map, |other| other == group || self.groups.state(other).is_used());
+        let looked = self.found(&map, Some(group));
         let looked = looked.and_then(|(said, found)| {
             if said.get(group.place()).is_none_or(Option::is_none) {
                 return Ok(false);

@@ -47,6 +47,14 @@ pub fn survey(
     shards.map(|shard| Ok((shard, view.find(shard)?))).collect()
 }
 
+/// What one database says of one shard.
+enum Row<'a> {
+    Unasked,
+    /// It never had it.
+    Never,
+    Says(&'a Residence),
+}
+
 struct View<'a> {
     configured: &'a GroupMap,
     said: &'a [Said],
@@ -73,13 +81,13 @@ impl View<'_> {
             let from = self.known(shard, from)?;
             match self.of(from, shard) {
                 // whoever asks for it there brings it to its end
-                Some(Some(Residence::Moved { to: marked })) if *marked == *self.configured.name(to).as_str() => {
+                Row::Says(Residence::Moved { to: marked }) if *marked == *self.configured.name(to).as_str() => {
                     return Ok(Found::In(to));
                 }
                 // what it says when it is back decides
-                None => return Ok(Found::Away(from)),
+                Row::Unasked => return Ok(Found::Away(from)),
                 // left over from a move that was broken off
-                Some(_) => {}
+                Row::Says(_) | Row::Never => {}
             }
         }
         self.follow(shard)
@@ -95,10 +103,10 @@ impl View<'_> {
         for (_, to) in signposts {
             let to = self.known(shard, to)?;
             match self.of(to, shard) {
-                None => return Ok(Found::Away(to)),
+                Row::Unasked => return Ok(Found::Away(to)),
                 // it went on from there
-                Some(Some(Residence::Moved { .. })) => {}
-                Some(_) => lost = Some(to),
+                Row::Says(Residence::Moved { .. }) => {}
+                Row::Says(Residence::Here | Residence::Arriving { .. }) | Row::Never => lost = Some(to),
             }
         }
         if let Some(group) = lost {
@@ -121,15 +129,17 @@ impl View<'_> {
         shard: ShardId,
         kind: impl Fn(&'a Residence) -> Option<T> + 'a,
     ) -> impl Iterator<Item = (GroupId, T)> + 'a {
-        self.configured.groups().filter_map(move |group| {
-            let residence = self.of(group, shard)??;
-            Some((group, kind(residence)?))
-        })
+        self.configured
+            .groups()
+            .filter_map(move |group| match self.of(group, shard) {
+                Row::Says(residence) => Some((group, kind(residence)?)),
+                Row::Never | Row::Unasked => None,
+            })
     }
 
-    /// `None` where the group could not be asked.
-    fn of(&self, group: GroupId, shard: ShardId) -> Option<Option<&Residence>> {
-        self.said_by(group).map(|said| said.get(&shard))
+    fn of(&self, group: GroupId, shard: ShardId) -> Row<'_> {
+        let said = self.said_by(group).map(|said| said.get(&shard));
+        said.map_or(Row::Unasked, |row| row.map_or(Row::Never, Row::Says))
     }
 
     fn said_by(&self, group: GroupId) -> Option<&BTreeMap<ShardId, Residence>> {

@@ -6,7 +6,7 @@ use ledger_model::{Instruction, ShardId, TransferKey};
 use ledger_protocol::{KeptEvidence, NothingPosted, ShardPosition};
 
 use super::Ledger;
-use crate::books::Arrival;
+use crate::books::{Arrival, Precedence, Remembered};
 use crate::engine::{account_named, agreement_named};
 use crate::hopping::selector::Seen;
 use crate::outcome::Outcome;
@@ -25,19 +25,33 @@ impl Ledger {
         }
         // the claim first: once it is gone, whatever its post left behind can be read
         let mut is_uncertain = self.claims.is_held(key);
+        let mut found: Option<(ShardId, Remembered)> = None;
         for (reader, (id, shard)) in self.readers.0.iter().zip(self.count.all().zip(&self.shards)) {
             if !self.groups.is_used(id) {
                 is_uncertain = true;
+                #[cfg(feature = "mutations")]
+                if crate::mutation::is(crate::mutation::Mutation::DeniedWhileDown) {
+                    is_uncertain = false;
+                }
                 continue;
             }
             let began = self.groups.now();
             match reader.transfer(key) {
                 Ok(None) => {}
                 Ok(Some(remembered)) if remembered.sequence <= shard.committed().borrow().sequence => {
-                    return Outcome::Decided {
-                        transfer: remembered.transfer,
-                        repeat: true,
-                    };
+                    let is_last = remembered.precedence() == Precedence::Last;
+                    #[cfg(feature = "mutations")]
+                    let is_last = is_last || crate::mutation::is(crate::mutation::Mutation::FirstFoundTold);
+                    if is_last {
+                        return Outcome::Decided {
+                            transfer: remembered.transfer,
+                            repeat: true,
+                        };
+                    }
+                    let before = found.as_ref().map(|(_, before)| before.precedence());
+                    if before < Some(remembered.precedence()) {
+                        found = Some((id, remembered));
+                    }
                 }
                 // readers owe nothing early; this is not left to them alone (invariant S2)
                 Ok(Some(_)) => return Outcome::InProcess,
@@ -51,10 +65,17 @@ impl Ledger {
                 }
             }
         }
-        if is_uncertain {
-            Outcome::InProcess
-        } else {
-            Outcome::NotFound
+        match found {
+            // another shard may have told it as posted since, and cannot be asked now
+            Some((home, remembered)) if remembered.is_refused() && is_uncertain && self.groups.may_be_open(home) => {
+                Outcome::InProcess
+            }
+            Some((_, remembered)) => Outcome::Decided {
+                transfer: remembered.transfer,
+                repeat: true,
+            },
+            None if is_uncertain => Outcome::InProcess,
+            None => Outcome::NotFound,
         }
     }
 

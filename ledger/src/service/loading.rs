@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ledger_model::{Account, Agreement};
-use ledger_protocol::{LoadReply, Malformed, NothingPosted, RefusedItem, wire};
+use ledger_model::{Agreement, Operator};
+use ledger_protocol::{LoadReply, Malformed, NewAccount, NothingPosted, RefusedItem, wire};
 use operations::stop::Stop;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
@@ -16,6 +16,7 @@ const BATCHES_UNANSWERED_MAX: usize = 16;
 /// Several batches are under way at a time, since each waits for its commit; they are queued and answered in order.
 pub(super) async fn read(
     ledger: Arc<Ledger>,
+    operator: Operator,
     stop: Stop,
     mut batches: Streaming<wire::LoadBatch>,
     replies: mpsc::Sender<Result<wire::LoadReply, Status>>,
@@ -39,7 +40,7 @@ pub(super) async fn read(
         let Ok(Some(batch)) = batch else {
             break;
         };
-        if queued.send(queue_batch(&ledger, batch).await).await.is_err() {
+        if queued.send(queue_batch(&ledger, &operator, batch).await).await.is_err() {
             break;
         }
     }
@@ -66,9 +67,9 @@ impl Queued {
 }
 
 /// What does not read is refused by its place, the rest is loaded.
-async fn queue_batch(ledger: &Arc<Ledger>, batch: wire::LoadBatch) -> Queued {
+async fn queue_batch(ledger: &Arc<Ledger>, operator: &Operator, batch: wire::LoadBatch) -> Queued {
     let mut refused = Vec::new();
-    let mut accounts: Vec<(u32, Account)> = Vec::with_capacity(batch.accounts.len());
+    let mut accounts: Vec<(u32, NewAccount)> = Vec::with_capacity(batch.accounts.len());
     let mut agreements: Vec<(u32, Agreement)> = Vec::with_capacity(batch.agreements.len());
     // the place is taken after the item, so that none is lost where the accounts end
     let mut places = 0_u32..;
@@ -85,7 +86,7 @@ async fn queue_batch(ledger: &Arc<Ledger>, batch: wire::LoadBatch) -> Queued {
         }
     }
     Queued {
-        loading: ledger.queue_load(accounts, agreements).await,
+        loading: ledger.queue_load(accounts, agreements, operator).await,
         refused,
     }
 }

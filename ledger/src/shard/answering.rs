@@ -8,7 +8,7 @@ use ledger_protocol::NothingPosted;
 use super::administering::Pending;
 use super::errand::Done;
 use super::worker::{Loading, Worker};
-use super::{Job, Post, Task};
+use super::{InDoubt, Job, Post, Task};
 use crate::claims::Claim;
 use crate::evidence::SealedEvidence;
 use crate::hopping::route::AtHome;
@@ -58,6 +58,10 @@ pub(super) struct WorkedPost {
     pub(super) outcome: Outcome,
     /// Of what may be decided again, here or elsewhere.
     pub(super) again: Option<Again>,
+    /// Of a shard where it may be posted already.
+    pub(super) in_doubt_at: Option<InDoubt>,
+    /// A repeat of what was written down in this very group.
+    pub(super) rests_on_group: bool,
 }
 
 pub(super) struct Again {
@@ -71,7 +75,7 @@ pub(super) struct Again {
 }
 
 impl Again {
-    fn into_post(self, reply: ReplyTo, claim: Claim, task: Task) -> Box<Post> {
+    fn into_post(self, reply: ReplyTo, claim: Claim, task: Task, in_doubt_at: Option<InDoubt>) -> Box<Post> {
         let Self {
             home,
             instruction,
@@ -89,6 +93,7 @@ impl Again {
             claim,
             task,
             turned_away,
+            in_doubt_at,
         })
     }
 }
@@ -96,56 +101,7 @@ impl Again {
 impl Worker {
     /// Answers what was worked, by what became of the group; the posts that are to be decided again.
     pub(super) fn answer(&mut self, worked: Worked, fate: Fate) -> Vec<Job> {
-        let mut undecided = Vec::new();
-        for post in worked.posts {
-            let WorkedPost {
-                reply,
-                claim,
-                task,
-                outcome,
-                again,
-            } = post;
-            let outcome = match (fate, outcome, again) {
-                (Fate::KeyTaken, Outcome::Decided { repeat: false, .. }, Some(again)) => {
-                    undecided.push(Job::Post(again.into_post(reply, claim, task)));
-                    continue;
-                }
-                (Fate::Nothing | Fate::KeyTaken, Outcome::Decided { repeat: false, .. }, _) => {
-                    task.nothing_posted(NothingPosted::Store)
-                }
-                // what is settled later, by compensation if need be, does not wait for the home
-                (Fate::Unreachable, Outcome::Decided { repeat: false, .. }, Some(again)) if again.may_hop => {
-                    self.give_back(again.into_post(reply, claim, task), AtHome::Nothing);
-                    continue;
-                }
-                (Fate::Unknown, Outcome::Decided { repeat: false, .. }, Some(again)) if again.may_hop => {
-                    self.give_back(again.into_post(reply, claim, task), AtHome::InDoubt);
-                    continue;
-                }
-                (Fate::Unreachable, Outcome::Decided { repeat: false, .. }, _) => {
-                    task.nothing_posted(NothingPosted::HomeDown)
-                }
-                (Fate::Unknown, Outcome::Decided { repeat: false, .. }, _) => {
-                    // until it is settled nobody may take the key for a new one
-                    self.in_doubt.push(claim);
-                    #[cfg(feature = "mutations")]
-                    if crate::mutation::is(crate::mutation::Mutation::DoubtLetGo) {
-                        self.in_doubt.clear();
-                    }
-                    reply.answer(Outcome::InProcess);
-                    continue;
-                }
-                (_, Outcome::NothingPosted(reason), _) => task.nothing_posted(reason),
-                (_, outcome, _) => outcome,
-            };
-            self.count(&outcome);
-            if let (Task::TakeIn { .. }, Outcome::Decided { repeat: false, .. }) = (&task, &outcome) {
-                self.parts.meters.hop("taken_in");
-            }
-            // it is durable: let go of the key first, so that whoever is answered can ask about it at once
-            drop((claim, task));
-            reply.answer(outcome);
-        }
+        let undecided = self.answer_posts(worked.posts, fate);
         for (reply, loaded) in worked.loads {
             if fate != Fate::Durable {
                 let _loader_has_gone = reply.send(Err(NothingPosted::Store));
@@ -159,6 +115,67 @@ impl Worker {
         }
         if fate == Fate::Durable {
             worked.errands.into_iter().for_each(Done::tell);
+        }
+        undecided
+    }
+
+    fn answer_posts(&mut self, posts: Vec<WorkedPost>, fate: Fate) -> Vec<Job> {
+        let mut undecided = Vec::new();
+        for post in posts {
+            let WorkedPost {
+                reply,
+                claim,
+                task,
+                outcome,
+                again,
+                in_doubt_at,
+                rests_on_group,
+            } = post;
+            let outcome = match (fate, outcome, again) {
+                (fate, Outcome::Decided { repeat: true, .. }, _) if rests_on_group && fate != Fate::Durable => {
+                    Outcome::InProcess
+                }
+                (Fate::KeyTaken, Outcome::Decided { repeat: false, .. }, Some(again)) => {
+                    undecided.push(Job::Post(again.into_post(reply, claim, task, in_doubt_at)));
+                    continue;
+                }
+                (Fate::Nothing | Fate::KeyTaken, Outcome::Decided { repeat: false, .. }, _) => {
+                    task.nothing_posted(NothingPosted::Store)
+                }
+                // what is settled later, by compensation if need be, does not wait for the home
+                (Fate::Unreachable, Outcome::Decided { repeat: false, .. }, Some(again)) if again.may_hop => {
+                    self.give_back(again.into_post(reply, claim, task, in_doubt_at), AtHome::Nothing);
+                    continue;
+                }
+                (Fate::Unknown, Outcome::Decided { repeat: false, .. }, Some(again)) if again.may_hop => {
+                    let here = Some(self.in_doubt.clone());
+                    self.give_back(again.into_post(reply, claim, task, here), AtHome::InDoubt);
+                    continue;
+                }
+                (Fate::Unreachable, Outcome::Decided { repeat: false, .. }, _) => {
+                    task.nothing_posted(NothingPosted::HomeDown)
+                }
+                (Fate::Unknown, Outcome::Decided { repeat: false, .. }, _) => {
+                    // until it is settled nobody may take the key for a new one
+                    self.in_doubt.keep(claim, in_doubt_at);
+                    #[cfg(feature = "mutations")]
+                    if crate::mutation::is(crate::mutation::Mutation::DoubtLetGo) {
+                        self.in_doubt.settled();
+                    }
+                    reply.answer(Outcome::InProcess);
+                    continue;
+                }
+                (_, Outcome::NothingPosted(reason), _) => task.nothing_posted(reason),
+                (_, outcome, _) => outcome,
+            };
+            self.count(&outcome);
+            if let (Task::TakeIn { .. }, Outcome::Decided { repeat: false, .. }) = (&task, &outcome) {
+                self.parts.meters.hop("taken_in");
+            }
+            // it is durable: let go of the key first, so that whoever is answered can ask about it at once
+            drop(task);
+            InDoubt::let_go(claim, in_doubt_at, &outcome);
+            reply.answer(outcome);
         }
         undecided
     }

@@ -26,16 +26,42 @@ pub(super) struct Elsewhere {
     silent: Vec<GroupId>,
     /// Neighbours of which some keys do not read: asked again one by one, so that the others are worked.
     one_by_one: Vec<Arc<dyn Reader>>,
+    /// Shards that were not asked, since their group is down.
+    unasked: Vec<ShardId>,
+}
+
+impl Elsewhere {
+    fn learn(&mut self, row: Remembered) {
+        let before = self.known.get(&row.transfer.key).map(Remembered::precedence);
+        if before < Some(row.precedence()) {
+            self.known.insert(row.transfer.key, row);
+        }
+    }
 }
 
 impl Worker {
-    /// Under the keys of these jobs of which this shard holds nothing. Their claims keep that from changing.
+    /// Whether other shards are asked what they hold under the order's key.
+    fn is_asked_elsewhere(&self, working: &Working, instruction: &Instruction) -> bool {
+        let here = working.view().transfer(instruction.key());
+        here.is_none_or(|here| here.is_refused() && hops(instruction) && self.parts.groups.can_hop(self.shard))
+    }
+
+    /// Whether an order of this shard may have been posted by a shard that was not asked.
+    pub(super) fn may_be_posted_unseen(&self, instruction: &Instruction, elsewhere: &Elsewhere) -> bool {
+        let is_unasked = |taker| elsewhere.unasked.contains(&taker);
+        let groups = &self.parts.groups;
+        let is_taken_in = groups.stands_in() || !matches!(instruction, Instruction::Payment(_));
+        hops(instruction) && is_taken_in && groups.may_be_open_in(self.shard, is_unasked)
+    }
+
+    /// Under the keys of these jobs of which this shard holds nothing, or a refusal after which another may have taken the
+    /// order in. Their claims keep that from changing.
     pub(super) fn elsewhere(&self, working: &Working, jobs: &[Job]) -> Elsewhere {
         let mut keys: Vec<TransferKey> = Vec::with_capacity(jobs.len());
         for job in jobs {
             if let Job::Post(post) = job {
                 let key = post.instruction.key();
-                keys.extend(working.view().transfer(key).is_none().then_some(*key));
+                keys.extend(self.is_asked_elsewhere(working, &post.instruction).then_some(*key));
             }
         }
         let mut elsewhere = Elsewhere::default();
@@ -54,18 +80,22 @@ impl Worker {
         let map = groups.map();
         for (shard, neighbour) in self.kept_apart() {
             let group = map.group_of(shard);
-            if !groups.state(group).is_used() || elsewhere.silent.contains(&group) {
+            if !groups.state(group).is_used() {
+                elsewhere.unasked.push(shard);
+                continue;
+            }
+            if elsewhere.silent.contains(&group) {
                 continue;
             }
             let began = groups.now();
             match neighbour.transfers(&keys) {
-                Ok(found) => elsewhere
-                    .known
-                    .extend(found.into_iter().map(|row| (row.transfer.key, row))),
+                Ok(found) => found.into_iter().for_each(|row| elsewhere.learn(row)),
                 Err(fault @ StoreFault::Unreachable(_)) => {
                     tracing::error!(%shard, %fault, cause = ?fault, "another shard could not be asked");
                     if groups.see(group, Seen::Failed, began).is_used() {
                         elsewhere.silent.push(group);
+                    } else {
+                        elsewhere.unasked.push(shard);
                     }
                 }
                 Err(_told_when_it_is_asked_again) => elsewhere.one_by_one.push(Arc::clone(neighbour)),
@@ -88,7 +118,7 @@ impl Worker {
         elsewhere: &mut Elsewhere,
     ) -> Result<Option<Remembered>, NothingPosted> {
         let key = instruction.key();
-        if working.view().transfer(key).is_some() {
+        if !self.is_asked_elsewhere(working, instruction) {
             return Ok(None);
         }
         if let Some(remembered) = elsewhere.known.remove(key) {
@@ -124,5 +154,13 @@ impl Worker {
             }
         }
         Ok(None)
+    }
+}
+
+/// Whether orders of its kind are taken in by other shards.
+const fn hops(instruction: &Instruction) -> bool {
+    match instruction {
+        Instruction::Payment(_) | Instruction::Payout(_) => true,
+        Instruction::Refund(_) | Instruction::Reversal(_) | Instruction::Supplement(_) => false,
     }
 }

@@ -2,7 +2,7 @@
 //! name.
 
 use super::group::{
-    Working, wanted_by_account, wanted_by_agreement, wanted_by_closing, wanted_by_hop, wanted_by_settlement_first,
+    Working, wanted_by_agreement, wanted_by_closing, wanted_by_hop, wanted_by_loading, wanted_by_settlement_first,
     wanted_by_settlement_second, wanted_first, wanted_second,
 };
 use super::worker::Worker;
@@ -21,8 +21,8 @@ impl Worker {
                     Task::TakeIn { .. } => wanted_by_hop(&post.instruction, &mut first),
                 },
                 Job::Load(load) => {
-                    for (_, account) in &load.accounts {
-                        wanted_by_account(account, &mut first);
+                    for (_, new) in &load.accounts {
+                        wanted_by_loading(new, &mut first);
                     }
                     for (_, agreement) in &load.agreements {
                         wanted_by_agreement(agreement, &mut first);

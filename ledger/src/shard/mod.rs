@@ -13,6 +13,7 @@
 mod administering;
 mod answering;
 mod committing;
+mod doubt;
 mod elsewhere;
 mod errand;
 mod fetching;
@@ -25,8 +26,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
-use ledger_model::{Account, Agreement, Hop, Instruction, ShardCount, ShardId};
-use ledger_protocol::{LoadReply, NothingPosted};
+use ledger_model::{Agreement, Hop, Instruction, Operator, ShardCount, ShardId};
+use ledger_protocol::{LoadReply, NewAccount, NothingPosted};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{oneshot, watch};
 
@@ -43,6 +44,7 @@ use crate::state::ShardState;
 use crate::store::{Reader, Store, StoreFault};
 
 pub use self::administering::{Administer, Ask, adjusted};
+pub use self::doubt::InDoubt;
 pub use self::errand::Errand;
 pub use self::thread::{ShardRun, Stepped};
 
@@ -59,6 +61,8 @@ pub struct Post {
     pub task: Task,
     /// Shards that were asked before and certainly did nothing.
     pub turned_away: u8,
+    /// Of a shard where it may be posted already.
+    pub in_doubt_at: Option<InDoubt>,
 }
 
 /// Of a hop whose home has certainly done nothing. A later one is of an order that may be at home as well.
@@ -93,9 +97,16 @@ impl Post {
     }
 
     pub fn answer(self, outcome: Outcome) {
-        let Self { reply, claim, task, .. } = self;
+        let Self {
+            reply,
+            claim,
+            task,
+            in_doubt_at,
+            ..
+        } = self;
         // whoever is answered can ask about the key at once
-        drop((claim, task));
+        drop(task);
+        InDoubt::let_go(claim, in_doubt_at, &outcome);
         reply.answer(outcome);
     }
 }
@@ -106,8 +117,10 @@ pub type Returned = Arc<dyn Fn(Box<Post>, AtHome) + Send + Sync>;
 /// Accounts and agreements of one shard, each with its place in the batch it came in.
 #[derive(Debug)]
 pub struct Load {
-    pub accounts: Vec<(u32, Account)>,
+    pub accounts: Vec<(u32, NewAccount)>,
     pub agreements: Vec<(u32, Agreement)>,
+    /// Who loads them, for the records of limits.
+    pub operator: Operator,
     pub reply: oneshot::Sender<Result<LoadReply, NothingPosted>>,
 }
 
@@ -200,7 +213,7 @@ impl Shard {
                 shipped: Arc::clone(&shipped),
                 epoch: Arc::clone(&epoch),
                 is_seen: Arc::clone(&is_seen),
-                in_doubt: Vec::new(),
+                in_doubt: InDoubt::default(),
             },
             queue: jobs,
             depth: depth.clone(),

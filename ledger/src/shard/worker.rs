@@ -15,8 +15,7 @@ use super::administering::Pending;
 use super::answering::{Again, Worked, WorkedPost};
 use super::elsewhere::Elsewhere;
 use super::group::{Loaded, Working};
-use super::{Ask, FatalFault, Job, Load, Post, ShardParts, Task};
-use crate::claims::Claim;
+use super::{Ask, FatalFault, InDoubt, Job, Load, Post, ShardParts, Task};
 use crate::engine::Defect;
 use crate::engine::HopOrder;
 use crate::hopping::route::AtHome;
@@ -36,7 +35,7 @@ pub(super) struct Worker {
     pub(super) epoch: Arc<AtomicU64>,
     pub(super) is_seen: Arc<AtomicBool>,
     /// Of groups of which it is not known whether they are there.
-    pub(super) in_doubt: Vec<Claim>,
+    pub(super) in_doubt: InDoubt,
 }
 
 impl Worker {
@@ -126,13 +125,20 @@ impl Worker {
             claim,
             task,
             turned_away,
+            in_doubt_at,
         } = post;
         let may_hop = matches!((&instruction, &task), (Instruction::Payout(_), Task::Decide));
         let may_hop = may_hop && self.parts.groups.can_hop(self.shard);
         // where keys are kept for other writers too, one of them may be faster
         let spare = (may_hop || self.parts.store.keys_kept_by().is_some()).then(|| evidence.clone());
+        let is_open_question = self.may_be_posted_unseen(&instruction, elsewhere);
+        #[cfg(feature = "mutations")]
+        let (task, is_open_question) = crate::mutation::question(task, is_open_question);
         let outcome = match (self.known_elsewhere(working, &instruction, elsewhere), &task) {
             (Err(reason), _) => Outcome::NothingPosted(reason),
+            (Ok(known), Task::Decide | Task::Recall) if is_open_question => {
+                working.recall_posted(&instruction, known.as_ref())
+            }
             (Ok(known), Task::Decide) => {
                 let outcome = working.post(&instruction, evidence, known.as_ref());
                 outcome.map_err(|source| self.defect(source))?
@@ -147,6 +153,9 @@ impl Worker {
                 taken.map_err(|source| self.defect(source))?
             }
         };
+        // a hop of the order may have been settled just before
+        let is_repeat = matches!(outcome, Outcome::Decided { repeat: true, .. });
+        let rests_on_group = is_repeat && working.is_of_this_group(instruction.key());
         let again = spare.map(|evidence| Again {
             home,
             instruction,
@@ -161,6 +170,8 @@ impl Worker {
             task,
             outcome,
             again,
+            in_doubt_at,
+            rests_on_group,
         })
     }
 
@@ -168,7 +179,7 @@ impl Worker {
     pub(super) fn begin(&mut self, jobs: &[Job]) -> Result<Working, StoreFault> {
         let state = self.parts.store.begin()?;
         self.taken(self.parts.store.epoch());
-        self.in_doubt.clear();
+        self.in_doubt.settled();
         let mut working = Working::over(self.parts.shards, state, (self.parts.clock)());
         self.fetch_all(jobs, &mut working)?;
         Ok(working)
@@ -278,10 +289,11 @@ pub(super) type Loading = (oneshot::Sender<Result<LoadReply, NothingPosted>>, Lo
 
 fn load_all(working: &mut Working, load: Load) -> Result<Loading, Defect> {
     let mut reply = LoadReply::default();
-    for (place, account) in &load.accounts {
-        match working.open_account(account)? {
+    for (place, new) in &load.accounts {
+        match working.load_account(new, &load.operator)? {
             Loaded::New => reply.accounts += 1,
             Loaded::Unchanged => reply.unchanged += 1,
+            Loaded::Kept => reply.kept += 1,
             Loaded::Refused(reason) => reply.refused.push(RefusedItem {
                 place: *place,
                 reason: reason.to_owned(),
@@ -292,6 +304,7 @@ fn load_all(working: &mut Working, load: Load) -> Result<Loading, Defect> {
         match working.record_agreement(agreement) {
             Loaded::New => reply.agreements += 1,
             Loaded::Unchanged => reply.unchanged += 1,
+            Loaded::Kept => reply.kept += 1,
             Loaded::Refused(reason) => reply.refused.push(RefusedItem {
                 place: *place,
                 reason: reason.to_owned(),

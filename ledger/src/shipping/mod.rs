@@ -32,7 +32,6 @@ use std::time::{Duration, Instant};
 use ledger_model::{ShardCount, ShardId};
 use tokio::runtime::Handle;
 
-use self::carrier::Carrier;
 use self::watch::Watch;
 use crate::clock::Clock;
 use crate::feed::Feed;
@@ -42,6 +41,7 @@ use crate::store::StoreFault;
 
 pub use self::alarm::LagLimits;
 pub use self::board::Board;
+pub use self::carrier::{Carrier, CarrierParts, Next};
 pub use self::kafka::{KafkaSettings, kafka};
 
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +91,7 @@ pub enum PartitionEnd {
 }
 
 /// A connection to one shard's partition.
-pub trait Broker {
+pub trait Broker: Send {
     /// The topic is there and is as it has to be; made if it was missing.
     fn prepare(&mut self, shards: ShardCount) -> Result<(), ShipFault>;
 
@@ -139,6 +139,16 @@ pub struct Shipping {
     watch: JoinHandle<()>,
 }
 
+/// What the carriers have in common.
+struct Shared {
+    shards: ShardCount,
+    connect: Arc<Connect>,
+    board: Arc<Board>,
+    meters: Arc<Meters>,
+    finish_by: Arc<FinishBy>,
+    take_over_after: Duration,
+}
+
 /// Set once: ship what is committed by then, and end.
 #[derive(Debug, Default)]
 struct FinishBy {
@@ -183,22 +193,24 @@ impl Shipping {
         let watch = std::thread::Builder::new()
             .name("shipping-watch".to_owned())
             .spawn(move || watch.run())?;
-        let connect = Arc::new(connect);
+        let shared = Shared {
+            shards,
+            connect: Arc::new(connect),
+            board: Arc::clone(&board),
+            meters,
+            finish_by: Arc::clone(&finish_by),
+            take_over_after,
+        };
         let mut carriers = Vec::with_capacity(routes.len());
         for route in routes {
             let name = format!("shipping-{}", route.feed.shard);
-            let carrier = Carrier {
-                shards,
-                standing_by: route.feed.reader.is_shared(),
-                route,
-                connect: Arc::clone(&connect),
-                board: Arc::clone(&board),
-                meters: Arc::clone(&meters),
-                finish_by: Arc::clone(&finish_by),
-                runtime: Handle::current(),
-                take_over_after,
-            };
-            carriers.push(std::thread::Builder::new().name(name).spawn(move || carrier.run())?);
+            let carrier = Carrier::of(route, &shared);
+            let runtime = Handle::current();
+            carriers.push(
+                std::thread::Builder::new()
+                    .name(name)
+                    .spawn(move || carrier.run(&runtime))?,
+            );
         }
         Ok(Self {
             finish_by,

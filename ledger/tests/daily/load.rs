@@ -3,7 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use crate::process::{Bank, Told, accounts, token};
+use ledger_journal::Event;
+use ledger_model::{Administration, Decision, Refusal};
+
+use crate::process::{Bank, DATE, Told, accounts, agreement_number, agreements, payment, token};
 
 #[test]
 fn bad_lines_are_told_and_skipped_and_the_rest_is_loaded_once() {
@@ -100,4 +103,94 @@ fn what_cannot_be_loaded_at_all_is_said_before_anything_is() {
         1,
         "/no/such/file cannot be written",
     );
+}
+
+#[test]
+fn limits_come_with_an_account_and_what_operators_change_since_is_kept() {
+    let bank = Bank::start();
+    let text = |rows: &[(u64, &str, &str)]| {
+        let mut text = "token,name,status,opening_balance,single_max,daily_max,daily_count_max\n".to_owned();
+        for (number, status, limits) in rows {
+            let token = token(*number);
+            text += &format!("{token},{token},{status},CNY100.00,{limits}\n");
+        }
+        text
+    };
+    let limits = "CNY20.00,CNY30.00,2";
+    let rows = [
+        (1, "open", limits),
+        (2, "open", limits),
+        (3, "open", ",,"),
+        (4, "frozen", limits),
+    ];
+    let csv = bank.file("accounts.csv", &text(&rows));
+    let agreed = bank.file("agreements.csv", &agreements(1..=4));
+    let load = |counts: &str, code: i32| {
+        let told = bank.ledger(&["load", "--accounts", &csv, "--agreements", &agreed]);
+        assert!(told.code == code && told.stderr.contains(counts), "{told:?}");
+        told.stderr
+    };
+    let first = load(
+        "4 accounts and 4 agreements loaded, 0 already there, 0 lines refused\n",
+        0,
+    );
+    assert!(!first.contains("kept"), "{first}");
+    let shown = bank.ledger(&["account", "show", &token(1)]);
+    assert!(
+        shown
+            .stdout
+            .contains("CNY20.00 a payment, CNY30.00 and 2 payments a day"),
+        "{shown:?}"
+    );
+    let over = Decision::Refused(Refusal::OverAccountSingleAmount);
+    assert_eq!(bank.decided(payment(1, 1, "CNY20.01", DATE)), over);
+    assert_eq!(bank.decided(payment(2, 3, "CNY20.01", DATE)), Decision::Posted);
+    // the journal says who set them: 4 accounts, 4 agreements, 3 limits, 2 payments
+    let records = bank.journal();
+    let set = records.iter().filter(|record| {
+        matches!(&record.event, Event::Administered { act: Administration::AccountLimits { .. }, operator, .. }
+            if operator.as_str() == format!("load (user:{})", ledger::access::own_user()))
+    });
+    assert_eq!((records.len(), set.count()), (13, 3));
+    load(
+        "0 accounts and 0 agreements loaded, 8 already there, 0 lines refused\n",
+        0,
+    );
+    assert_eq!(bank.positions().0, 13, "nothing is recorded the second time");
+
+    let by = ["--operator", "li.wei", "--reason", "court order 17"];
+    let number = agreement_number(3);
+    for act in [
+        vec!["account", "limits", &token(1), "--none"],
+        vec!["account", "unfreeze", &token(4)],
+        vec!["agreement", "rescind", &number],
+    ] {
+        let told = bank.ledger(&[&act[..], &by].concat());
+        assert_eq!(told.code, 0, "{told:?}");
+    }
+    let again = load(
+        "0 accounts and 0 agreements loaded, 5 already there, 0 lines refused\n",
+        0,
+    );
+    assert!(
+        again.contains("3 are there with another status, limits or terms, and were kept"),
+        "{again}"
+    );
+    assert_eq!(bank.positions().0, 16);
+    let shown = bank.ledger(&["account", "show", &token(1)]);
+    assert!(shown.stdout.contains("limits       none"), "{shown:?}");
+    let other = bank.file(
+        "other.csv",
+        &text(&[(1, "open", limits), (2, "open", "CNY20.00,,2")]).replace("CNY100", "CNY101"),
+    );
+    let told = bank.ledger(&["load", "--accounts", &other]);
+    assert!(
+        told.code == 1
+            && told.stderr.contains(":2: the account is there with other content")
+            && told
+                .stderr
+                .contains(":3: an account has all of single_max, daily_max and daily_count_max, or none"),
+        "{told:?}"
+    );
+    bank.stopped_and_checked();
 }

@@ -36,20 +36,49 @@ enum Act {
     Administer,
     Crash,
     Stop,
+    GroupFalls,
+    GroupReturns,
+    Probe,
+    BringHome,
+    Ship,
+    BrokerGoes,
+    BrokerComes,
+    LatePieceGetsThere,
+    TopicIsCut,
 }
 
-const ACTS: [(Act, u64); 11] = [
-    (Act::Order, 26),
-    (Act::Again, 18),
-    (Act::Query, 10),
-    (Act::Step, 32),
-    (Act::Pump, 6),
-    (Act::Pass, 8),
-    (Act::LateGetsThere, 3),
-    (Act::Load, 1),
-    (Act::Administer, 4),
-    (Act::Crash, 1),
-    (Act::Stop, 1),
+/// Which runs an act is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    All,
+    /// With several shard groups.
+    Groups,
+    Shipping,
+}
+
+/// How often.
+const ACTS: [(Act, u64, Of); 21] = [
+    (Act::Order, 26, Of::All),
+    (Act::Again, 18, Of::All),
+    (Act::Query, 10, Of::All),
+    (Act::Step, 32, Of::All),
+    (Act::Step, 12, Of::Groups),
+    (Act::Pump, 6, Of::All),
+    (Act::Pass, 8, Of::All),
+    (Act::LateGetsThere, 3, Of::All),
+    (Act::Load, 1, Of::All),
+    (Act::Administer, 4, Of::All),
+    (Act::Crash, 1, Of::All),
+    (Act::Stop, 1, Of::All),
+    (Act::GroupFalls, 4, Of::Groups),
+    (Act::GroupReturns, 5, Of::Groups),
+    (Act::Probe, 8, Of::Groups),
+    (Act::BringHome, 14, Of::Groups),
+    (Act::Ship, 30, Of::Shipping),
+    (Act::BrokerGoes, 1, Of::Shipping),
+    (Act::BrokerComes, 2, Of::Shipping),
+    (Act::LatePieceGetsThere, 3, Of::Shipping),
+    (Act::TopicIsCut, 1, Of::Shipping),
 ];
 
 pub(crate) struct Simulation(pub(crate) RefCell<World>);
@@ -59,7 +88,13 @@ impl Simulation {
     pub(crate) fn act(self: &Rc<Self>) -> Check {
         let (act, is_within) = {
             let mut world = self.0.borrow_mut();
-            let place = world.chance.weighted(&ACTS.map(|(_, weight)| weight));
+            let plan = world.plan;
+            let weights = ACTS.map(|(_, weight, of)| match of {
+                Of::Groups if plan.groups == 1 => 0,
+                Of::Shipping if plan.ledgers_ship == 0 => 0,
+                Of::All | Of::Groups | Of::Shipping => weight,
+            });
+            let place = world.chance.weighted(&weights);
             (ACTS[place].0, world.depth > 0)
         };
         match act {
@@ -75,7 +110,9 @@ impl Simulation {
             Act::Pass | Act::Stop if is_within => {}
             Act::Pass => self.0.borrow_mut().pass(),
             Act::LateGetsThere => self.0.borrow_mut().late_gets_there(),
-            Act::Load => self.0.borrow_mut().load_again(),
+            Act::Load => {
+                let _where_there_was_room = self.0.borrow_mut().load_again();
+            }
             Act::Administer => self.0.borrow_mut().administer(),
             Act::Crash => {
                 let mut world = self.0.borrow_mut();
@@ -83,6 +120,25 @@ impl Simulation {
                 world.trouble.set_crashed(true);
             }
             Act::Stop => self.stop()?,
+            Act::GroupFalls => self.0.borrow_mut().group_falls(),
+            Act::GroupReturns => self.0.borrow_mut().group_returns(),
+            Act::Probe => {
+                let mut world = self.0.borrow_mut();
+                let place = world.any_group();
+                world.probe(place);
+            }
+            Act::BringHome => self.0.borrow_mut().bring_home(),
+            Act::Ship => self.0.borrow_mut().ship(),
+            Act::BrokerGoes => self.0.borrow_mut().broker_goes_or_comes(true),
+            Act::BrokerComes => self.0.borrow_mut().broker_goes_or_comes(false),
+            Act::LatePieceGetsThere | Act::TopicIsCut => {
+                let mut world = self.0.borrow_mut();
+                let shard = world.any_shard();
+                match act {
+                    Act::TopicIsCut => world.cut_topic(shard),
+                    _ => world.late_piece_gets_there(shard),
+                }
+            }
         }
         self.look()
     }
@@ -148,7 +204,7 @@ impl Simulation {
         let shards = {
             let world = self.0.borrow();
             // what is asked to stop must find room in every queue
-            if world.queued() >= world.plan.limits.queue_max {
+            if world.queued() >= world.plan.limits.queue_max || world.process.is_bringing_home() {
                 return Ok(());
             }
             world
@@ -175,17 +231,32 @@ impl Simulation {
             let mut world = self.0.borrow_mut();
             world.tell(|_| "nothing goes wrong any more".to_owned());
             world.trouble.set_rates(Rates::default());
+            (0..world.plan.groups).for_each(|place| world.trouble.set_down(place, false));
+            if let Some(shipment) = &world.shipment {
+                shipment.topic.is_well_again();
+            }
             world.plan.shards
         };
-        let mut idle_rounds = 0;
+        let (mut idle_rounds, mut is_taken) = (0, false);
         for _ in 0..ROUNDS_TO_REST_MAX {
-            self.0.borrow_mut().process.pump();
+            {
+                let mut world = self.0.borrow_mut();
+                world.tend();
+                // work for every shard: what nobody waits for is settled when a shard is next taken
+                is_taken = is_taken || world.load_again();
+            }
             for shard in shards.all() {
                 self.step(shard)?;
                 self.look()?;
             }
             let world = self.0.borrow();
-            let at_rest = world.pending.is_empty() && world.loading.is_empty() && world.administering.is_empty();
+            let at_rest = world.pending.is_empty()
+                && world.loading.is_empty()
+                && world.administering.is_empty()
+                && world.is_settled()
+                && world.oracle.all_are_home().is_ok()
+                && world.all_is_shipped().is_ok()
+                && is_taken;
             idle_rounds += usize::from(at_rest);
             if idle_rounds == IDLE_ROUNDS {
                 break;
@@ -232,7 +303,48 @@ impl World {
         }
     }
 
+    fn any_group(&mut self) -> usize {
+        self.chance.below(self.plan.groups)
+    }
+
+    fn group_falls(&mut self) {
+        let place = self.any_group();
+        self.trouble.set_down(place, true);
+        self.tell(|_| format!("group {place} goes down"));
+    }
+
+    fn group_returns(&mut self) {
+        let place = self.any_group();
+        self.trouble.set_down(place, false);
+        self.tell(|_| format!("group {place} is there again"));
+    }
+
+    fn probe(&mut self, place: usize) {
+        let wrote = self.process.probe(place, &self.trouble);
+        self.tell(|_| format!("a probe of group {place} wrote: {wrote}"));
+    }
+
+    fn bring_home(&mut self) {
+        let round = self.process.bring_home();
+        self.tell(|_| format!("the homecoming goes on: {round:?}"));
+    }
+
+    /// What goes on beside the orders.
+    fn tend(&mut self) {
+        self.process.pump();
+        if self.plan.groups > 1 {
+            (0..self.plan.groups).for_each(|place| self.probe(place));
+            self.bring_home();
+        }
+        if self.plan.ledgers_ship > 0 {
+            self.ship_all();
+        }
+    }
+
     fn send(&mut self, order: Instruction) {
+        if self.plan.groups > 1 && !self.oracle.has_one_home(&order) {
+            return;
+        }
         let (patience_ms, born_late) = match self.chance.weighted(&[20, 4, 1]) {
             0 => (1_000_000, false),
             1 => (self.chance.between(1, 3_000), false),
@@ -264,7 +376,10 @@ impl World {
     }
 
     fn ask(&mut self) -> Check {
-        let key = self.client().asked_key();
+        let key = match self.backing.late_key() {
+            Some(late) if self.chance.per_mille(400) => late,
+            _ => self.client().asked_key(),
+        };
         self.query(&key).map(|_| ())
     }
 
@@ -284,7 +399,7 @@ impl World {
 
     fn administer(&mut self) {
         // whoever asks waits for room in the queue
-        if self.queued() + 1 >= self.plan.limits.queue_max {
+        if self.queued() + 1 >= self.plan.limits.queue_max || self.process.is_bringing_home() {
             return;
         }
         let (act, account) = self.client().administration();
@@ -301,10 +416,10 @@ impl World {
         self.administering.push(Administering { act: place, reply });
     }
 
-    /// Brings in all accounts and agreements, as often as it likes.
-    pub(crate) fn load_again(&mut self) {
-        if self.queued() + 1 >= self.plan.limits.queue_max {
-            return;
+    /// Brings in all accounts and agreements, as often as it likes; whether there was room for it.
+    pub(crate) fn load_again(&mut self) -> bool {
+        if self.queued() + 1 >= self.plan.limits.queue_max || self.process.is_bringing_home() {
+            return false;
         }
         let shards = self.plan.shards;
         for shard in shards.all() {
@@ -324,8 +439,9 @@ impl World {
             self.oracle.loads(accounts.clone(), agreements.clone());
             let (sender, reply) = oneshot::channel();
             self.process.ledger.shard(shard).load(Load {
-                accounts: (0..).zip(accounts.clone()).collect(),
+                accounts: (0..).zip(accounts.iter().cloned().map(Into::into)).collect(),
                 agreements: (0..).zip(agreements.clone()).collect(),
+                operator: "load".parse().unwrap(),
                 reply: sender,
             });
             self.loading.push(Loading {
@@ -335,5 +451,6 @@ impl World {
             });
         }
         self.tell(|_| "accounts and agreements are loaded".to_owned());
+        true
     }
 }

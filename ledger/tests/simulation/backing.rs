@@ -26,9 +26,11 @@ pub(crate) enum Backing {
 }
 
 impl Backing {
-    pub(crate) fn new(kind: Kind, shards: ShardCount, trouble: &Trouble) -> Self {
+    /// `groups` says how many shard groups there are; shards are dealt out to them in turn.
+    pub(crate) fn new(kind: Kind, shards: ShardCount, groups: usize, trouble: &Trouble) -> Self {
+        let platter = |shard: ShardId| Platter::in_group(shard, shard.index() % groups);
         match kind {
-            Kind::Faulty => Self::Faulty(shards.all().map(Platter::new).collect()),
+            Kind::Faulty => Self::Faulty(shards.all().map(platter).collect()),
             Kind::Embedded => Self::Embedded {
                 directory: in_memory(),
                 disks: shards.all().map(|_| FaultyDisk::new(trouble)).collect(),
@@ -72,11 +74,27 @@ impl Backing {
         }
     }
 
+    /// Epoch that the shard's store is under.
+    pub(crate) fn epoch(&self, shard: ShardId) -> u64 {
+        match self {
+            Self::Faulty(platters) => platters[shard.index()].epoch(),
+            Self::Embedded { .. } => 0,
+        }
+    }
+
     /// Whether a group that nobody waits for may still bring the key in.
     pub(crate) fn may_appear(&self, key: &TransferKey) -> bool {
         match self {
             Self::Faulty(platters) => platters.iter().any(|platter| platter.may_appear(key)),
             Self::Embedded { .. } => false,
+        }
+    }
+
+    /// A key that a group nobody waits for may still bring in.
+    pub(crate) fn late_key(&self) -> Option<TransferKey> {
+        match self {
+            Self::Faulty(platters) => platters.iter().find_map(Platter::late_key),
+            Self::Embedded { .. } => None,
         }
     }
 

@@ -2,7 +2,8 @@
 
 use ledger_model::{
     AccountLimits, AccountStatus, AccountToken, Administration, AgreementNumber, AgreementStatus, Amount, BankSerial,
-    ChinaTime, Instruction, Payee, Payment, Payout, Refund, Reversal, Side, Supplement, SupplementAgainst, TransferKey,
+    BatchId, ChinaTime, Instruction, Payee, Payment, Payout, Refund, Reversal, Side, Supplement, SupplementAgainst,
+    TransferKey,
 };
 
 use crate::bank::{self, Bank, batch, cny, details, dollars, institution, key, name, token};
@@ -51,6 +52,20 @@ impl Client<'_> {
         order
     }
 
+    fn yesterday(&self) -> ChinaTime {
+        self.now.plus_seconds(-24 * 3600).unwrap()
+    }
+
+    /// One of today's, now and then one of yesterday's.
+    fn batch(&mut self) -> BatchId {
+        let of = if self.chance.per_mille(60) {
+            self.yesterday()
+        } else {
+            self.now
+        };
+        batch(of.date(), self.chance.between(1, 2))
+    }
+
     fn amount(&mut self) -> Amount {
         if self.chance.per_mille(30) {
             return dollars(100);
@@ -86,7 +101,7 @@ impl Client<'_> {
         Instruction::Payment(Payment {
             key: key(PAYMENT, ordered_at.date(), number),
             amount: self.amount(),
-            batch: batch(self.now.date(), self.chance.between(1, 2)),
+            batch: self.batch(),
             institution: self.institution_of(agreement),
             agreement,
             ordered_at,
@@ -108,7 +123,7 @@ impl Client<'_> {
         Instruction::Refund(Refund {
             key: key(REFUND, ordered_at.date(), number),
             amount: Amount::new(minor, paid.amount.currency()).unwrap(),
-            batch: batch(self.now.date(), self.chance.between(1, 2)),
+            batch: self.batch(),
             institution: if self.chance.per_mille(30) {
                 institution(self.chance.next())
             } else {
@@ -153,7 +168,7 @@ impl Client<'_> {
         Instruction::Payout(Payout {
             key: key(PAYOUT, ordered_at.date(), number),
             amount,
-            batch: batch(self.now.date(), self.chance.between(1, 2)),
+            batch: self.batch(),
             institution,
             payee,
             ordered_at,
@@ -170,7 +185,7 @@ impl Client<'_> {
         Instruction::Reversal(Reversal {
             key: key(REVERSAL, ordered_at.date(), number),
             amount: if differs { self.amount() } else { original.amount() },
-            batch: batch(self.now.date(), self.chance.between(1, 2)),
+            batch: self.batch(),
             institution: original.institution(),
             original: *original.key(),
             ordered_at,
@@ -183,7 +198,7 @@ impl Client<'_> {
         Instruction::Supplement(Supplement {
             key: key(SUPPLEMENT, ordered_at.date(), number),
             amount: self.amount(),
-            batch: batch(self.now.date(), self.chance.between(1, 2)),
+            batch: self.batch(),
             institution: institution(self.chance.next()),
             account: token(self.account()),
             side: [Side::Debit, Side::Credit][self.chance.below(2)],
@@ -255,7 +270,8 @@ impl Client<'_> {
         Some(order)
     }
 
-    /// What an operator does to a customer, and whose account it is about.
+    /// What an operator does to a customer, and whose account it is about. A day is closed of a shard, which that names as
+    /// well as anything.
     pub(crate) fn administration(&mut self) -> (Administration, AccountToken) {
         let agreement = self.chance.one_of(&self.bank.agreements).unwrap();
         let account = agreement.account;
@@ -265,13 +281,16 @@ impl Client<'_> {
             daily_max: cny([600, 5_000][self.chance.below(2)]),
             daily_count_max: [2, 100][self.chance.below(2)],
         };
-        let act = match self.chance.weighted(&[3, 2, 1, 2]) {
+        let act = match self.chance.weighted(&[6, 4, 2, 4, 2]) {
             0 => Administration::AccountStatus { account, status },
             1 => Administration::AccountLimits {
                 account,
                 limits: Some(limits),
             },
             2 => Administration::AccountLimits { account, limits: None },
+            4 => Administration::CloseThrough {
+                date: self.yesterday().date(),
+            },
             _ => Administration::AgreementStatus {
                 number: agreement.number,
                 status: AgreementStatus::ALL[self.chance.weighted(&[3, 1])],

@@ -2,9 +2,9 @@
 //! connection would, and that says of itself what is durable.
 //!
 //! A group on its way is not there for anybody until it is durable. A crash loses it or finds it there, whole. A commit in
-//! doubt is there, is lost, or gets there any time before the next `begin`, which settles it. With no faults it is simply
-//! a store; the conformance suite runs against it. What torn bytes come to is the affair of the embedded store on a
-//! faulty disk.
+//! doubt is there, is lost, or gets there any time before the next `begin` or fence, which settles it. A shard belongs to a
+//! shard group, and nothing answers while that is down. With no faults it is simply a store; the conformance suite runs
+//! against it. What torn bytes come to is the affair of the embedded store on a faulty disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -20,11 +20,17 @@ use crate::trouble::{CommitFate, Trouble};
 
 /// What outlives a process.
 #[derive(Debug, Clone)]
-pub(crate) struct Platter(Arc<Mutex<Held>>);
+pub(crate) struct Platter {
+    held: Arc<Mutex<Held>>,
+    /// Place of its shard group in the ring.
+    group: usize,
+}
 
 #[derive(Debug)]
 struct Held {
     state: ShardState,
+    /// Raised by every new session that writes.
+    epoch: u64,
     accounts: BTreeMap<AccountToken, HeldAccount>,
     limits: BTreeMap<AccountToken, Option<AccountLimits>>,
     agreements: BTreeMap<AgreementNumber, Agreement>,
@@ -43,13 +49,23 @@ enum UnderWay {
     /// Written and not synced.
     Written(Box<Group>),
     /// Whoever sent it gave up waiting, and it has not got there yet.
-    Late(Box<Group>),
+    Late {
+        group: Box<Group>,
+        /// It commits under this one or not at all.
+        epoch: u64,
+    },
 }
 
 impl Platter {
+    #[allow(dead_code, reason = "the conformance suite uses it")]
     pub(crate) fn new(shard: ShardId) -> Self {
-        Self(Arc::new(Mutex::new(Held {
+        Self::in_group(shard, 0)
+    }
+
+    pub(crate) fn in_group(shard: ShardId, group: usize) -> Self {
+        let held = Arc::new(Mutex::new(Held {
             state: ShardState::empty(shard),
+            epoch: 0,
             accounts: BTreeMap::new(),
             limits: BTreeMap::new(),
             agreements: BTreeMap::new(),
@@ -60,11 +76,12 @@ impl Platter {
             journal: Vec::new(),
             evidence: BTreeMap::new(),
             under_way: UnderWay::Nothing,
-        })))
+        }));
+        Self { held, group }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.0.lock().unwrap()
+        self.held.lock().unwrap()
     }
 
     pub(crate) fn open(&self, trouble: &Trouble) -> FaultyStore {
@@ -72,8 +89,14 @@ impl Platter {
         FaultyStore {
             platter: self.clone(),
             state,
+            session: None,
+            epoch: 0,
             trouble: trouble.clone(),
         }
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.held().epoch
     }
 
     /// Number of the last record that would survive a crash now.
@@ -84,8 +107,16 @@ impl Platter {
     /// Whether the key is in a group that nobody waits for any more and that may still get there.
     pub(crate) fn may_appear(&self, key: &TransferKey) -> bool {
         match &self.held().under_way {
-            UnderWay::Late(group) => group.rows.transfers.iter().any(|row| row.transfer.key == *key),
+            UnderWay::Late { group, .. } => group.rows.transfers.iter().any(|row| row.transfer.key == *key),
             UnderWay::Nothing | UnderWay::Written(_) => false,
+        }
+    }
+
+    /// A key that may still get there.
+    pub(crate) fn late_key(&self) -> Option<TransferKey> {
+        match &self.held().under_way {
+            UnderWay::Late { group, .. } => group.rows.transfers.first().map(|row| row.transfer.key),
+            UnderWay::Nothing | UnderWay::Written(_) => None,
         }
     }
 
@@ -93,7 +124,8 @@ impl Platter {
     pub(crate) fn late_gets_there(&self) -> bool {
         let mut held = self.held();
         match std::mem::replace(&mut held.under_way, UnderWay::Nothing) {
-            UnderWay::Late(group) => {
+            UnderWay::Late { group, epoch } => {
+                assert_eq!(epoch, held.epoch, "whoever raises the epoch settles what is under way");
                 held.apply(*group);
                 true
             }
@@ -104,12 +136,25 @@ impl Platter {
         }
     }
 
+    fn may_read(&self, trouble: &Trouble) -> Result<(), StoreFault> {
+        if trouble.unreachable(self.group) || trouble.read_fails() {
+            return Err(StoreFault::Unreachable(Box::new(told_to_fail())));
+        }
+        Ok(())
+    }
+
+    fn raise_epoch(&self) -> u64 {
+        let mut held = self.held();
+        held.epoch += 1;
+        held.epoch
+    }
+
     /// What is under way is there or lost for good.
     pub(crate) fn settle(&self, trouble: &Trouble) {
         let mut held = self.held();
         match std::mem::replace(&mut held.under_way, UnderWay::Nothing) {
             UnderWay::Nothing => {}
-            UnderWay::Written(group) | UnderWay::Late(group) => {
+            UnderWay::Written(group) | UnderWay::Late { group, .. } => {
                 if trouble.one_of([true, false]) {
                     held.apply(*group);
                 }
@@ -156,6 +201,10 @@ impl Held {
 pub(crate) struct FaultyStore {
     platter: Platter,
     state: ShardState,
+    /// Epoch of the session there is, none where it was lost.
+    session: Option<u64>,
+    /// Under which the shard was last taken.
+    epoch: u64,
     trouble: Trouble,
 }
 
@@ -215,14 +264,20 @@ impl FaultyStore {
             }
             CommitFate::Unreachable => {
                 drop(self.take_written());
+                self.session = None;
                 Err(StoreFault::Unreachable(Box::new(told_to_fail())))
             }
             CommitFate::InDoubtThere | CommitFate::InDoubtLost | CommitFate::InDoubtLate => {
                 let group = self.take_written();
+                self.session = None;
                 let mut held = self.platter.held();
                 match fate {
                     CommitFate::InDoubtThere => held.apply(group),
-                    CommitFate::InDoubtLate => held.under_way = UnderWay::Late(Box::new(group)),
+                    CommitFate::InDoubtLate => {
+                        let epoch = held.epoch;
+                        let group = Box::new(group);
+                        held.under_way = UnderWay::Late { group, epoch };
+                    }
                     _ => {}
                 }
                 Err(StoreFault::InDoubt(Box::new(told_to_fail())))
@@ -236,12 +291,32 @@ impl FaultyStore {
 }
 
 impl Store for FaultyStore {
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    fn fence(&mut self) -> Result<u64, StoreFault> {
+        self.session = None;
+        self.begin()?;
+        self.abandon();
+        Ok(self.epoch)
+    }
+
     fn begin(&mut self) -> Result<ShardState, StoreFault> {
+        if self.trouble.unreachable(self.platter.group) {
+            self.session = None;
+            return Err(StoreFault::Unreachable(Box::new(told_to_fail())));
+        }
         if self.trouble.begin_fails() {
             return Err(StoreFault::Unreachable(Box::new(told_to_fail())));
         }
         assert!(!self.is_written(), "one group at a time");
         self.platter.settle(&self.trouble);
+        self.epoch = match self.session {
+            Some(epoch) => epoch,
+            None => self.platter.raise_epoch(),
+        };
+        self.session = Some(self.epoch);
         self.state = self.platter.held().state.clone();
         Ok(self.state.clone())
     }
@@ -253,9 +328,7 @@ impl Store for FaultyStore {
     }
 
     fn fetch(&self, wanted: &Wanted) -> Result<Rows, StoreFault> {
-        if self.trouble.read_fails() {
-            return Err(StoreFault::Unreachable(Box::new(told_to_fail())));
-        }
+        self.platter.may_read(&self.trouble)?;
         let held = self.platter.held();
         let Wanted {
             accounts,
@@ -278,18 +351,14 @@ impl Store for FaultyStore {
     }
 
     fn open_hops(&self, homes: &BTreeSet<ShardId>, limit: usize) -> Result<OpenHops, StoreFault> {
-        if self.trouble.read_fails() {
-            return Err(StoreFault::Unreachable(Box::new(told_to_fail())));
-        }
+        self.platter.may_read(&self.trouble)?;
         let held = self.platter.held();
         let open = held.hops.values().filter(|row| row.state == HopState::Open);
         Ok(OpenHops::among(open.cloned(), homes, limit))
     }
 
     fn unapplied_hops(&self, limit: usize) -> Result<Vec<HopRow>, StoreFault> {
-        if self.trouble.read_fails() {
-            return Err(StoreFault::Unreachable(Box::new(told_to_fail())));
-        }
+        self.platter.may_read(&self.trouble)?;
         let held = self.platter.held();
         let refused = held
             .hops
@@ -304,7 +373,7 @@ impl Store for FaultyStore {
         if self.trouble.is_crashed() {
             return Err(crashed());
         }
-        let fate = self.trouble.commit_fate();
+        let fate = self.trouble.commit_fate(self.platter.group);
         self.becomes(fate)
     }
 
@@ -313,10 +382,6 @@ impl Store for FaultyStore {
             platter: self.platter.clone(),
             trouble: self.trouble.clone(),
         })
-    }
-
-    fn epoch(&self) -> u64 {
-        0
     }
 
     fn is_seen(&self) -> bool {
@@ -338,9 +403,7 @@ impl Store for FaultyStore {
 
 impl FaultyReader {
     fn readable(&self) -> Result<MutexGuard<'_, Held>, StoreFault> {
-        if self.trouble.read_fails() {
-            return Err(StoreFault::Unreachable(Box::new(told_to_fail())));
-        }
+        self.platter.may_read(&self.trouble)?;
         Ok(self.platter.held())
     }
 }

@@ -15,13 +15,16 @@
 mod acts;
 mod backing;
 mod bank;
+mod broker;
 mod chance;
 mod clients;
 mod disk;
 mod faulty;
 mod oracle;
 mod process;
+mod reached;
 mod run;
+mod shipment;
 mod trouble;
 mod world;
 
@@ -29,6 +32,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::reached::Tally;
 use crate::run::{Telling, run};
 
 /// Seeds of one run of the test, where nothing else is said.
@@ -44,10 +48,11 @@ fn number(variable: &str) -> Option<u64> {
     )
 }
 
-/// Runs seeds on all processors; the first that fails, by number.
-fn first_failing(from: u64, count: u64) -> Option<u64> {
+/// Runs seeds on all processors; what they met, or the first that fails, by number.
+fn run_all(from: u64, count: u64) -> Result<Tally, u64> {
     let (next, failed) = (AtomicU64::new(from), AtomicBool::new(false));
     let failing: Mutex<Vec<u64>> = Mutex::default();
+    let all_reached: Mutex<Tally> = Mutex::default();
     let (began, told) = (Instant::now(), Mutex::new(Instant::now()));
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     std::thread::scope(|scope| {
@@ -58,7 +63,9 @@ fn first_failing(from: u64, count: u64) -> Option<u64> {
                     if seed - from >= count {
                         return;
                     }
-                    if run(seed, Telling::Nothing).result.is_err() {
+                    let ran = run(seed, Telling::Nothing);
+                    all_reached.lock().unwrap().add(ran.reached);
+                    if ran.result.is_err() {
                         failing.lock().unwrap().push(seed);
                         failed.store(true, Ordering::Relaxed);
                     }
@@ -72,10 +79,12 @@ fn first_failing(from: u64, count: u64) -> Option<u64> {
         }
     });
     let least = failing.lock().unwrap().iter().copied().min();
-    if least.is_none() {
-        println!("{count} seeds from {from} in {:.1?}", began.elapsed());
+    if let Some(least) = least {
+        return Err(least);
     }
-    least
+    let all_reached = all_reached.into_inner().unwrap();
+    println!("{count} seeds from {from} in {:.1?}: {all_reached}", began.elapsed());
+    Ok(all_reached)
 }
 
 fn fail(seed: u64) -> ! {
@@ -95,9 +104,10 @@ fn no_seed_breaks_an_invariant() {
         return;
     }
     let (from, count) = (number("SIMULATION_FROM"), number("SIMULATION_SEEDS"));
-    if let Some(seed) = first_failing(from.unwrap_or(1), count.unwrap_or(SEEDS)) {
-        fail(seed);
-    }
+    let count = count.unwrap_or(SEEDS);
+    let reached = run_all(from.unwrap_or(1), count).unwrap_or_else(|seed| fail(seed));
+    let never_met = reached.never_met();
+    assert!(count < SEEDS || never_met.is_empty(), "no seed met {never_met:?}");
 }
 
 #[test]

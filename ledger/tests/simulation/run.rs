@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::acts::Simulation;
 use crate::oracle::{Check, Rule, Violation};
+use crate::reached::Reached;
 use crate::trouble::set_others;
 use crate::world::World;
 
@@ -15,6 +16,7 @@ pub(crate) struct Ran {
     pub(crate) result: Check,
     /// Two runs of one seed agree on it.
     pub(crate) fingerprint: u64,
+    pub(crate) reached: Reached,
     /// Steps, where they were asked for.
     pub(crate) lines: Vec<String>,
 }
@@ -32,6 +34,7 @@ pub(crate) fn run(seed: u64, telling: Telling) -> Ran {
             return Ran {
                 result: Err(violation),
                 fingerprint: 0,
+                reached: Reached::default(),
                 lines: Vec::new(),
             };
         }
@@ -57,12 +60,23 @@ pub(crate) fn run(seed: u64, telling: Telling) -> Ran {
         return Ran {
             result,
             fingerprint: 0,
+            reached: Reached::default(),
             lines: Vec::new(),
         };
     };
+    let met = world.shipment.as_ref().map(|shipment| shipment.topic.met());
+    let met = met.unwrap_or_default();
     Ran {
         result,
         fingerprint: world.oracle.fingerprint(),
+        reached: Reached {
+            broker_away: met.calls_while_away,
+            pieces_lost: met.pieces_lost,
+            pieces_in_doubt: met.pieces_in_doubt,
+            fenced: met.fenced,
+            topics_cut: met.cuts,
+            ..world.oracle.reached
+        },
         lines: world.lines.take().unwrap_or_default(),
     }
 }
@@ -74,7 +88,7 @@ fn drive(simulation: &Rc<Simulation>) -> Check {
         world.tell(|_| format!("{plan:?}"));
         let bank = world.bank.clone();
         world.tell(|_| format!("{bank:?}"));
-        world.load_again();
+        assert!(world.load_again(), "nothing is queued yet");
         plan.steps
     };
     for _ in 0..steps {

@@ -1,7 +1,9 @@
 //! What goes wrong in a run, how often, and the moments in a commit at which others get a turn.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::chance::Chance;
@@ -40,7 +42,14 @@ pub(crate) struct Troubles {
     /// Faults so far.
     count: u64,
     crashed: bool,
+    /// Shard groups that cannot be reached, by place in the ring.
+    down: BTreeSet<usize>,
+    /// Time that calls have waited for them, on the clock by which groups are judged.
+    waited_ms: Arc<AtomicU64>,
 }
+
+/// Longest that a call waits for a group.
+const CALL_MS_MAX: usize = 1_000;
 
 /// Of all stores of a run.
 #[derive(Debug, Clone)]
@@ -54,6 +63,8 @@ impl Trouble {
             quiet: false,
             count: 0,
             crashed: false,
+            down: BTreeSet::new(),
+            waited_ms: Arc::default(),
         })))
     }
 
@@ -73,6 +84,44 @@ impl Trouble {
 
     pub(crate) fn count(&self) -> u64 {
         self.held().count
+    }
+
+    /// Something is amiss that no call needs to fail over.
+    pub(crate) fn goes_on(&self) {
+        self.held().count += 1;
+    }
+
+    pub(crate) fn set_down(&self, group: usize, is_down: bool) {
+        let mut held = self.held();
+        if is_down {
+            held.down.insert(group);
+        } else {
+            held.down.remove(&group);
+        }
+    }
+
+    pub(crate) fn any_down(&self) -> bool {
+        !self.held().down.is_empty()
+    }
+
+    /// Whether a call to a group fails because it is down; then some time has gone by.
+    pub(crate) fn unreachable(&self, group: usize) -> bool {
+        let mut held = self.held();
+        if held.quiet || !held.down.contains(&group) {
+            return false;
+        }
+        held.count += 1;
+        let waited = u64::try_from(held.chance.below(CALL_MS_MAX + 1)).unwrap();
+        held.waited_ms.fetch_add(waited, Ordering::SeqCst);
+        true
+    }
+
+    pub(crate) fn wait(&self, ms: u64) {
+        self.held().waited_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    pub(crate) fn waited_ms(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.held().waited_ms)
     }
 
     /// Only looks: `look` sees no faults.
@@ -119,9 +168,17 @@ impl Trouble {
         self.fails(|rates| rates.crash)
     }
 
-    pub(crate) fn commit_fate(&self) -> CommitFate {
+    /// Of a commit to a shard of `group`.
+    pub(crate) fn commit_fate(&self, group: usize) -> CommitFate {
         if self.crashes() {
             CommitFate::Crash
+        } else if self.unreachable(group) {
+            self.one_of([
+                CommitFate::Unreachable,
+                CommitFate::InDoubtThere,
+                CommitFate::InDoubtLost,
+                CommitFate::InDoubtLate,
+            ])
         } else if self.not_written() {
             self.one_of([CommitFate::NotWritten, CommitFate::Unreachable])
         } else if self.fails(|rates| rates.in_doubt) {

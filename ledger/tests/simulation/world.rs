@@ -1,16 +1,26 @@
 //! The whole of a run: clients, the ledger's process, what it keeps its books on, and the oracle that watches.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use ledger::hopping::groups::{HoppingSettings, Ticks};
+use ledger::hopping::map::{GroupMap, GroupName};
+use ledger::hopping::selector::SelectorSettings;
 use ledger::outcome::{Answer, Outcome};
 use ledger::shard::ShardLimits;
-use ledger_model::{Account, Agreement, BankSerial, Instruction, ShardCount, ShardId, TransferKey, TransferKind};
+use ledger_model::{
+    Account, Agreement, Amount, BankSerial, Instruction, ShardCount, ShardId, TransferKey, TransferKind,
+};
 use ledger_protocol::{Administered, LoadReply, NothingPosted};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::backing::{Backing, Kind};
-use crate::bank::Bank;
+use crate::bank::{Bank, cny};
+use crate::broker::Topic;
 use crate::chance::Chance;
-use crate::oracle::{Check, Circumstances, Oracle, Rule, Standing, Violation, must};
-use crate::process::{Process, RunClock};
+use crate::oracle::{Check, Circumstances, Oracle, Rule, Site, Standing, Violation, must};
+use crate::process::{Process, ProcessParts, RunClock};
+use crate::shipment::Shipment;
 use crate::trouble::{Rates, Trouble};
 
 /// What a run is like, drawn from its seed.
@@ -18,9 +28,14 @@ use crate::trouble::{Rates, Trouble};
 pub(crate) struct Plan {
     pub(crate) kind: Kind,
     pub(crate) shards: ShardCount,
+    /// Shard groups; shards are dealt out to them in turn.
+    pub(crate) groups: usize,
+    pub(crate) hopping: HoppingSettings,
     pub(crate) limits: ShardLimits,
     pub(crate) rates: Rates,
     pub(crate) steps: u64,
+    /// Ledgers that ship each shard.
+    pub(crate) ledgers_ship: usize,
 }
 
 /// Days for which keys are kept; none of a run's days is that long ago but those that are meant to be.
@@ -36,9 +51,17 @@ impl Plan {
             Kind::Faulty
         };
         let rate = |chance: &mut Chance, rates: [u64; 3]| rates[chance.below(3)];
+        let count = chance.between(1, 4);
+        let groups = match (kind, count) {
+            (Kind::Embedded, _) | (_, 1) => 1,
+            (Kind::Faulty, _) => usize::try_from(chance.between(1, count.min(3))).unwrap(),
+        };
+        let longer = if groups == 1 { 1 } else { 2 };
         Self {
             kind,
-            shards: ShardCount::new(u8::try_from(chance.between(1, 4)).unwrap()).unwrap(),
+            shards: ShardCount::new(u8::try_from(count).unwrap()).unwrap(),
+            groups,
+            hopping: hopping(chance),
             limits: ShardLimits {
                 queue_max: [2, 6, 32][chance.below(3)],
                 commit_batch_max: [1, 3, 16][chance.below(3)],
@@ -52,8 +75,46 @@ impl Plan {
                 crash: rate(chance, [0, 20, 80]),
                 others_get_a_turn: rate(chance, [0, 200, 600]),
             },
-            steps: chance.between(20, 110),
+            steps: longer * chance.between(20, 110),
+            ledgers_ship: [0, 0, 1, 2][chance.below(4)],
         }
+    }
+
+    /// Place in the ring of the group that a shard is in.
+    pub(crate) fn group_of(&self, shard: ShardId) -> usize {
+        shard.index() % self.groups
+    }
+
+    fn site(&self) -> Site {
+        Site {
+            shards: self.shards,
+            groups: self.groups,
+            stand_in_daily_max: self.hopping.stand_in_daily_max.map(Amount::minor),
+        }
+    }
+
+    fn map(&self) -> GroupMap {
+        let named = |place: usize| -> (GroupName, Vec<u8>) {
+            let shards = self.shards.all().filter(|shard| self.group_of(*shard) == place);
+            (
+                format!("g{place}").parse().unwrap(),
+                shards.map(ShardId::number).collect(),
+            )
+        };
+        let groups: Vec<_> = (0..self.groups).map(named).collect();
+        GroupMap::new(self.shards, &groups).unwrap()
+    }
+}
+
+fn hopping(chance: &mut Chance) -> HoppingSettings {
+    let few = |chance: &mut Chance| NonZeroU32::new(u32::try_from(chance.between(1, 3)).unwrap()).unwrap();
+    HoppingSettings {
+        selector: SelectorSettings {
+            failures_max: few(chance),
+            window: Duration::from_secs(2),
+            probes_to_return: few(chance),
+        },
+        stand_in_daily_max: [None, Some(cny(1_000)), Some(cny(4_000))][chance.below(3)],
     }
 }
 
@@ -83,6 +144,10 @@ pub(crate) struct World {
     pub(crate) trouble: Trouble,
     /// Before what it has open.
     pub(crate) process: Process,
+    /// `None` where nothing is shipped.
+    pub(crate) shipment: Option<Shipment>,
+    /// The clock by which groups and carriers go.
+    pub(crate) ticks: Ticks,
     pub(crate) backing: Backing,
     pub(crate) bank: Bank,
     pub(crate) oracle: Oracle,
@@ -106,7 +171,14 @@ pub(crate) fn open(plan: &Plan, backing: &Backing, trouble: &Trouble, clock: &Ru
             what: format!("the store of shard {shard} does not open: {fault:?}"),
         })?);
     }
-    Ok(Process::start(stores, plan.shards, plan.limits, clock))
+    Ok(Process::start(ProcessParts {
+        stores,
+        shards: plan.shards,
+        limits: plan.limits,
+        clock,
+        waited_ms: trouble.waited_ms(),
+        hopping: (plan.groups > 1).then(|| (plan.map(), plan.hopping)),
+    }))
 }
 
 impl World {
@@ -115,17 +187,29 @@ impl World {
         let plan = Plan::drawn(&mut chance);
         let clock = RunClock::starting("2026-03-02T23:57:00".parse().unwrap());
         let trouble = Trouble::new(chance.fork(), plan.rates);
-        let backing = Backing::new(plan.kind, plan.shards, &trouble);
+        let backing = Backing::new(plan.kind, plan.shards, plan.groups, &trouble);
         let process = open(&plan, &backing, &trouble, &clock)?;
         let bank = Bank::drawn(&mut chance, plan.shards, clock.now());
+        let shipment = (plan.ledgers_ship > 0).then(|| {
+            let mut shipment = Shipment {
+                topic: Topic::new(plan.shards, chance.fork()),
+                carriers: Vec::new(),
+                ledgers: plan.ledgers_ship,
+                checked: plan.shards.all().map(|_| (0, 0)).collect(),
+            };
+            shipment.begin(&process, &clock);
+            shipment
+        });
         Ok(Self {
+            shipment,
+            ticks: clock.ticks(trouble.waited_ms()),
             plan,
             chance,
             trouble,
             process,
             backing,
             bank,
-            oracle: Oracle::new(plan.shards, clock.now()),
+            oracle: Oracle::new(plan.site(), clock.now()),
             clock,
             sent: Vec::new(),
             serials: Vec::new(),
@@ -156,12 +240,22 @@ impl World {
             now_ms: self.clock.now_ms,
             first_day: self.clock.now().plus_seconds(-kept_seconds).unwrap().date(),
             store_failed: self.trouble.count() > faults_then,
-            may_be_busy: self.queued() > self.plan.limits.queue_max,
+            // errands take room too
+            may_be_busy: self.queued() > self.plan.limits.queue_max || self.process.is_bringing_home(),
+            all_to_be_asked: self.is_settled(),
         }
+    }
+
+    /// Whether every group answers, is used, and owes nothing.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.plan.groups == 1 || (!self.trouble.any_down() && self.process.is_settled())
     }
 
     /// All that is new since the last look: records, answers, rows. Everything is checked.
     pub(crate) fn observe(&mut self) -> Check {
+        if !self.is_settled() {
+            self.trouble.goes_on();
+        }
         self.follow()?;
         self.take_answers()?;
         self.take_loads()?;
@@ -178,7 +272,7 @@ impl World {
                 rule: Rule::L5,
                 what: format!("the journal of shard {shard} does not read: {fault}"),
             })?;
-            self.oracle.follow(shard, &records)?;
+            self.oracle.follow(shard, self.backing.epoch(shard), &records)?;
             for sequence in from..=self.oracle.sequence(shard) {
                 let sealed = self.trouble.quietly(|| reader.evidence(sequence));
                 let sealed = sealed.map_err(|fault| Violation {
@@ -189,7 +283,8 @@ impl World {
             }
             self.is_durable(shard)?;
         }
-        Ok(())
+        self.follow_partitions()?;
+        self.oracle.sums_are_what_is_open()
     }
 
     /// Invariant S2, and the half of L6 that says that nothing is offered for shipping early.
@@ -292,7 +387,13 @@ impl World {
         self.administering.clear();
         self.backing.crash(&self.trouble);
         self.trouble.set_crashed(false);
+        if let Some(shipment) = &mut self.shipment {
+            shipment.carriers.clear();
+        }
         self.process = open(&self.plan, &self.backing, &self.trouble, &self.clock)?;
+        if let Some(shipment) = &mut self.shipment {
+            shipment.begin(&self.process, &self.clock);
+        }
         self.follow()?;
         self.oracle.process_ended();
         self.oracle.compare_anew();
@@ -305,6 +406,9 @@ impl World {
         self.follow()?;
         self.take_answers()?;
         let faults_then = self.trouble.count();
+        if !self.is_settled() {
+            self.trouble.goes_on();
+        }
         let outcome = self.process.ledger.query(key);
         self.tell(|_| format!("query of {}: {}", key.id, short(&outcome)));
         let may_appear = self.backing.may_appear(key);
@@ -319,6 +423,8 @@ impl World {
         must(unanswered.is_empty() && self.loading.is_empty(), Rule::Liveness, || {
             format!("requests {unanswered:?} are never answered")
         })?;
+        self.oracle.all_are_home()?;
+        self.all_is_shipped()?;
         let keys: Vec<TransferKey> = self.sent.iter().map(|order| *order.key()).collect();
         for key in keys {
             let outcome = self.query(&key)?;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use futures::StreamExt;
 use futures::future::join_all;
 use ledger_journal::{ChainPosition, Event, JournalRecord};
-use ledger_model::{Instruction, LedgerAccount, ShardId, Side, TransferKey};
+use ledger_model::{Instruction, LedgerAccount, Money, ShardId, Side, TransferKey};
 use ledger_protocol::LedgerClient;
+use tokio::time::Instant;
 
 use crate::bank::{SHARDS, WAIT, first_of, token};
 
@@ -48,7 +49,7 @@ pub(crate) async fn read(ledgers: &[LedgerClient]) -> Journals {
 /// All of a shard, as one process has it and tells that it has.
 async fn whole(ledger: &LedgerClient, shard: ShardId) -> ([u8; 32], Vec<Vec<u8>>) {
     // a shard that is asked how an account stands finds out first what others have committed
-    ledger.standing(token(first_of(shard))).await.unwrap();
+    balance(ledger, first_of(shard)).await;
     let positions = ledger.positions().await.unwrap();
     let position = &positions[shard.index()];
     for sum in &position.sums {
@@ -57,18 +58,37 @@ async fn whole(ledger: &LedgerClient, shard: ShardId) -> ([u8; 32], Vec<Vec<u8>>
     (position.head, follow(ledger, shard, position.sequence).await)
 }
 
+/// How an account stands; asked again where a server that is busy did not answer in time.
+pub(crate) async fn balance(ledger: &LedgerClient, account: u64) -> i64 {
+    let deadline = Instant::now() + WAIT;
+    loop {
+        match ledger.standing(token(account)).await {
+            Ok(standing) => return standing.balance.map_or(0, Money::minor),
+            Err(fault) => assert!(Instant::now() < deadline, "{fault}"),
+        }
+    }
+}
+
 /// Follows one shard's journal until it has so many records.
 pub(crate) async fn follow(ledger: &LedgerClient, shard: ShardId, count: u64) -> Vec<Vec<u8>> {
     let count = usize::try_from(count).unwrap();
-    let mut records = Vec::new();
-    if count == 0 {
-        return records;
-    }
-    let mut chunks = Box::pin(ledger.journal(shard.number(), 1).await.unwrap());
+    let mut records: Vec<Vec<u8>> = Vec::new();
+    let deadline = Instant::now() + WAIT;
     while records.len() < count {
-        let chunk = tokio::time::timeout(WAIT, chunks.next()).await;
-        let chunk = chunk.unwrap_or_else(|_| panic!("shard {shard} stops after {} records", records.len()));
-        records.extend(chunk.unwrap().unwrap());
+        let next = u64::try_from(records.len() + 1).unwrap();
+        let mut chunks = Box::pin(ledger.journal(shard.number(), next).await.unwrap());
+        // a stream ends where a server that is busy did not answer in time
+        while let Ok(Some(Ok(chunk))) = tokio::time::timeout_at(deadline, chunks.next()).await {
+            records.extend(chunk);
+            if records.len() >= count {
+                break;
+            }
+        }
+        assert!(
+            Instant::now() < deadline,
+            "shard {shard} stops after {} records",
+            records.len()
+        );
     }
     records.truncate(count);
     records

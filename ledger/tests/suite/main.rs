@@ -30,6 +30,7 @@ mod postgres_access;
 mod process;
 mod properties;
 mod reading;
+mod regrouping;
 mod scenarios;
 #[allow(dead_code, reason = "benches and other tests do more with a server")]
 mod server;

@@ -8,6 +8,7 @@ use futures::StreamExt;
 use ledger_model::{Instruction, Transfer};
 use ledger_protocol::{LedgerClient, LoadBatch, PostReply};
 use operations::endpoint::Endpoint;
+use operations::exit;
 use tokio::time::Instant;
 
 use crate::bank::{WAIT, account, agreement, evidence};
@@ -58,33 +59,28 @@ impl Process {
             socket.display()
         );
         std::fs::write(&config, text).unwrap();
-        let log = std::fs::File::options()
-            .append(true)
-            .create(true)
-            .open(directory.join(name).with_extension("log"))
-            .unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_ledger"))
-            .arg("--config")
-            .arg(&config)
-            .arg("serve")
-            .stderr(Stdio::from(log))
-            .spawn()
-            .unwrap();
         let client = LedgerClient::connect(&Endpoint::unix(&socket)).unwrap();
-        let mut started = Self { child, client, config };
+        let mut started = Self {
+            child: serve(&config),
+            client,
+            config,
+        };
         let deadline = Instant::now() + WAIT;
         while started.client.positions().await.is_err() {
-            assert!(Instant::now() < deadline, "the ledger does not start");
             let ended = started.child.try_wait().unwrap();
-            assert_eq!(
-                ended,
-                None,
-                "{}",
-                std::fs::read_to_string(started.config.with_extension("log")).unwrap()
-            );
+            let may_wait = Instant::now() < deadline && ended.is_none_or(|how| how.code() == Some(exit::FAILED.into()));
+            assert!(may_wait, "the ledger does not start ({ended:?}): {}", started.log());
+            if ended.is_some() {
+                // its servers did not answer in time: whatever watches over it would start it again
+                started.child = serve(&started.config);
+            }
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
         started
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.config.with_extension("log")).unwrap()
     }
 
     pub(crate) async fn load(&self, numbers: std::ops::Range<u64>, balance: &str) {
@@ -112,6 +108,20 @@ impl Process {
         Told::by(config.into_iter().chain(arguments.iter().map(OsStr::new)))
     }
 
+    /// What the journals say balances, and is what the state says.
+    pub(crate) fn balances(&self) {
+        let deadline = Instant::now() + WAIT;
+        loop {
+            let told = self.command(&["trial-balance", "--json"]);
+            // a server that is busy may not answer in time
+            if told.code != i32::from(exit::FAILED) {
+                told.json();
+                return;
+            }
+            assert!(Instant::now() < deadline, "{told:?}");
+        }
+    }
+
     pub(crate) fn kill(mut self) {
         self.end();
     }
@@ -126,6 +136,21 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+fn serve(config: &Path) -> Child {
+    let log = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(config.with_extension("log"))
+        .unwrap();
+    Command::new(env!("CARGO_BIN_EXE_ledger"))
+        .arg("--config")
+        .arg(config)
+        .arg("serve")
+        .stderr(Stdio::from(log))
+        .spawn()
+        .unwrap()
 }
 
 /// What a command told, and how it ended.

@@ -9,13 +9,14 @@ use ledger::books::{Books, InternalAccount, Sides, UsageKey};
 use ledger::engine::Changes;
 use ledger::outcome::Outcome;
 use ledger::shard::group::{
-    Act, Loaded, Working, wanted_by_account, wanted_by_act, wanted_by_agreement, wanted_first, wanted_second,
+    Act, Loaded, Working, wanted_by_act, wanted_by_agreement, wanted_by_loading, wanted_first, wanted_second,
 };
 use ledger::state::ShardState;
 use ledger::view::{Rows, Wanted};
 use ledger_model::{
     Account, AccountStatus, Agreement, AgreementStatus, Decision, Instruction, ShardCount, UsageSubject,
 };
+use ledger_protocol::NewAccount;
 
 use self::step::{ONE, Step};
 use crate::bank::{amount, name, now, sealed, token};
@@ -64,10 +65,15 @@ impl Scenario {
             status: AccountStatus::from_name(step.or("is", "open")).unwrap(),
             balance: step.word("holds").parse().unwrap(),
         };
+        let limited = step.rest.contains_key("single");
+        let new = NewAccount {
+            account,
+            limits: limited.then(|| step.limits()),
+        };
         let mut wanted = Wanted::default();
-        wanted_by_account(&account, &mut wanted);
+        wanted_by_loading(&new, &mut wanted);
         self.admit(wanted);
-        let loaded = self.working.open_account(&account).unwrap();
+        let loaded = self.working.load_account(&new, &"load".parse().unwrap()).unwrap();
         if loaded == Loaded::New {
             self.accounts.push(step.name.to_owned());
         }
@@ -234,6 +240,7 @@ fn told(loaded: Loaded) -> String {
     match loaded {
         Loaded::New => "new".to_owned(),
         Loaded::Unchanged => "unchanged".to_owned(),
+        Loaded::Kept => "kept".to_owned(),
         Loaded::Refused(reason) => format!("refused: {reason}"),
     }
 }

@@ -218,6 +218,7 @@ async fn loading_tells_what_it_refused_by_its_place() {
         accounts: 1,
         agreements: 1,
         unchanged: 2,
+        kept: 0,
         refused: vec![
             refused(1, "the account is there with other content"),
             refused(4, "its account is not there"),

@@ -1,6 +1,6 @@
 //! Shipping against the real broker: what it loses, who else writes to it, and what it must never hold. One broker for
-//! all trials, a topic for each. The ledgers are shipping over journals in files; everything else of a ledger is in the
-//! ledger's own tests and in the system's.
+//! all trials, a topic for each. The ledgers are shipping over journals in files, but for two processes over PostgreSQL;
+//! everything else of a ledger is in the ledger's own tests and in the system's.
 //!
 //! Trials run one after the other, since one of them kills the broker. Where the broker's jars cannot be had they are
 //! ignored by name, unless `CI=true`: then that is a failure.
@@ -15,9 +15,14 @@ mod broker;
 mod journal;
 mod losses;
 mod outage;
+mod processes;
 mod rivals;
 mod shapes;
 mod site;
+
+#[path = "../../../ledger/tests/suite/server.rs"]
+#[expect(dead_code, reason = "the ledger's own tests do more with a server")]
+mod server;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -38,7 +43,7 @@ fn main() -> ExitCode {
 type Run = fn(&mut Site);
 
 fn trials(stage: &Arc<Stage>) -> Vec<Trial> {
-    let trials: [(&str, Run); 13] = [
+    let trials: [(&str, Run); 14] = [
         ("shapes::a_topic_is_made_and_filled", shapes::a_topic_is_made_and_filled),
         ("shapes::other_partitions", shapes::other_partitions),
         ("shapes::too_few_replicas", shapes::too_few_replicas),
@@ -57,6 +62,10 @@ fn trials(stage: &Arc<Stage>) -> Vec<Trial> {
         ("losses::made_anew_under_load", losses::made_anew_under_load),
         ("losses::emptied", losses::emptied),
         ("losses::cut_back", losses::cut_back),
+        (
+            "processes::one_of_two_processes_ships",
+            processes::one_of_two_processes_ships,
+        ),
         ("outage::broker_away", outage::broker_away),
     ];
     let has_kafka = site::has_kafka();

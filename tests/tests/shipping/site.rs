@@ -63,6 +63,16 @@ impl Stage {
 }
 
 impl Site {
+    pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// Where the runtime is.
+    pub(crate) fn inside<T>(&self, run: impl FnOnce() -> T) -> T {
+        let _inside = self.runtime.enter();
+        run()
+    }
+
     pub(crate) fn settings(&self, topic: &str) -> KafkaSettings {
         KafkaSettings {
             brokers: self.broker.address(),

@@ -6,7 +6,7 @@ use super::{AdministerOrder, Administered, CloseDayOrder, ClosedShard, Closing, 
 use crate::convert::{Malformed, number, text, token};
 use crate::wire;
 
-pub(super) fn limits(limits: wire::AccountLimits) -> Result<AccountLimits, Malformed> {
+pub(crate) fn limits(limits: wire::AccountLimits) -> Result<AccountLimits, Malformed> {
     Ok(AccountLimits {
         single_max: number("single_max", limits.single_max)?,
         daily_max: number("daily_max", limits.daily_max)?,

@@ -10,6 +10,7 @@ use ledger_model::{
     Operator, Reason, Transfer,
 };
 
+pub(crate) use self::acts::limits;
 use crate::reply::NothingPosted;
 
 pub use self::groups::{MovedShard, MovingShard, OrderedRegrouping, RegroupOrder, Regrouped, ShardGroup, ShardGroups};

@@ -38,7 +38,8 @@ const UNANSWERED_MAX: usize = 32;
 
 #[derive(Debug, clap::Args)]
 pub struct Files {
-    /// CSV with the columns `token`, `name`, `status`, `opening_balance`; its header says in which order.
+    /// CSV with the columns `token`, `name`, `status`, `opening_balance`, and perhaps the account's limits `single_max`,
+    /// `daily_max`, `daily_count_max`; its header says in which order.
     #[arg(long, value_name = "CSV", required_unless_present = "agreements")]
     accounts: Option<PathBuf>,
     /// CSV with the columns `number`, `account`, `institution`, `status`, `single_max`, `daily_max`, `daily_count_max`,
@@ -101,6 +102,7 @@ struct Loaded {
     accounts: u64,
     agreements: u64,
     unchanged: u64,
+    kept: u64,
     lines: u64,
 }
 
@@ -113,11 +115,17 @@ pub fn run(config: &Config, files: &Files) -> u8 {
                 accounts,
                 agreements,
                 unchanged,
+                kept,
                 lines,
             } = loaded;
             eprintln!(
                 "{accounts} accounts and {agreements} agreements loaded, {unchanged} already there, {refused} lines refused"
             );
+            if kept > 0 {
+                eprintln!(
+                    "{kept} are there with another status, limits or terms, and were kept as an operator set them"
+                );
+            }
             let milliseconds = began.elapsed().as_millis().max(1);
             let rate = u128::from(lines) * 1000 / milliseconds;
             eprintln!("{lines} lines in {milliseconds} ms, {rate} a second");
@@ -161,6 +169,7 @@ fn load(config: &Config, files: &Files, loaded: &mut Loaded) -> Result<u64, Load
         loaded.accounts += reply.accounts;
         loaded.agreements += reply.agreements;
         loaded.unchanged += reply.unchanged;
+        loaded.kept += reply.kept;
         loaded.lines += piece.lines;
         progress.advance(&source.path, piece.lines, piece.bytes);
         for line in refused_lines(piece, reply) {

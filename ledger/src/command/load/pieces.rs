@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use ledger_protocol::LoadBatch;
+use ledger_protocol::{LoadBatch, NewAccount};
 
 use super::LoadFault;
 use super::rows::{Header, Table};
@@ -28,7 +28,7 @@ pub(super) struct RefusedLine {
 
 #[derive(Debug, Default)]
 pub(super) struct Piece {
-    pub(super) batch: LoadBatch,
+    pub(super) batch: LoadBatch<NewAccount>,
     /// Line of each item of the batch.
     pub(super) origins: Vec<u64>,
     pub(super) refused: Vec<RefusedLine>,
@@ -124,7 +124,7 @@ impl Pieces {
         Ok(piece)
     }
 
-    fn add(&self, batch: &mut LoadBatch, line: &[u8]) -> Result<(), String> {
+    fn add(&self, batch: &mut LoadBatch<NewAccount>, line: &[u8]) -> Result<(), String> {
         let text = std::str::from_utf8(line).map_err(|_| "a line is UTF-8")?.trim_end();
         match self.table {
             Table::Accounts => batch.accounts.push(self.header.account(text)?),

@@ -1,6 +1,9 @@
 //! A line's cells, and what they come to. A cell that is empty stands for a column that is not there.
 
-use ledger_model::{Account, AccountStatus, AccountToken, Agreement, AgreementStatus, AgreementTerms, NameToken};
+use ledger_model::{
+    Account, AccountLimits, AccountStatus, AccountToken, Agreement, AgreementStatus, AgreementTerms, Amount, NameToken,
+};
+use ledger_protocol::NewAccount;
 
 /// Columns of the widest table.
 const COLUMNS_MAX: usize = 8;
@@ -15,7 +18,17 @@ pub(super) enum Table {
 /// In the order in which [`Header::cells`] gives them back.
 type Columns = &'static [&'static str];
 
-const ACCOUNT_COLUMNS: Columns = &["token", "name", "status", "opening_balance"];
+const ACCOUNT_COLUMNS: Columns = &[
+    "token",
+    "name",
+    "status",
+    "opening_balance",
+    "single_max",
+    "daily_max",
+    "daily_count_max",
+];
+/// The others may be missing.
+const ACCOUNT_COLUMNS_NEEDED: usize = 4;
 const AGREEMENT_COLUMNS: Columns = &[
     "number",
     "account",
@@ -46,6 +59,15 @@ impl Table {
             Self::Agreements => AGREEMENT_COLUMNS,
         }
     }
+
+    /// Columns that every file has, and those that it may have.
+    fn needed(self) -> (Columns, Columns) {
+        let needed = match self {
+            Self::Accounts => ACCOUNT_COLUMNS_NEEDED,
+            Self::Agreements => AGREEMENT_COLUMNS.len(),
+        };
+        self.columns().split_at(needed)
+    }
 }
 
 impl Header {
@@ -55,13 +77,23 @@ impl Header {
         let mut places = Vec::with_capacity(columns.len());
         for name in line.split(',') {
             let place = columns.iter().position(|column| *column == name);
-            let place = place.ok_or_else(|| format!("no column is called {name:?}; they are {}", columns.join(",")))?;
+            let place = place.ok_or_else(|| {
+                let (needed, others) = table.needed();
+                let perhaps = if others.is_empty() { "" } else { ", and perhaps " };
+                let (needed, others) = (needed.join(","), others.join(","));
+                format!("no column is called {name:?}; they are {needed}{perhaps}{others}")
+            })?;
             if places.contains(&place) {
                 return Err(format!("the column {name} stands there twice"));
             }
             places.push(place);
         }
-        let missing = columns.iter().enumerate().find(|(place, _)| !places.contains(place));
+        let missing = table
+            .needed()
+            .0
+            .iter()
+            .enumerate()
+            .find(|(place, _)| !places.contains(place));
         match missing {
             Some((_, name)) => Err(format!("the column {name} is missing")),
             None => Ok(Self { places }),
@@ -83,16 +115,27 @@ impl Header {
         Ok(cells)
     }
 
-    pub(super) fn account(&self, line: &str) -> Result<Account, String> {
-        let [token, name, status, opening_balance, ..] = self.cells(line)?;
-        Ok(Account {
+    pub(super) fn account(&self, line: &str) -> Result<NewAccount, String> {
+        let [
+            token,
+            name,
+            status,
+            opening_balance,
+            single_max,
+            daily_max,
+            daily_count_max,
+            ..,
+        ] = self.cells(line)?;
+        let account = Account {
             token: AccountToken::from_hex(token).ok_or("token is 64 hexadecimal digits")?,
             name: NameToken::from_hex(name).ok_or("name is 64 hexadecimal digits")?,
             status: AccountStatus::from_name(status).ok_or("status is open, frozen, debit_blocked or closed")?,
             balance: opening_balance
                 .parse()
                 .map_err(|_| "opening_balance is an amount such as CNY518.17")?,
-        })
+        };
+        let limits = limits([single_max, daily_max, daily_count_max])?;
+        Ok(NewAccount { account, limits })
     }
 
     pub(super) fn agreement(&self, line: &str) -> Result<Agreement, String> {
@@ -124,6 +167,28 @@ impl Header {
     }
 }
 
+/// None where all cells are empty.
+fn limits([single_max, daily_max, daily_count_max]: [&str; 3]) -> Result<Option<AccountLimits>, String> {
+    let cells = [single_max, daily_max, daily_count_max];
+    if cells.iter().all(|cell| cell.is_empty()) {
+        return Ok(None);
+    }
+    if cells.iter().any(|cell| cell.is_empty()) {
+        return Err("an account has all of single_max, daily_max and daily_count_max, or none".to_owned());
+    }
+    let amount = |cell: &str| -> Result<Amount, &str> {
+        cell.parse()
+            .map_err(|_| "single_max and daily_max are amounts such as CNY518.17")
+    };
+    Ok(Some(AccountLimits {
+        single_max: amount(single_max)?,
+        daily_max: amount(daily_max)?,
+        daily_count_max: daily_count_max
+            .parse()
+            .map_err(|_| "daily_count_max is a whole number")?,
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +203,10 @@ mod tests {
     fn a_header_names_every_column_once() {
         check_header("token,name,status,opening_balance", Ok(()));
         check_header("opening_balance,status,token,name", Ok(()));
+        check_header(
+            "token,daily_max,name,status,opening_balance,single_max,daily_count_max",
+            Ok(()),
+        );
         check_header("token,name,status", Err("the column opening_balance is missing"));
         check_header(
             "token,name,status,token,opening_balance",
@@ -145,11 +214,15 @@ mod tests {
         );
         check_header(
             "token,name,state,opening_balance",
-            Err("no column is called \"state\"; they are token,name,status,opening_balance"),
+            Err(
+                "no column is called \"state\"; they are token,name,status,opening_balance, and perhaps single_max,daily_max,daily_count_max",
+            ),
         );
         check_header(
             "",
-            Err("no column is called \"\"; they are token,name,status,opening_balance"),
+            Err(
+                "no column is called \"\"; they are token,name,status,opening_balance, and perhaps single_max,daily_max,daily_count_max",
+            ),
         );
     }
 
@@ -159,10 +232,44 @@ mod tests {
         let usual = Header::read(Table::Accounts, "token,name,status,opening_balance").unwrap();
         let other = Header::read(Table::Accounts, "opening_balance,status,name,token").unwrap();
         let expected = usual.account(&format!("{token},{token},frozen,CNY1.50")).unwrap();
-        assert_eq!(expected.balance.minor(), 150);
+        assert_eq!((expected.account.balance.minor(), expected.limits), (150, None));
         assert_eq!(other.account(&format!("CNY1.50,frozen,{token},{token}")), Ok(expected));
         for line in ["", "a,b,c", "a,b,c,d,e"] {
             assert_eq!(usual.account(line), Err("a line has 4 columns".to_owned()), "{line}");
         }
+    }
+
+    #[test]
+    fn limits_are_given_wholly_or_not_at_all() {
+        let token = "a1".repeat(32);
+        let header = "token,name,status,opening_balance,single_max,daily_max,daily_count_max";
+        let header = Header::read(Table::Accounts, header).unwrap();
+        let check = |cells: &str, expected: Result<Option<(i64, i64, u32)>, &str>| {
+            let read = header.account(&format!("{token},{token},open,CNY1.00,{cells}"));
+            let limits = read.map(|new| new.limits).map(|limits| {
+                limits.map(|limits| {
+                    (
+                        limits.single_max.minor(),
+                        limits.daily_max.minor(),
+                        limits.daily_count_max,
+                    )
+                })
+            });
+            assert_eq!(
+                limits.as_ref().map_err(String::as_str),
+                expected.as_ref().map_err(|why| *why),
+                "{cells}"
+            );
+        };
+        check(",,", Ok(None));
+        check("CNY5.00,CNY9.00,3", Ok(Some((500, 900, 3))));
+        let incomplete = "an account has all of single_max, daily_max and daily_count_max, or none";
+        check("CNY5.00,,3", Err(incomplete));
+        check(",,3", Err(incomplete));
+        check(
+            "5,CNY9.00,3",
+            Err("single_max and daily_max are amounts such as CNY518.17"),
+        );
+        check("CNY5.00,CNY9.00,many", Err("daily_count_max is a whole number"));
     }
 }

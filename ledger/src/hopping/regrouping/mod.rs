@@ -96,6 +96,12 @@ impl Standing {
     }
 }
 
+impl Work {
+    fn is_under_way(&self) -> bool {
+        !self.thread.is_finished() && !self.standing.borrow().is_over()
+    }
+}
+
 impl Regrouping {
     pub fn new(placement: Arc<Placement>) -> Arc<Self> {
         Arc::new(Self {
@@ -112,7 +118,7 @@ impl Regrouping {
     /// Carries an order out, on a thread of its own; or listens to it where it is being carried out already.
     pub fn order(self: &Arc<Self>, order: Order) -> watch::Receiver<Standing> {
         let mut current = self.current();
-        if let Some(work) = current.as_ref().filter(|work| !work.standing.borrow().is_over()) {
+        if let Some(work) = current.as_ref().filter(|work| work.is_under_way()) {
             if work.order == order {
                 return work.standing.clone();
             }
@@ -144,7 +150,8 @@ impl Regrouping {
     /// What is moving now.
     pub fn moving(&self) -> Option<Moving> {
         let current = self.current();
-        let standing = current.as_ref().map(|work| work.standing.borrow().clone());
+        let work = current.as_ref().filter(|work| work.is_under_way());
+        let standing = work.map(|work| work.standing.borrow().clone());
         match standing {
             Some(Standing::Moving(moving)) => Some(moving),
             Some(Standing::Planning | Standing::Done(_) | Standing::Refused(_) | Standing::BrokeOff(_)) | None => None,
@@ -197,6 +204,8 @@ impl Regrouping {
         match self.placement.residents(other) {
             Ok(said) => Ok(Some(said)),
             Err(StoreFault::Unreachable(_)) if other != ordered => Ok(None),
+            // one that was to be added, and cannot be used
+            Err(_) if other != ordered && map.is_empty(other) => Ok(None),
             Err(source) => Err(RegroupingFault::Group {
                 group: map.name(other).to_string(),
                 source,
@@ -211,13 +220,8 @@ impl Regrouping {
             to: map.name(step.to).to_string(),
         };
         let Plan { steps, rests } = plan;
-        let of = steps.len();
-        for rest in rests {
-            if let Err(fault) = self.move_one(map, rest, &mut |_| {}) {
-                return broke_off(&fault);
-            }
-        }
-        for (place, step) in (1..).zip(&steps) {
+        let of = rests.len() + steps.len();
+        for (place, step) in (1..).zip(rests.iter().chain(&steps)) {
             let mut moving = Moving {
                 moved: moved(step),
                 place,

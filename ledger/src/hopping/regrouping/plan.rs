@@ -64,8 +64,9 @@ impl Order {
 /// `said` is by place of the group in the map, none where it is down; `group` is the one the order is about.
 pub(super) fn plan(order: &Order, group: GroupId, map: &GroupMap, said: &[Said]) -> Result<Plan, Refusal> {
     let view = View { group, map, said };
+    let rests = view.rests(order);
     let steps = match order {
-        Order::Add { shards, .. } => view.added(shards)?,
+        Order::Add { shards, .. } => view.added(shards, !rests.is_empty())?,
         Order::Remove { .. } => view.removed()?,
     };
     let own = matches!(order, Order::Add { .. }).then_some(group);
@@ -73,10 +74,7 @@ pub(super) fn plan(order: &Order, group: GroupId, map: &GroupMap, said: &[Said])
     if let Some(down) = asked.find(|group| view.said_by(*group).is_none()) {
         return Err(Refusal::Down(map.name(down).clone()));
     }
-    Ok(Plan {
-        rests: view.rests(order),
-        steps,
-    })
+    Ok(Plan { steps, rests })
 }
 
 struct View<'a> {
@@ -86,21 +84,20 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn added(&self, wanted: &[ShardId]) -> Result<Vec<Step>, Refusal> {
+    fn added(&self, wanted: &[ShardId], has_rests: bool) -> Result<Vec<Step>, Refusal> {
         let mut steps = self.on_the_way();
         steps.retain(|(_, step)| step.to == self.group);
         let mut steps: Vec<Step> = steps.into_iter().map(|(_, step)| step).collect();
         let is_coming = |shard: ShardId, steps: &[Step]| steps.iter().any(|step| step.shard == shard);
-        if !wanted.is_empty() {
-            for shard in wanted {
-                if self.lives(*shard) != self.group && !is_coming(*shard, &steps) {
-                    steps.push(self.step(*shard));
-                }
-            }
-        } else {
+        if wanted.is_empty() {
             self.share(&mut steps)?;
         }
-        if steps.is_empty() {
+        for shard in wanted {
+            if self.lives(*shard) != self.group && !is_coming(*shard, &steps) {
+                steps.push(self.step(*shard));
+            }
+        }
+        if steps.is_empty() && !has_rests {
             let shards: Vec<String> = self.shards_of(self.group).iter().map(ToString::to_string).collect();
             return Err(Refusal::ThereAlready {
                 group: self.map.name(self.group).clone(),
@@ -128,9 +125,9 @@ impl View<'_> {
             let fullest = others.rev().max_by_key(|(_, shards)| shards.len());
             let given = fullest.filter(|(_, shards)| shards.len() > 1);
             let given = given.and_then(|(_, shards)| shards.pop());
-            let shard = given.ok_or(Refusal::NoShare)?;
-            steps.push(self.step(shard));
-            held.entry(self.group).or_default().push(shard);
+            let given = given.ok_or(Refusal::NoShare)?;
+            steps.push(self.step(given));
+            held.entry(self.group).or_default().push(given);
         }
         Ok(())
     }
@@ -354,6 +351,7 @@ mod tests {
         check(["0 1 2>c", "3 4 5", "2<a"], "add c", "2:a>c 5:b>c");
         check(["0 1 2>c", "3 4 5", "2"], "add c", "5:b>c rest 2:a>c");
         check(["0 1 2>c", "3 4 5>c", "2 5<b"], "add c", "5:b>c rest 2:a>c");
+        check(["0 1 4>c", "2 3", "4 5"], "add c", " rest 4:a>c");
         check(["0 1", "2 3 4<c", "4 5"], "remove c", "4:c>b 5:c>b");
         check(["0 1 4", "2 3 5<c", "4>a 5>b"], "remove c", "5:c>b rest 4:c>a");
         // an arrival that was given up stays where it is; one that has left comes first, to go on from there

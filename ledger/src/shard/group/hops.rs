@@ -54,12 +54,15 @@ impl Working {
 
     /// Settles a hop here, at its home, and says what it is to be closed with. Again for one that was settled before.
     pub fn settle_hop(&mut self, row: &HopRow) -> Result<HopState, Defect> {
+        let settlement = engine::settle_hop(&self.view, row)?;
+        #[cfg(feature = "mutations")]
+        let settlement = crate::mutation::settlement(self.view.transfer(&row.transfer.key), settlement);
         let Verdict {
             decision,
             account,
             entries,
             changes,
-        } = match engine::settle_hop(&self.view, row)? {
+        } = match settlement {
             Settlement::Known(state) => return Ok(state),
             Settlement::Decided(verdict) => verdict,
         };
@@ -86,7 +89,10 @@ impl Working {
             });
         };
         let row = row.clone();
-        let Closed::New { entries, changes } = engine::close_hop(&self.view, &row, state)? else {
+        let closed = engine::close_hop(&self.view, &row, state)?;
+        #[cfg(feature = "mutations")]
+        let closed = crate::mutation::closed(closed);
+        let Closed::New { entries, changes } = closed else {
             return Ok(());
         };
         let transfer = row.transfer.clone();

@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 
 use ledger_journal::{ChainHash, Event, EvidenceDigest, JournalRecord};
 use ledger_model::{
-    Account, AccountToken, Administration, Agreement, BankSerial, ChinaTime, Decision, Instruction, Invariant,
-    Operator, Reason, ShardCount, ShardId, Transfer,
+    Account, AccountLimits, AccountToken, Administration, Agreement, BankSerial, ChinaTime, Decision, Instruction,
+    Invariant, Operator, Reason, ShardCount, ShardId, Transfer, TransferKey,
 };
+use ledger_protocol::NewAccount;
 
 pub use self::wanted::{
-    wanted_by_account, wanted_by_act, wanted_by_agreement, wanted_by_closing, wanted_by_hop,
+    wanted_by_account, wanted_by_act, wanted_by_agreement, wanted_by_closing, wanted_by_hop, wanted_by_loading,
     wanted_by_settlement_first, wanted_by_settlement_second, wanted_first, wanted_second,
 };
 use crate::books::{Arrival, Books, Remembered, Said};
@@ -29,11 +30,16 @@ use crate::state::ShardState;
 use crate::store::Group;
 use crate::view::View;
 
+/// Why limits are set that come with a new account.
+const LOADED: &str = "loaded with the account";
+
 /// What came of one account or agreement to be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loaded {
     New,
     Unchanged,
+    /// There already, with another status, limits or terms, which stay.
+    Kept,
     Refused(&'static str),
 }
 
@@ -62,11 +68,14 @@ pub struct Working {
     state: ShardState,
     records: Vec<(u64, Vec<u8>)>,
     evidence: Vec<(u64, Vec<u8>)>,
+    /// Number of the last record before the group.
+    before: u64,
 }
 
 impl Working {
     pub fn over(shards: ShardCount, state: ShardState, now: ChinaTime) -> Self {
         let view = View::over(&state);
+        let before = state.sequence;
         Self {
             shards,
             now,
@@ -74,6 +83,7 @@ impl Working {
             state,
             records: Vec::new(),
             evidence: Vec::new(),
+            before,
         }
     }
 
@@ -92,6 +102,11 @@ impl Working {
 
     pub const fn shard(&self) -> ShardId {
         self.state.shard
+    }
+
+    /// Whether what the shard holds under the key is of this group, and so not durable yet.
+    pub fn is_of_this_group(&self, key: &TransferKey) -> bool {
+        self.view.transfer(key).is_some_and(|row| row.sequence > self.before)
     }
 
     /// When the group is decided.
@@ -114,6 +129,15 @@ impl Working {
     /// Answers what is known of an instruction. What is not known may be decided where nobody can look now.
     pub fn recall(&self, instruction: &Instruction, elsewhere: Option<&Remembered>) -> Outcome {
         self.known(instruction, elsewhere).unwrap_or(Outcome::InProcess)
+    }
+
+    /// Answers what is known of an instruction that may be posted where nobody can look now: a refusal may not be the last
+    /// that was said of it.
+    pub fn recall_posted(&self, instruction: &Instruction, elsewhere: Option<&Remembered>) -> Outcome {
+        match self.recall(instruction, elsewhere) {
+            Outcome::Decided { transfer, .. } if transfer.decision != Decision::Posted => Outcome::InProcess,
+            outcome => outcome,
+        }
     }
 
     /// Decides one instruction. `elsewhere` is what another shard holds under its key.
@@ -152,7 +176,11 @@ impl Working {
 
     /// What a key that was used before answers.
     fn known(&self, instruction: &Instruction, elsewhere: Option<&Remembered>) -> Option<Outcome> {
-        let remembered = self.view.transfer(instruction.key()).or(elsewhere);
+        let here = self.view.transfer(instruction.key());
+        let remembered = match (here, elsewhere) {
+            (Some(here), Some(there)) if there.precedence() > here.precedence() => Some(there),
+            (here, there) => here.or(there),
+        };
         let recognised = recognise(remembered, instruction);
         #[cfg(feature = "mutations")]
         let recognised = crate::mutation::recognised(recognised, remembered);
@@ -209,8 +237,28 @@ impl Working {
         digest
     }
 
+    /// Without limits.
     pub fn open_account(&mut self, account: &Account) -> Result<Loaded, Defect> {
-        Ok(match engine::open_account(&self.view, account)? {
+        self.open(account, None)
+    }
+
+    /// Its limits are set in a record of their own, as an operator does.
+    pub fn load_account(&mut self, new: &NewAccount, operator: &Operator) -> Result<Loaded, Defect> {
+        let NewAccount { account, limits } = new;
+        let loaded = self.open(account, *limits)?;
+        if loaded == Loaded::New && limits.is_some() {
+            let act = Administration::AccountLimits {
+                account: account.token,
+                limits: *limits,
+            };
+            let reason = LOADED.parse().expect("a short line is a reason");
+            let _limits_of_a_new_account = self.administer(&act, operator, &reason);
+        }
+        Ok(loaded)
+    }
+
+    fn open(&mut self, account: &Account, limits: Option<AccountLimits>) -> Result<Loaded, Defect> {
+        Ok(match engine::open_account(&self.view, account, limits)? {
             Opened::New { entries, changes } => {
                 self.record_changes(
                     Event::AccountOpened {
@@ -222,6 +270,7 @@ impl Working {
                 Loaded::New
             }
             Opened::Unchanged => Loaded::Unchanged,
+            Opened::Kept => Loaded::Kept,
             Opened::Refused(reason) => Loaded::Refused(reason),
         })
     }
@@ -238,6 +287,7 @@ impl Working {
                 Loaded::New
             }
             Recorded::Unchanged => Loaded::Unchanged,
+            Recorded::Kept => Loaded::Kept,
             Recorded::Refused(reason) => Loaded::Refused(reason),
         }
     }

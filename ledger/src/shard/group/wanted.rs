@@ -2,6 +2,7 @@
 //! name in turn.
 
 use ledger_model::{Account, Administration, Agreement, BusinessDate, Instruction, SupplementAgainst, UsageSubject};
+use ledger_protocol::NewAccount;
 
 use crate::books::{Books, HopRow, InternalAccount, UsageKey};
 use crate::engine::{account_named, agreement_named};
@@ -68,6 +69,12 @@ pub fn wanted_by_account(account: &Account, wanted: &mut Wanted) {
     wanted.accounts.push(account.token);
     let opening = InternalAccount::OpeningBalances;
     wanted.internal.push(opening.in_currency(account.balance.currency()));
+}
+
+/// Rows touched by opening an account that may come with limits.
+pub fn wanted_by_loading(new: &NewAccount, wanted: &mut Wanted) {
+    wanted_by_account(&new.account, wanted);
+    wanted.limits.extend(new.limits.map(|_| new.account.token));
 }
 
 /// Rows touched by recording an agreement.

@@ -61,7 +61,7 @@ impl Oracle {
                     Some(limits) => drop(self.limits.insert(*account, *limits)),
                     None => drop(self.limits.remove(account)),
                 }
-                before != *limits && home(self.shards, *account) == shard
+                before != *limits && home(self.site.shards, *account) == shard
             }
             Administration::AgreementStatus { number, status } => {
                 let Some(agreement) = self.agreements.get_mut(number) else {
@@ -69,7 +69,13 @@ impl Oracle {
                 };
                 std::mem::replace(&mut agreement.status, *status) != *status
             }
-            Administration::AgreementTerms { .. } | Administration::CloseThrough { .. } => false,
+            Administration::CloseThrough { date } => {
+                self.reached.days_closed += 1;
+                let closed = &mut self.books[shard.index()].closed_through;
+                let before = closed.replace(*date);
+                before < Some(*date)
+            }
+            Administration::AgreementTerms { .. } => false,
         }
     }
 

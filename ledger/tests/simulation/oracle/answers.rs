@@ -2,8 +2,8 @@
 
 use ledger::outcome::Outcome;
 use ledger_model::{
-    AccountToken, AgreementNumber, Amount, BankSerial, ContentField, Instruction, NameToken, Payee, Side,
-    SupplementAgainst, TransferKey,
+    AccountToken, AgreementNumber, Amount, BankSerial, ContentField, Decision, Instruction, NameToken, Payee, Side,
+    SupplementAgainst, Transfer, TransferKey,
 };
 use ledger_protocol::NothingPosted;
 
@@ -19,6 +19,8 @@ pub(crate) struct Circumstances {
     pub(crate) store_failed: bool,
     /// Whether so many waited that there may have been no room.
     pub(crate) may_be_busy: bool,
+    /// Whether every shard group answers and is used.
+    pub(crate) all_to_be_asked: bool,
 }
 
 impl Oracle {
@@ -30,20 +32,26 @@ impl Oracle {
         })?;
         self.orders[place].standing = Standing::Over;
         let key = *order.instruction.key();
-        let posted = self.decided.get(&key).is_some_and(|decided| decided.order == place);
+        let posted = self.known(key).any(|(_, order)| order == place);
         match outcome {
             Outcome::Decided { transfer, repeat } => {
-                must(self.decided.contains_key(&key), Rule::S2, || {
+                must(self.known(key).next().is_some(), Rule::S2, || {
                     format!("request {place} is told what is not in the journal: {transfer:?}")
                 })?;
-                must(*repeat != posted, Rule::L4, || {
+                // it may find elsewhere what it left in doubt itself
+                let as_it_was = *repeat != posted || *repeat && at.store_failed;
+                must(as_it_was, Rule::L4, || {
                     format!("request {place} is told repeat: {repeat}; it posted: {posted}")
                 })?;
-                self.told_decision(place, &order.instruction, transfer)
+                if !repeat {
+                    self.is_not_decided_anew(place, &key)?;
+                }
+                self.told_decision(place, transfer, at)
             }
             Outcome::Conflict(field) => {
-                let due = self.difference(&key, &order.instruction);
-                must(due == Some(*field) && !posted, Rule::Conflict, || {
+                let known = self.known(key);
+                let due: Vec<_> = known.map(|(_, order)| self.difference(order, place)).collect();
+                must(due.contains(&Some(*field)) && !posted, Rule::Conflict, || {
                     format!("request {place} is told a conflict in {field:?}; the difference is {due:?}")
                 })
             }
@@ -70,32 +78,67 @@ impl Oracle {
         }
     }
 
-    fn told_decision(&mut self, place: usize, instruction: &Instruction, transfer: &ledger_model::Transfer) -> Check {
-        let key = *instruction.key();
-        let difference = self.difference(&key, instruction);
-        must(difference.is_none(), Rule::Conflict, || {
-            format!("request {place} differs in {difference:?} and is told another's decision")
-        })?;
-        let decided = self.decided.get_mut(&key).expect("looked up before");
-        must(decided.transfer == *transfer, Rule::Repeat, || {
-            format!(
-                "request {place} is told {transfer:?}; decided was {:?}",
-                decided.transfer
-            )
-        })?;
-        let again = decided.order == place && std::mem::replace(&mut decided.told_as_new, true);
-        must(!again, Rule::L4, || format!("request {place} is told as new twice"))
+    /// What is known of a key and by which request, at home and where it was taken in.
+    fn known(&self, key: TransferKey) -> impl Iterator<Item = (&Transfer, usize)> {
+        let at_home = self.decided.get(&key);
+        let at_home = at_home.map(|decided| (&decided.transfer, decided.order));
+        let hops = self.hops_of(key).map(|hopped| (&hopped.transfer, hopped.order));
+        at_home.into_iter().chain(hops)
+    }
+
+    fn told_decision(&mut self, place: usize, transfer: &Transfer, at: Circumstances) -> Check {
+        let key = *self.orders[place].instruction.key();
+        let is_same = |(known, order): (&Transfer, usize)| known == transfer && self.difference(order, place).is_none();
+        if !self.known(key).any(is_same) {
+            let known: Vec<_> = self.known(key).collect();
+            let differs = |(_, order): &(&Transfer, usize)| self.difference(*order, place);
+            let difference = known.iter().find_map(differs);
+            must(difference.is_none(), Rule::Conflict, || {
+                format!("request {place} differs in {difference:?} and is told another's decision")
+            })?;
+            must(false, Rule::Repeat, || {
+                format!("request {place} is told {transfer:?}; decided was {known:?}")
+            })?;
+        }
+        self.told_of(transfer, at)
+    }
+
+    fn told_of(&mut self, transfer: &Transfer, at: Circumstances) -> Check {
+        match transfer.decision {
+            Decision::Refused(_) => self.stays_posted(transfer, at),
+            Decision::Posted => {
+                self.told_as_posted(transfer);
+                Ok(())
+            }
+        }
+    }
+
+    /// The request that brought about what is told.
+    pub(super) fn request_of(&self, transfer: &Transfer) -> Option<usize> {
+        let mut known = self.known(transfer.key);
+        known.find(|(known, _)| *known == transfer).map(|(_, order)| order)
     }
 
     /// A query was answered. `may_appear` says whether a store may still bring the key in.
-    pub(crate) fn queried(&self, key: &TransferKey, outcome: &Outcome, may_appear: bool, at: Circumstances) -> Check {
-        let decided = self.decided.get(key);
+    pub(crate) fn queried(
+        &mut self,
+        key: &TransferKey,
+        outcome: &Outcome,
+        may_appear: bool,
+        at: Circumstances,
+    ) -> Check {
+        let decided: Vec<_> = self.known(*key).collect();
         match outcome {
-            Outcome::Decided { transfer, .. } => must(
-                decided.is_some_and(|decided| decided.transfer == *transfer),
-                Rule::S2,
-                || format!("a query is told {transfer:?}; decided is {decided:?}"),
-            ),
+            Outcome::Decided { transfer, .. } => {
+                let is_known = decided.iter().any(|(known, _)| *known == transfer);
+                must(is_known, Rule::S2, || {
+                    format!("a query is told {transfer:?}; decided is {decided:?}")
+                })?;
+                if at.all_to_be_asked && !at.store_failed {
+                    self.is_not_taken_back(transfer)?;
+                }
+                self.told_of(transfer, at)
+            }
             Outcome::NotFound => {
                 let under_way = self.orders.iter().position(|order| {
                     order.standing == Standing::Waiting
@@ -103,7 +146,7 @@ impl Oracle {
                         && order.deadline_ms > at.now_ms
                 });
                 must(
-                    decided.is_none() && under_way.is_none() && !may_appear,
+                    decided.is_empty() && under_way.is_none() && !may_appear,
                     Rule::InProcess,
                     || {
                         format!(
@@ -129,10 +172,9 @@ impl Oracle {
         }
     }
 
-    /// The first field in which an order differs from what was decided under its key.
-    fn difference(&self, key: &TransferKey, order: &Instruction) -> Option<ContentField> {
-        let decided = self.decided.get(key)?;
-        let before = &self.orders[decided.order].instruction;
+    /// The first field in which a request differs from an earlier one of its key.
+    pub(super) fn difference(&self, before: usize, place: usize) -> Option<ContentField> {
+        let [before, order] = [before, place].map(|place| &self.orders[place].instruction);
         let fields = [
             (ContentField::Kind, before.kind() == order.kind()),
             (ContentField::Amount, before.amount() == order.amount()),

@@ -1,5 +1,6 @@
 //! The journal of each shard, followed record by record as it becomes readable.
 
+use ledger::books::Arrival;
 use ledger_journal::{Event, EvidenceDigest, JournalRecord};
 use ledger_model::{
     Account, Agreement, BankSerial, Decision, Entry, Instruction, LedgerAccount, Money, Payee, Payout, ShardId, Side,
@@ -7,16 +8,18 @@ use ledger_model::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{Check, Decided, Held, Oracle, Rule, Standing, Sums, must};
+use super::{Check, Decided, Held, Oracle, Rule, Standing, Sums, Violation, must};
 use crate::bank::home;
 
 impl Oracle {
     /// Takes the next records of a shard, as a reader gave them.
-    pub(crate) fn follow(&mut self, shard: ShardId, records: &[Vec<u8>]) -> Check {
-        records.iter().try_for_each(|encoded| self.follow_one(shard, encoded))
+    /// Its store is under `epoch`.
+    pub(crate) fn follow(&mut self, shard: ShardId, epoch: u64, records: &[Vec<u8>]) -> Check {
+        let mut records = records.iter();
+        records.try_for_each(|encoded| self.follow_one(shard, epoch, encoded))
     }
 
-    fn follow_one(&mut self, shard: ShardId, encoded: &[u8]) -> Check {
+    fn follow_one(&mut self, shard: ShardId, epoch: u64, encoded: &[u8]) -> Check {
         let record = JournalRecord::decode(encoded).map_err(|fault| super::Violation {
             rule: Rule::L5,
             what: format!("shard {shard}: a record does not read: {fault}"),
@@ -43,15 +46,29 @@ impl Oracle {
                 evidence,
             } => self.decided(shard, transfer, &entries, evidence),
             Event::Administered { act, operator, .. } => self.administered(shard, &act, operator.as_str()),
-            other @ (Event::TransferHopped { .. } | Event::HopSettled { .. } | Event::HopClosed { .. }) => {
-                must(false, Rule::Decision, || format!("nobody asked for {other:?}"))
-            }
+            Event::TransferHopped {
+                transfer,
+                entries,
+                evidence,
+                hop,
+            } => self.taken_in(shard, transfer, &entries, evidence, hop),
+            Event::HopSettled {
+                transfer,
+                decision,
+                entries,
+            } => self.settled(shard, epoch, transfer, decision, &entries),
+            Event::HopClosed {
+                transfer,
+                state,
+                entries,
+            } => self.closed(shard, &transfer, state, &entries),
         }
     }
 
     fn opened(&mut self, shard: ShardId, account: Account, entries: &[Entry]) -> Check {
         let asked = self.loads.iter().any(|(accounts, _)| accounts.contains(&account));
-        let fits = asked && home(self.shards, account.token) == shard && !self.accounts.contains_key(&account.token);
+        let fits =
+            asked && home(self.site.shards, account.token) == shard && !self.accounts.contains_key(&account.token);
         must(fits, Rule::Decision, || {
             format!("nobody asked for this account: {account:?}")
         })?;
@@ -86,7 +103,7 @@ impl Oracle {
         let asked = self.loads.iter().any(|(_, agreements)| agreements.contains(&agreement));
         let account_is_there = self.accounts.contains_key(&agreement.account);
         let known = self.agreements.contains_key(&agreement.number);
-        let fits = asked && account_is_there && !known && home(self.shards, agreement.account) == shard;
+        let fits = asked && account_is_there && !known && home(self.site.shards, agreement.account) == shard;
         must(fits, Rule::Decision, || {
             format!("nobody asked for this agreement: {agreement:?}")
         })?;
@@ -99,18 +116,8 @@ impl Oracle {
         must(!self.decided.contains_key(&key), Rule::L4, || {
             format!("{} is decided a second time", key.id)
         })?;
-        let order = self.orders.iter().position(|order| order.digest == evidence.0);
-        let Some((place, order)) = order.map(|place| (place, &self.orders[place])) else {
-            return must(false, Rule::Decision, || format!("nobody asked for {transfer:?}"));
-        };
-        must(order.standing != Standing::Over, Rule::Denied, || {
-            format!("request {place} was over, and its order is decided now: {transfer:?}")
-        })?;
-        let decided_ms = transfer.decided_at.seconds_since(self.began) * 1_000;
-        let deadline_ms = i64::try_from(order.deadline_ms).unwrap();
-        must(deadline_ms > decided_ms, Rule::Denied, || {
-            format!("request {place} is decided at {decided_ms} ms, after its deadline at {deadline_ms} ms")
-        })?;
+        let place = self.asked(&transfer, evidence)?;
+        let order = &self.orders[place];
         must(self.may_be_home(shard, &order.instruction), Rule::Decision, || {
             format!("request {place} is decided in shard {shard}, which is not its home")
         })?;
@@ -125,17 +132,28 @@ impl Oracle {
             || format!("request {place}: {found:?} where this was due: {due:?}"),
         )?;
         is_as_asked(place, &order.instruction, &transfer)?;
+        let instruction = order.instruction.clone();
+        self.is_serial_new(shard, &transfer)?;
+        let mut hops = self.hops_of(key).filter(|hopped| hopped.order == place);
         must(
-            self.serials.insert(transfer.serial.as_str().to_owned()),
-            Rule::Decision,
-            || format!("serial {} was given before", transfer.serial),
+            hops.all(|hopped| super::hops::may_be_in_two_places(&instruction, hopped.hop)),
+            Rule::Hop,
+            || format!("request {place} was taken in elsewhere, and is decided at home too"),
         )?;
-        let sequence = self.books[shard.index()].sequence;
-        let serial = BankSerial::issue(transfer.decided_at.date(), shard, sequence);
-        must(transfer.serial == serial, Rule::Decision, || {
-            format!("serial {} of record {sequence} of shard {shard}", transfer.serial)
-        })?;
-        self.count(shard, &order.instruction.clone(), transfer.decision);
+        drop(hops);
+        self.count(shard, &instruction, transfer.decision);
+        for entry in entries
+            .iter()
+            .filter(|entry| matches!(entry.account, LedgerAccount::Suspense | LedgerAccount::StandInAdvance))
+        {
+            let minor = match entry.side {
+                Side::Debit => -entry.amount.minor(),
+                Side::Credit => entry.amount.minor(),
+            };
+            let kept = self.besides.entry((entry.account, entry.amount.currency()));
+            *kept.or_default() += minor;
+        }
+        let sequence = self.sequence(shard);
         self.decided.insert(
             key,
             Decided {
@@ -143,12 +161,51 @@ impl Oracle {
                 sequence,
                 transfer,
                 order: place,
+                arrival: Arrival::Direct,
                 refunded: 0,
                 reversed: false,
-                told_as_new: false,
+                life: self.life,
             },
         );
         self.post(shard, entries)
+    }
+
+    /// The request that a record is about, by what was signed. It may still post.
+    pub(super) fn asked(&self, transfer: &Transfer, evidence: EvidenceDigest) -> Result<usize, Violation> {
+        let order = self.orders.iter().position(|order| order.digest == evidence.0);
+        let Some(place) = order else {
+            let what = format!("nobody asked for {transfer:?}");
+            return Err(Violation {
+                rule: Rule::Decision,
+                what,
+            });
+        };
+        let order = &self.orders[place];
+        // the first attempt of what was posted elsewhere meanwhile may get there late
+        let hopped = self
+            .hops_of(transfer.key)
+            .any(|hopped| hopped.order == place && super::hops::may_be_in_two_places(&order.instruction, hopped.hop));
+        must(order.standing != Standing::Over || hopped, Rule::Denied, || {
+            format!("request {place} was over, and its order is decided now: {transfer:?}")
+        })?;
+        let decided_ms = transfer.decided_at.seconds_since(self.began) * 1_000;
+        let deadline_ms = i64::try_from(order.deadline_ms).unwrap();
+        must(deadline_ms > decided_ms, Rule::Denied, || {
+            format!("request {place} is decided at {decided_ms} ms, after its deadline at {deadline_ms} ms")
+        })?;
+        Ok(place)
+    }
+
+    pub(super) fn is_serial_new(&mut self, shard: ShardId, transfer: &Transfer) -> Check {
+        let serial = transfer.serial.as_str().to_owned();
+        must(self.serials.insert(serial), Rule::Decision, || {
+            format!("serial {} was given before", transfer.serial)
+        })?;
+        let sequence = self.sequence(shard);
+        let serial = BankSerial::issue(transfer.decided_at.date(), shard, sequence);
+        must(transfer.serial == serial, Rule::Decision, || {
+            format!("serial {} of record {sequence} of shard {shard}", transfer.serial)
+        })
     }
 
     /// What names an account or an agreement of a shard is decided there.
@@ -165,7 +222,7 @@ impl Oracle {
         };
         let agreement = super::answers::agreement(instruction).and_then(|number| self.agreements.get(&number));
         let account = account.or(agreement.map(|agreement| agreement.account));
-        account.is_none_or(|token| home(self.shards, token) == shard)
+        account.is_none_or(|token| home(self.site.shards, token) == shard)
     }
 
     /// What a decision counts for later ones.
@@ -176,6 +233,12 @@ impl Oracle {
             return;
         }
         books.posted += 1;
+        self.use_up(shard, instruction);
+    }
+
+    /// What a posting uses up at its home.
+    pub(super) fn use_up(&mut self, shard: ShardId, instruction: &Instruction) {
+        let books = &mut self.books[shard.index()];
         match instruction {
             Instruction::Payment(payment) => {
                 let account = self.agreements[&payment.agreement].account;
@@ -209,7 +272,7 @@ impl Oracle {
         original.expect("a posting was due only over what is there")
     }
 
-    fn post(&mut self, shard: ShardId, entries: &[Entry]) -> Check {
+    pub(super) fn post(&mut self, shard: ShardId, entries: &[Entry]) -> Check {
         let books = &mut self.books[shard.index()];
         for entry in entries {
             let money = entry.amount.money();
@@ -247,11 +310,16 @@ impl Oracle {
 
     /// What a reader gave as evidence of a record is what its request signed.
     pub(crate) fn evidence_is(&self, shard: ShardId, sequence: u64, sealed: Option<&[u8]>) -> Check {
-        let decided = self
-            .decided
-            .values()
-            .find(|decided| decided.shard == shard && decided.sequence == sequence);
-        let due = decided.map(|decided| crate::bank::evidence(decided.order));
+        let direct = self.decided.values().find(|decided| {
+            decided.shard == shard && decided.sequence == sequence && decided.arrival == Arrival::Direct
+        });
+        let hopped = self
+            .hops
+            .iter()
+            .find(|((_, taker), hopped)| *taker == shard && hopped.sequence == sequence);
+        let order = direct.map(|decided| decided.order);
+        let order = order.or(hopped.map(|(_, hopped)| hopped.order));
+        let due = order.map(crate::bank::evidence);
         let found = sealed.map(ledger::evidence::open).transpose();
         let same = matches!(&found, Ok(found) if *found == due);
         must(same, Rule::Rows, || {
@@ -261,7 +329,7 @@ impl Oracle {
 }
 
 /// The record says what the request said.
-fn is_as_asked(place: usize, asked: &Instruction, transfer: &Transfer) -> Check {
+pub(super) fn is_as_asked(place: usize, asked: &Instruction, transfer: &Transfer) -> Check {
     let said = (
         transfer.kind,
         transfer.amount,

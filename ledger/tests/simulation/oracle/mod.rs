@@ -6,12 +6,14 @@
 
 mod administration;
 mod answers;
+mod hops;
 mod journal;
 mod rows;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ledger::books::Arrival;
 use ledger_model::{
     Account, AccountLimits, AccountToken, Agreement, AgreementNumber, BusinessDate, ChinaTime, Currency, Instruction,
     LedgerAccount, Money, ShardCount, ShardId, Transfer, TransferKey, UsageSubject,
@@ -19,6 +21,7 @@ use ledger_model::{
 
 pub(crate) use self::answers::Circumstances;
 pub(crate) use self::journal::digest_of;
+use crate::reached::Reached;
 
 /// What was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +35,12 @@ pub(crate) enum Rule {
     S2,
     /// What was decided, and what it came to, is what the rules of the business say.
     Decision,
+    /// A hop goes where it may, is settled at a home that was fenced, and is closed with what that said.
+    Hop,
+    /// Money between shards is that of the hops that are open or unapplied.
+    Sums,
+    /// What was told as posted stays so.
+    Stays,
     /// Rows are what the journal comes to.
     Rows,
     /// A repeat is told what was decided, and nothing else.
@@ -66,6 +75,16 @@ pub(crate) fn must(holds: bool, rule: Rule, what: impl FnOnce() -> String) -> Ch
     }
 }
 
+/// Where shards are, and what may be done while some cannot be reached.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site {
+    pub(crate) shards: ShardCount,
+    /// Shard groups; shards are dealt out to them in turn.
+    pub(crate) groups: usize,
+    /// Most that an agreement may be advanced in a day, in fen; none where nobody stands in.
+    pub(crate) stand_in_daily_max: Option<i64>,
+}
+
 /// What may still come of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -97,6 +116,7 @@ struct Held {
     opened_with: Money,
 }
 
+/// A transfer as its home has it.
 #[derive(Debug, Clone)]
 struct Decided {
     shard: ShardId,
@@ -104,9 +124,11 @@ struct Decided {
     transfer: Transfer,
     /// The request that posted it.
     order: usize,
+    arrival: Arrival,
     refunded: i64,
     reversed: bool,
-    told_as_new: bool,
+    /// Which process decided it, or one before it.
+    life: u64,
 }
 
 /// One shard, as its journal says.
@@ -120,13 +142,14 @@ struct ShardBooks {
     /// Of the ledger's own accounts.
     internal: BTreeMap<(LedgerAccount, Currency), Sums>,
     used: BTreeMap<(UsageSubject, BusinessDate), (u32, i64)>,
+    closed_through: Option<BusinessDate>,
     /// Records when rows were last compared.
     compared: u64,
 }
 
 #[derive(Debug)]
 pub(crate) struct Oracle {
-    shards: ShardCount,
+    site: Site,
     /// When the run's clock stood at nothing, or a little later.
     began: ChinaTime,
     books: Vec<ShardBooks>,
@@ -134,6 +157,15 @@ pub(crate) struct Oracle {
     limits: BTreeMap<AccountToken, AccountLimits>,
     agreements: BTreeMap<AgreementNumber, Agreement>,
     decided: BTreeMap<TransferKey, Decided>,
+    /// By the shard that took them in.
+    hops: BTreeMap<(TransferKey, ShardId), hops::Hopped>,
+    /// In suspense and advanced by orders of the bank itself: credits less debits.
+    besides: BTreeMap<(LedgerAccount, Currency), i64>,
+    /// Requests of what was told as posted, and the process that told it.
+    told_posted: Vec<(usize, u64)>,
+    /// Processes that have ended.
+    life: u64,
+    pub(crate) reached: Reached,
     serials: BTreeSet<String>,
     pub(crate) orders: Vec<Order>,
     acts: Vec<administration::Asked>,
@@ -142,15 +174,20 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(shards: ShardCount, began: ChinaTime) -> Self {
+    pub(crate) fn new(site: Site, began: ChinaTime) -> Self {
         Self {
-            shards,
+            site,
             began,
-            books: shards.all().map(|_| ShardBooks::default()).collect(),
+            books: site.shards.all().map(|_| ShardBooks::default()).collect(),
             accounts: BTreeMap::new(),
             limits: BTreeMap::new(),
             agreements: BTreeMap::new(),
             decided: BTreeMap::new(),
+            hops: BTreeMap::new(),
+            besides: BTreeMap::new(),
+            told_posted: Vec::new(),
+            life: 0,
+            reached: Reached::default(),
             serials: BTreeSet::new(),
             orders: Vec::new(),
             acts: Vec::new(),
@@ -183,6 +220,7 @@ impl Oracle {
             order.standing = Standing::Over;
         }
         self.operators_gone();
+        self.life += 1;
     }
 
     pub(crate) fn waiting(&self) -> usize {

@@ -1,9 +1,13 @@
 //! The rows a shard keeps, compared with what its journal comes to.
 
-use ledger::books::{Arrival, HeldAccount, InternalAccount, InternalKey, Said, SupplementPosting, UsageKey};
+use std::collections::BTreeMap;
+
+use ledger::books::{
+    Arrival, HeldAccount, HopRow, InternalAccount, InternalKey, Remembered, Said, SupplementPosting, UsageKey,
+};
 use ledger::store::{Store, StoreFault};
 use ledger::view::{Rows, Wanted};
-use ledger_model::{Instruction, Payee, ShardId};
+use ledger_model::{Instruction, Payee, ShardId, TransferKey};
 
 use super::{Check, Oracle, Rule, must};
 use crate::bank::home;
@@ -36,13 +40,12 @@ impl Oracle {
 
     fn wanted(&self, shard: ShardId) -> Wanted {
         let books = &self.books[shard.index()];
-        let here = |account| home(self.shards, account) == shard;
-        let transfers = self.decided.iter().filter(|(_, decided)| decided.shard == shard);
+        let here = |account| home(self.site.shards, account) == shard;
         let agreements = self.agreements.values().filter(|agreement| here(agreement.account));
         Wanted {
             accounts: self.accounts.keys().copied().filter(|token| here(*token)).collect(),
             agreements: agreements.map(|agreement| agreement.number).collect(),
-            transfers: transfers.map(|(key, _)| *key).collect(),
+            transfers: self.remembered(shard).into_keys().collect(),
             usages: books
                 .used
                 .keys()
@@ -60,13 +63,41 @@ impl Oracle {
                 })
                 .collect(),
             limits: self.limits.keys().copied().filter(|token| here(*token)).collect(),
-            hops: Vec::new(),
+            hops: self
+                .hops
+                .keys()
+                .filter(|(_, taker)| *taker == shard)
+                .map(|(key, _)| *key)
+                .collect(),
         }
+    }
+
+    /// What a shard has to remember under each key.
+    fn remembered(&self, shard: ShardId) -> BTreeMap<TransferKey, Remembered> {
+        let at_home = self.decided.values().filter(|decided| decided.shard == shard);
+        let at_home = at_home.map(|decided| Remembered {
+            sequence: decided.sequence,
+            transfer: decided.transfer.clone(),
+            said: said_by(&self.orders[decided.order].instruction),
+            arrival: decided.arrival,
+            refunded_minor: decided.refunded,
+            reversed: decided.reversed,
+        });
+        let hops = self.hops.iter().filter(|((_, taker), _)| *taker == shard);
+        let hops = hops.map(|(_, hopped)| Remembered {
+            sequence: hopped.sequence,
+            transfer: hopped.transfer.clone(),
+            said: said_by(&self.orders[hopped.order].instruction),
+            arrival: Arrival::Hopped,
+            refunded_minor: 0,
+            reversed: false,
+        });
+        at_home.chain(hops).map(|row| (row.transfer.key, row)).collect()
     }
 
     fn compare_customers(&self, shard: ShardId, found: &Rows) -> Check {
         let held = self.accounts.values();
-        let here = held.filter(|held| home(self.shards, held.account.token) == shard);
+        let here = held.filter(|held| home(self.site.shards, held.account.token) == shard);
         let due: Vec<HeldAccount> = here
             .map(|held| HeldAccount {
                 account: held.account.clone(),
@@ -77,7 +108,7 @@ impl Oracle {
             format!("shard {shard} holds {:?}; the journal comes to {due:?}", found.accounts)
         })?;
         let all = self.agreements.values();
-        let here = all.filter(|agreement| home(self.shards, agreement.account) == shard);
+        let here = all.filter(|agreement| home(self.site.shards, agreement.account) == shard);
         must(found.agreements.iter().eq(here), Rule::Rows, || {
             format!("shard {shard} holds {:?}", found.agreements)
         })
@@ -106,23 +137,21 @@ impl Oracle {
     }
 
     fn compare_transfers(&self, shard: ShardId, found: &Rows) -> Check {
-        let due: Vec<_> = self.decided.values().filter(|decided| decided.shard == shard).collect();
-        must(found.transfers.len() == due.len(), Rule::Rows, || {
-            format!("shard {shard} remembers {} of {}", found.transfers.len(), due.len())
+        let due: Vec<Remembered> = self.remembered(shard).into_values().collect();
+        must(found.transfers == due, Rule::Rows, || {
+            format!("shard {shard} remembers {:?}; due is {due:?}", found.transfers)
         })?;
-        for (row, due) in found.transfers.iter().zip(due) {
-            let said = said_by(&self.orders[due.order].instruction);
-            let same = row.transfer == due.transfer
-                && row.sequence == due.sequence
-                && row.refunded_minor == due.refunded
-                && row.reversed == due.reversed
-                && row.arrival == Arrival::Direct
-                && row.said == said;
-            must(same, Rule::Rows, || {
-                format!("shard {shard} remembers {row:?}; due is {due:?}, {said:?}")
-            })?;
-        }
-        Ok(())
+        let taken_in = self.hops.iter().filter(|((_, taker), _)| *taker == shard);
+        let due = taken_in.map(|(_, hopped)| HopRow {
+            transfer: hopped.transfer.clone(),
+            said: said_by(&self.orders[hopped.order].instruction),
+            hop: hopped.hop,
+            state: hopped.state,
+        });
+        let due: Vec<HopRow> = due.collect();
+        must(found.hops == due, Rule::Rows, || {
+            format!("shard {shard} has taken in {:?}; due is {due:?}", found.hops)
+        })
     }
 
     /// What a shard knows of itself, where it knows of its last commit.
@@ -137,6 +166,12 @@ impl Oracle {
         let due = due.map(|(currency, sums)| (*currency, (sums.debit, sums.credit)));
         must(totals.eq(due), Rule::L2, || {
             format!("shard {shard} sums to {:?}, not {:?}", state.totals, books.totals)
+        })?;
+        must(state.closed_through == books.closed_through, Rule::Rows, || {
+            format!(
+                "shard {shard} is closed through {:?}, not {:?}",
+                state.closed_through, books.closed_through
+            )
         })?;
         let found = (
             state.sequence,

@@ -1,12 +1,13 @@
 //! The rules of the business, told a second time: which refusal comes first, and which entries a posting has.
 
+use ledger::books::Arrival;
 use ledger_model::{
     Account, AccountLimits, AccountStatus, AccountToken, Agreement, AgreementStatus, Amount, BatchId, BusinessDate,
     Decision, Entry, Instruction, LedgerAccount, Payee, Payment, Payout, Refund, Refusal, Reversal, ShardId, Side,
-    Supplement, SupplementAgainst, TransferKind, UsageSubject,
+    Supplement, SupplementAgainst, Transfer, TransferKey, TransferKind, UsageSubject,
 };
 
-use super::{Decided, Held, Oracle};
+use super::{Held, Oracle};
 
 /// What must come of an order.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +22,16 @@ pub(super) struct Due {
 struct Customer {
     shard: ShardId,
     token: AccountToken,
+}
+
+/// What a refund or a reversal is of, as a shard has it.
+struct Original<'a> {
+    transfer: &'a Transfer,
+    order: usize,
+    /// In the books of this shard, of its own customer.
+    moved_money: bool,
+    refunded: i64,
+    reversed: bool,
 }
 
 /// The first refusal whose condition holds.
@@ -78,12 +89,25 @@ impl Due {
 impl Oracle {
     /// What must come of an order that is decided in `shard` now.
     pub(super) fn due(&self, shard: ShardId, instruction: &Instruction) -> Due {
+        if self.is_closed(shard, instruction) {
+            return Due::refused(Refusal::BatchClosed, super::hops::account_named(instruction));
+        }
         match instruction {
-            Instruction::Payment(payment) => self.payment(shard, payment),
+            Instruction::Payment(payment) => self.payment(shard, payment, clearing(payment.batch)),
             Instruction::Refund(refund) => self.refund(shard, refund),
-            Instruction::Payout(payout) => self.payout(shard, payout),
+            Instruction::Payout(payout) => self.payout(shard, payout, clearing(payout.batch)),
             Instruction::Reversal(reversal) => self.reversal(shard, reversal),
             Instruction::Supplement(supplement) => self.supplement(shard, supplement),
+        }
+    }
+
+    /// What must come of a hop that is settled at its home now: the rules are the same, the other side is what was kept
+    /// meanwhile, and a day that was closed meanwhile does not matter.
+    pub(super) fn due_of_hop(&self, shard: ShardId, instruction: &Instruction) -> Due {
+        match instruction {
+            Instruction::Payment(payment) => self.payment(shard, payment, LedgerAccount::StandInAdvance),
+            Instruction::Payout(payout) => self.payout(shard, payout, LedgerAccount::Suspense),
+            other => panic!("never hops: {other:?}"),
         }
     }
 
@@ -95,15 +119,15 @@ impl Oracle {
 
     fn agreement(&self, shard: ShardId, number: ledger_model::AgreementNumber) -> Option<&Agreement> {
         let known = self.agreements.get(&number);
-        known.filter(|agreement| crate::bank::home(self.shards, agreement.account) == shard)
+        known.filter(|agreement| crate::bank::home(self.site.shards, agreement.account) == shard)
     }
 
     fn account(&self, shard: ShardId, token: AccountToken) -> Option<&Held> {
         let known = self.accounts.get(&token);
-        known.filter(|_| crate::bank::home(self.shards, token) == shard)
+        known.filter(|_| crate::bank::home(self.site.shards, token) == shard)
     }
 
-    fn payment(&self, shard: ShardId, payment: &Payment) -> Due {
+    fn payment(&self, shard: ShardId, payment: &Payment, other: LedgerAccount) -> Due {
         let Some(agreement) = self.agreement(shard, payment.agreement) else {
             return Due::refused(Refusal::NoSuchAgreement, None);
         };
@@ -147,18 +171,39 @@ impl Oracle {
                 limits.and_then(|limits| over(amount, by_account, limits, names))
             })
             .or_else(|| first(&[(account.balance.minor() < amount.minor(), Refusal::BalanceShort)]));
-        Due::of(refusal, token, || {
-            pair(token, Side::Debit, amount, clearing(payment.batch))
+        Due::of(refusal, token, || pair(token, Side::Debit, amount, other))
+    }
+
+    fn original_in(&self, shard: ShardId, key: &TransferKey) -> Option<Original<'_>> {
+        let at_home = self.decided.get(key).filter(|decided| decided.shard == shard);
+        let at_home = at_home.map(|decided| Original {
+            transfer: &decided.transfer,
+            order: decided.order,
+            moved_money: match decided.arrival {
+                Arrival::Settled(decision) => decision == Decision::Posted,
+                Arrival::Direct | Arrival::Hopped => decided.transfer.decision == Decision::Posted,
+            },
+            refunded: decided.refunded,
+            reversed: decided.reversed,
+        });
+        at_home.or_else(|| {
+            let hopped = self.hops.get(&(*key, shard))?;
+            Some(Original {
+                transfer: &hopped.transfer,
+                order: hopped.order,
+                moved_money: false,
+                refunded: 0,
+                reversed: false,
+            })
         })
     }
 
     fn refund(&self, shard: ShardId, refund: &Refund) -> Due {
-        let original = self.decided.get(&refund.original);
-        let original = original.filter(|original| original.shard == shard && is_payment(original));
-        let Some(original) = original else {
+        let original = self.original_in(shard, &refund.original);
+        let Some(original) = original.filter(|original| original.transfer.kind == TransferKind::Payment) else {
             return Due::refused(Refusal::OriginalNotFound, None);
         };
-        let paid = &original.transfer;
+        let paid = original.transfer;
         let Instruction::Payment(said) = &self.orders[original.order].instruction else {
             return Due::refused(Refusal::OriginalNotFound, None);
         };
@@ -168,7 +213,7 @@ impl Oracle {
             || paid.institution != refund.institution;
         let age_days = refund.ordered_at.date().days_since(said.ordered_at.date());
         let before_account = first(&[
-            (paid.decision != Decision::Posted, Refusal::OriginalNotSuccessful),
+            (!original.moved_money, Refusal::OriginalNotSuccessful),
             (differs, Refusal::OriginalDiffers),
             (original.reversed, Refusal::AlreadyReversed),
             (age_days > 366, Refusal::RefundTooLate),
@@ -197,7 +242,7 @@ impl Oracle {
         })
     }
 
-    fn payout(&self, shard: ShardId, payout: &Payout) -> Due {
+    fn payout(&self, shard: ShardId, payout: &Payout, other: LedgerAccount) -> Due {
         let (token, name) = match payout.payee {
             Payee::Account { token, name } => (token, Some(name)),
             Payee::Agreement(number) => {
@@ -222,21 +267,18 @@ impl Oracle {
                     Refusal::CurrencyDiffers,
                 )])
             });
-        Due::of(refusal, token, || {
-            pair(token, Side::Credit, payout.amount, clearing(payout.batch))
-        })
+        Due::of(refusal, token, || pair(token, Side::Credit, payout.amount, other))
     }
 
     fn reversal(&self, shard: ShardId, reversal: &Reversal) -> Due {
-        let original = self.decided.get(&reversal.original);
-        let original = original.filter(|original| original.shard == shard && !is_reversal(original));
-        let Some(original) = original else {
+        let original = self.original_in(shard, &reversal.original);
+        let Some(original) = original.filter(|original| original.transfer.kind != TransferKind::Reversal) else {
             return Due::refused(Refusal::OriginalNotFound, None);
         };
-        let before = &original.transfer;
+        let before = original.transfer;
         let differs = before.amount != reversal.amount || before.institution != reversal.institution;
         let before_account = first(&[
-            (before.decision != Decision::Posted, Refusal::OriginalNotSuccessful),
+            (!original.moved_money, Refusal::OriginalNotSuccessful),
             (differs, Refusal::OriginalDiffers),
             (original.reversed, Refusal::AlreadyReversed),
             (original.refunded != 0, Refusal::OriginalRefunded),
@@ -284,14 +326,6 @@ impl Oracle {
         let refusal = refusal.or_else(|| first(&[(foreign, Refusal::CurrencyDiffers), (short, Refusal::BalanceShort)]));
         Due::of(refusal, token, || pair(token, side, amount, other))
     }
-}
-
-fn is_payment(decided: &Decided) -> bool {
-    decided.transfer.kind == TransferKind::Payment
-}
-
-fn is_reversal(decided: &Decided) -> bool {
-    decided.transfer.kind == TransferKind::Reversal
 }
 
 fn over(amount: Amount, used: (u32, i64), limits: &AccountLimits, names: [Refusal; 3]) -> Option<Refusal> {

@@ -143,7 +143,8 @@ fn check_at_rest(directory: &Path, ordered: &Ordered) {
     }
     for (key, transfer) in &books.transfers {
         let found = stores.iter().filter_map(|store| store.reader().transfer(key).unwrap());
-        assert_eq!(found.map(|row| row.transfer).collect::<Vec<_>>(), [transfer.clone()]);
+        let found: Vec<_> = found.map(|row| row.transfer).collect();
+        assert_eq!(found.iter().collect::<Vec<_>>(), [transfer]);
     }
     books.compare(ordered);
     books.compare_balances((0..ACCOUNTS).map(|number| (number, balance_at_rest(&stores, number))));

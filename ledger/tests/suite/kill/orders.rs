@@ -86,7 +86,7 @@ async fn send(mut ledgers: Vec<LedgerClient>, next: Arc<AtomicU64>, stop: Arc<At
     while !ledgers.is_empty() && !stop.load(Ordering::SeqCst) {
         let number = next.fetch_add(1, Ordering::Relaxed);
         let instruction = instruction(number);
-        let asked = if number % ASKED_OF_ALL_EVERY == 0 {
+        let asked = if number.is_multiple_of(ASKED_OF_ALL_EVERY) {
             0..ledgers.len()
         } else {
             let one = usize::try_from(number).unwrap() % ledgers.len();

@@ -9,7 +9,6 @@ use ledger_protocol::LedgerClient;
 use super::books::Books;
 use super::orders::{Load, Ordered};
 use super::{ACCOUNTS, LIFE_MS, Seeded, open_books, pieces};
-use crate::bank::token;
 use crate::journals;
 use crate::postgres::Group;
 use crate::process::{Process, Section};
@@ -78,9 +77,8 @@ impl Site {
     async fn check(&self, ordered: &Ordered) {
         let mut balances = Vec::new();
         for client in &self.clients() {
-            let asked = (0..ACCOUNTS).map(|number| async move { (number, client.standing(token(number)).await) });
-            let told = join_all(asked).await.into_iter();
-            balances.push(told.map(|(number, standing)| (number, standing.unwrap().balance.unwrap().minor())));
+            let asked = (0..ACCOUNTS).map(|number| async move { (number, journals::balance(client, number).await) });
+            balances.push(join_all(asked).await);
         }
         let mut books = Books::default();
         for record in journals::read(&self.clients()).await.records() {
@@ -88,7 +86,7 @@ impl Site {
         }
         books.compare(ordered);
         for balances in balances {
-            books.compare_balances(balances);
+            books.compare_balances(balances.into_iter());
         }
     }
 }
@@ -145,6 +143,6 @@ async fn kill(seeded: &mut Seeded, kills: u32, names: &[&'static str]) {
     }
     ordered.check_posted();
     for process in site.ledgers.values() {
-        process.command(&["trial-balance", "--json"]).json();
+        process.balances();
     }
 }

@@ -7,7 +7,7 @@ use ledger_model::HopState;
 use ledger_protocol::{PostReply, QueryReply};
 use tokio::time::Instant;
 
-use super::{ACCOUNTS, HOMES, ask, closed, over_two_groups, posted, read, wait_home, wait_unseen};
+use super::{ACCOUNTS, HOMES, ask, ask_again, closed, over_two_groups, posted, read, wait_home, wait_unseen};
 use crate::bank::{SHARDS, WAIT, first_of, payment, payout};
 use crate::postgres::Group;
 use crate::server::{FLEETING, PORT, Server, Wanted};
@@ -34,9 +34,8 @@ async fn a_commit_that_comes_after_its_payout_hopped_is_found_and_the_hop_taken_
     let at_home = || home.sql("SELECT count(*) FROM ledger.transfer");
 
     standby.freeze();
-    let (paid, hopped) = join(ask(&ledger.client, &pay), ask(&ledger.client, &out)).await;
+    let (paid, hopped) = join(ask(&ledger.client, &pay), ask_again(&ledger.client, &out)).await;
     assert_eq!(paid, PostReply::Unknown, "whether it was posted is not known");
-    let (hopped, _) = posted(hopped);
     wait_unseen(&ledger.client, &HOMES[0].1).await;
     assert_eq!(query().await, QueryReply::InProcess);
     let hops = ledger.client.hops().await.unwrap();
@@ -55,6 +54,6 @@ async fn a_commit_that_comes_after_its_payout_hopped_is_found_and_the_hop_taken_
     assert_eq!(query().await, QueryReply::Found(settled));
     let (own, repeat) = posted(ask(&ledger.client, &out).await);
     assert!(repeat && own.serial != hopped.serial, "the home's own posting stands");
-    ledger.command(&["trial-balance", "--json"]).json();
+    ledger.balances();
     ledger.command(&["hops"]).succeeds();
 }

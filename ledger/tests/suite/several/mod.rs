@@ -44,6 +44,17 @@ async fn ask(ledger: &LedgerClient, instruction: &Instruction) -> PostReply {
     ledger.post(instruction.clone(), evidence(instruction), deadline).await
 }
 
+/// Until it is decided: a server that is busy may not answer in time.
+async fn ask_again(ledger: &LedgerClient, instruction: &Instruction) -> Transfer {
+    let deadline = Instant::now() + WAIT;
+    loop {
+        match ask(ledger, instruction).await {
+            reply @ PostReply::Decided { .. } => return posted(reply).0,
+            reply => assert!(Instant::now() < deadline, "{reply:?}"),
+        }
+    }
+}
+
 /// Decided and posted, by now or before.
 fn posted(reply: PostReply) -> (Transfer, bool) {
     match reply {
