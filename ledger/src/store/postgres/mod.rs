@@ -17,6 +17,8 @@
 //! * **Late commits.** A session that writes begins by raising the shard's epoch in a transaction of its own. It gets the row
 //!   only when every earlier transaction on it has ended, and its commit is acknowledged only when the standby has
 //!   everything before it. So after a commit that was not answered, the next `begin` finds out for good.
+//! * **Whereabouts.** Which group a shard lives in is said by the databases, see `residence`; a shard moves while it is in use, see
+//!   `moving`. Whoever writes learns it with the lock, whoever reads with the answer, and follows.
 //! * **Patience.** No call takes longer than the group's call limit. A commit that was sent and not answered is in doubt; it
 //!   is never cancelled, since a commit that waits for its standby would be cancelled into standing on the primary alone.
 

@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ledger::store::postgres::{MoveFault, Residence};
+use ledger::store::postgres::{MoveFault, MoveProgress, MoveStep, Residence};
 use ledger::store::{Store, StoreFault};
 
 use super::site::{
-    Site, account_of, begun, everything_of_shard, is_repeat, let_open, posted, refuse_to_open, run, shard,
+    Site, account_of, begun, everything_of_shard, is_repeat, let_open, posted, refuse_to_open, rows_of_shard, run,
+    shard,
 };
 use crate::bank::{WAIT, payment};
 use crate::further::{change_everything, holds_everything};
@@ -113,6 +114,25 @@ fn what_is_on_its_way_is_finished_by_the_same_move() {
     assert_eq!(check_chain(&mut store).len(), 3);
 }
 
+/// The clearing that broke off left rows of the shard where it now comes again.
+#[test]
+fn what_is_left_of_an_earlier_stay_is_deleted_before_it_comes_again() {
+    let site = Site::start();
+    let (mut store, number) = (site.process().open(shard(0)), account_of(0));
+    posted(&mut store, &payment(1, number, 100));
+    run(site.to_b()).unwrap();
+    let is_clearing = Cell::new(false);
+    let mut told = |progress: MoveProgress| is_clearing.set(progress.step == MoveStep::Clearing);
+    let broken = site.back_to_a().run(&mut told, &|| is_clearing.get());
+    assert!(matches!(broken, Err(MoveFault::Stopped)), "{broken:?}");
+    assert_ne!(rows_of_shard(&site.b), "0 0 0 0");
+    posted(&mut store, &payment(2, number, 100));
+    run(site.to_b()).unwrap();
+    site.check_moved();
+    assert_eq!(check_chain(&mut store).len(), 4);
+    assert!(is_repeat(&posted(&mut store, &payment(1, number, 100))));
+}
+
 const SERVER: Wanted<'static> = Wanted {
     settings: &FLEETING,
     under: "/tmp",
@@ -139,9 +159,8 @@ fn a_mark_in_doubt_opens_nothing_and_is_found_later() {
     let mut store = site.process().open(shard(0));
     posted(&mut store, &payment(1, number, 100));
     let mut is_stopped = false;
-    let mut stop_standby = |progress: ledger::store::postgres::MoveProgress| {
-        if progress.step == ledger::store::postgres::MoveStep::HandingOver && !std::mem::replace(&mut is_stopped, true)
-        {
+    let mut stop_standby = |progress: MoveProgress| {
+        if progress.step == MoveStep::HandingOver && !std::mem::replace(&mut is_stopped, true) {
             standby.stop();
         }
     };

@@ -175,10 +175,14 @@ fn begun(from: &End, to: &End, shard: ShardId) -> Result<Begun, MoveFault> {
     })
 }
 
-/// Brings pieces of the journal until its end.
+/// Brings what is in the journal now. What comes meanwhile is the next round's: under load there is always more.
 fn catch_up((from, to): (&End, &mut End), arrival: &mut Arrival, telling: &mut Telling<'_>) -> Result<(), MoveFault> {
-    while let Some(piece) = Piece::read(from, arrival.shard, arrival.position, arrival.flushed)? {
+    let until = from.standing(arrival.shard)?.map_or(0, |row| row.sequence);
+    let until = unsigned(until).map_err(MoveFault::Content)?;
+    while arrival.position.sequence < until {
         telling.go_on()?;
+        let piece = Piece::read(from, arrival.shard, arrival.position, arrival.flushed)?;
+        let Some(piece) = piece else { break };
         let before = arrival.position.sequence;
         arrival.bring(to, &piece)?;
         telling.add(arrival.position.sequence - before);
