@@ -153,7 +153,7 @@ fn a_mark_in_doubt_opens_nothing_and_is_found_later() {
     let a = Group::on(primary);
     let standby = a.server.standby(SERVER);
     let site = Site::of([a, Group::new()], |settings| {
-        settings.call_limit = Duration::from_secs(1)
+        settings.call_limit = Duration::from_secs(1);
     });
     let number = account_of(0);
     let mut store = site.process().open(shard(0));

@@ -36,7 +36,7 @@ impl Whereabouts for Known {
         if !self.groups.contains_key(to) {
             return Err(StoreFault::Unreachable(Box::new(UnknownGroup(to.to_owned()))));
         }
-        self.places.lock().unwrap()[shard.index()] = to.to_owned();
+        to.clone_into(&mut self.places.lock().unwrap()[shard.index()]);
         Ok(())
     }
 }
