@@ -68,8 +68,8 @@ impl Store for Timed {
         self.store.reader()
     }
 
-    fn keys_kept_by(&self) -> Option<&str> {
-        self.store.keys_kept_by()
+    fn has_other_writers(&self) -> bool {
+        self.store.has_other_writers()
     }
 
     fn elsewhere(&self, key: &TransferKey) -> Option<Remembered> {

@@ -88,7 +88,7 @@ impl Worker {
     /// While there is nothing to work: settles what is in doubt, takes in what other processes have committed, and
     /// writes down how far Kafka has come.
     pub(super) fn idle(&mut self) -> Result<(), FatalFault> {
-        let is_asked = !self.in_doubt.is_empty() || self.parts.store.keys_kept_by().is_some();
+        let is_asked = !self.in_doubt.is_empty() || self.parts.store.has_other_writers();
         if is_asked && self.parts.groups.is_used(self.shard) {
             // where the store cannot be reached, the next time
             let _settled_or_not = self.begin(&[]);

@@ -1,8 +1,8 @@
 //! What other shards hold under a key (invariant L4): an order may have been decided there, or have hopped there.
 //!
 //! A group of jobs asks each neighbour once, but for those of its own shard group, whose keys its store looks up with its
-//! own; which these are may change from one group of jobs to the next. Shards of groups that are down are not asked: what hopped into them is the
-//! affair of [`crate::hopping`].
+//! own; which these are may change from one group of jobs to the next. Shards of groups that are down are not asked: what
+//! hopped into them is the affair of [`crate::hopping`].
 
 use std::sync::Arc;
 

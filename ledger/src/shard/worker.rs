@@ -130,7 +130,7 @@ impl Worker {
         let may_hop = matches!((&instruction, &task), (Instruction::Payout(_), Task::Decide));
         let may_hop = may_hop && self.parts.groups.can_hop(self.shard);
         // where keys are kept for other writers too, one of them may be faster
-        let spare = (may_hop || self.parts.store.keys_kept_by().is_some()).then(|| evidence.clone());
+        let spare = (may_hop || self.parts.store.has_other_writers()).then(|| evidence.clone());
         let is_open_question = self.may_be_posted_unseen(&instruction, elsewhere);
         #[cfg(feature = "mutations")]
         let (task, is_open_question) = crate::mutation::question(task, is_open_question);

@@ -152,9 +152,9 @@ pub trait Store: Send {
 
     fn reader(&self) -> Arc<dyn Reader>;
 
-    /// Where keys are kept once for several shards, the name of what keeps them: no two of its shards can commit one
-    /// key, whichever processes do it, and each knows what the others hold under the keys it was asked for.
-    fn keys_kept_by(&self) -> Option<&str>;
+    /// Whether other processes may commit to the shard as well, or a key of this one's in a shard kept with it: then one of
+    /// them may be faster, and what they did is learned by asking.
+    fn has_other_writers(&self) -> bool;
 
     /// Whether the keys of that shard are kept with this one's, as of the last `begin`: then they cannot both commit one key
     /// in the group that is under way, and it need not be asked.

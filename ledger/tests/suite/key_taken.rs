@@ -77,8 +77,8 @@ impl Store for Contended {
         self.store.reader()
     }
 
-    fn keys_kept_by(&self) -> Option<&str> {
-        Some("together")
+    fn has_other_writers(&self) -> bool {
+        true
     }
 
     fn elsewhere(&self, wanted: &TransferKey) -> Option<Remembered> {

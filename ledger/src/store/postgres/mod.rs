@@ -318,8 +318,8 @@ impl Store for PostgresStore {
         ))
     }
 
-    fn keys_kept_by(&self) -> Option<&str> {
-        Some(&self.link.settings().name)
+    fn has_other_writers(&self) -> bool {
+        true
     }
 
     fn keeps_keys_with(&self, shard: ShardId) -> bool {

@@ -290,8 +290,8 @@ impl Store for Connection {
         true
     }
 
-    fn keys_kept_by(&self) -> Option<&str> {
-        None
+    fn has_other_writers(&self) -> bool {
+        false
     }
 
     fn keeps_keys_with(&self, _shard: ShardId) -> bool {
