@@ -39,7 +39,7 @@ async fn over_two_groups(directory: &Path, name: &str, groups: [(&Group, &str); 
     Process::start_as(directory, name, &format!("{HOPPING}{sections}")).await
 }
 
-async fn ask(ledger: &LedgerClient, instruction: &Instruction) -> PostReply {
+pub(crate) async fn ask(ledger: &LedgerClient, instruction: &Instruction) -> PostReply {
     let deadline = Instant::now() + WAIT;
     ledger.post(instruction.clone(), evidence(instruction), deadline).await
 }
@@ -56,7 +56,7 @@ async fn ask_again(ledger: &LedgerClient, instruction: &Instruction) -> Transfer
 }
 
 /// Decided and posted, by now or before.
-fn posted(reply: PostReply) -> (Transfer, bool) {
+pub(crate) fn posted(reply: PostReply) -> (Transfer, bool) {
     match reply {
         PostReply::Decided { transfer, repeat } if transfer.decision == Decision::Posted => (transfer, repeat),
         other => panic!("{other:?}"),
@@ -80,7 +80,7 @@ async fn wait_unseen(ledger: &LedgerClient, shards: &[u8]) {
 }
 
 /// Until it sees every shard and nothing is on its way.
-async fn wait_home(ledger: &LedgerClient) {
+pub(crate) async fn wait_home(ledger: &LedgerClient) {
     wait_for("every hop comes home", async || {
         let hops = ledger.hops().await.unwrap();
         hops.hops.is_empty() && hops.open == 0 && hops.unseen_shards.is_empty()
