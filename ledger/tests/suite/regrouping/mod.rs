@@ -5,5 +5,6 @@ mod away;
 mod commands;
 mod fleet;
 mod load;
+mod lost;
 mod orders;
 mod site;
