@@ -18,14 +18,19 @@ use crate::postgres::Group;
 use crate::process::{Process, Section};
 
 /// Groups a and b, and who is where.
-const HOMES: [(&str, [u8; 2]); 2] = [("a", [0, 2]), ("b", [1, 3])];
+const HOMES: [(&str, &[u8]); 2] = [("a", &[0, 2]), ("b", &[1, 3])];
 /// Looks often whether a group is back.
 const HOPPING: &str = "[hopping]\nprobe_ms = 50\n";
 const ACCOUNTS: std::ops::Range<u64> = 0..24;
 
 /// Over both groups, each reached by the host and port that is given.
-async fn over_two_groups(directory: &Path, name: &str, groups: [(&Group, &str); 2]) -> Process {
-    let sections = HOMES.iter().zip(groups).map(|((name, shards), (group, host))| {
+async fn over_two_groups(
+    directory: &Path,
+    name: &str,
+    homes: [(&str, &[u8]); 2],
+    groups: [(&Group, &str); 2],
+) -> Process {
+    let sections = homes.iter().zip(groups).map(|((name, shards), (group, host))| {
         let database = &group.settings.database;
         Section {
             name,
