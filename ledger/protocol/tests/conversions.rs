@@ -29,6 +29,10 @@ fn any_amount() -> impl Strategy<Value = Amount> {
     (1..i64::MAX, "[A-Z]{3}").prop_map(|(minor, code)| Amount::new(minor, code.parse().unwrap()).unwrap())
 }
 
+fn cny(minor: i64) -> Amount {
+    Amount::new(minor, Currency::CNY).unwrap()
+}
+
 fn any_time() -> impl Strategy<Value = ChinaTime> {
     (0..253_370_736_000_i64).prop_map(|seconds| ChinaTime::from_unix_seconds(seconds).unwrap())
 }
@@ -145,24 +149,27 @@ fn any_transfer() -> impl Strategy<Value = Transfer> {
     (
         any_instruction(),
         prop::option::of(any::<[u8; 32]>()),
-        prop::option::of(any_key()),
+        (prop::option::of("[0-9A-Za-z]{1,34}"), prop::option::of(any_key())),
         decision,
+        "[0-9A-Za-z]{1,32}",
         any_time(),
     )
-        .prop_map(|(instruction, account, original, decision, decided_at)| Transfer {
-            key: *instruction.key(),
-            kind: instruction.kind(),
-            amount: instruction.amount(),
-            batch: instruction.batch(),
-            institution: instruction.institution(),
-            agreement: None,
-            account: account.map(AccountToken::new),
-            original,
-            details: instruction.details(),
-            decision,
-            serial: "2026030203000000000000043".parse().unwrap(),
-            decided_at,
-        })
+        .prop_map(
+            |(instruction, account, (agreement, original), decision, serial, decided_at)| Transfer {
+                key: *instruction.key(),
+                kind: instruction.kind(),
+                amount: instruction.amount(),
+                batch: instruction.batch(),
+                institution: instruction.institution(),
+                agreement: agreement.map(|number| number.parse().unwrap()),
+                account: account.map(AccountToken::new),
+                original,
+                details: instruction.details(),
+                decision,
+                serial: serial.parse().unwrap(),
+                decided_at,
+            },
+        )
 }
 
 proptest! {
@@ -186,13 +193,12 @@ fn accounts_and_agreements() {
             token,
             name,
             status,
-            balance: Money::zero(Currency::CNY),
+            balance: cny(700).money(),
         };
         assert_eq!(Account::try_from(wire::NewAccount::from(&account)), Ok(account.clone()));
-        let amount = Amount::new(100, Currency::CNY).unwrap();
         let limits = AccountLimits {
-            single_max: amount,
-            daily_max: amount,
+            single_max: cny(100),
+            daily_max: cny(200),
             daily_count_max: 3,
         };
         for limits in [None, Some(limits)] {
@@ -202,7 +208,6 @@ fn accounts_and_agreements() {
         }
     }
     for status in AgreementStatus::ALL {
-        let amount = Amount::new(100, Currency::CNY).unwrap();
         let expires = "2030-12-31".parse().unwrap();
         let agreement = Agreement {
             number: "1000000000000000017".parse().unwrap(),
@@ -210,8 +215,8 @@ fn accounts_and_agreements() {
             institution: "Z2000133000019".parse().unwrap(),
             status,
             terms: AgreementTerms {
-                single_max: amount,
-                daily_max: amount,
+                single_max: cny(100),
+                daily_max: cny(200),
                 daily_count_max: 3,
                 expires,
             },
@@ -225,7 +230,7 @@ fn positions_and_fields() {
     let sums = vec![ledger_protocol::CurrencySum {
         currency: Currency::CNY,
         debit_minor: 7,
-        credit_minor: 7,
+        credit_minor: 8,
     }];
     let report = |state| ShipReport {
         state,

@@ -5,7 +5,9 @@ use std::io::IsTerminal;
 
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
-use ledger_protocol::{MovedShard, MovingShard, OrderedRegrouping, RegroupOrder, Regrouped, ShardGroup, ShardGroups};
+use ledger_protocol::{
+    LedgerFault, MovedShard, MovingShard, OrderedRegrouping, RegroupOrder, Regrouped, ShardGroup, ShardGroups,
+};
 use operations::exit;
 use serde::Serialize;
 
@@ -128,6 +130,14 @@ fn text(listed: ShardGroups, json: bool) -> Result<String, AdministrationFault> 
     Ok(lines.join("\n"))
 }
 
+/// What was heard last of an order that the ledger took.
+enum Heard {
+    Over(Regrouped),
+    /// It ended what it was telling, since it stops.
+    Nothing,
+    Lost,
+}
+
 fn regroup(config: &Config, order: RegroupOrder, by: By) -> u8 {
     let By { operator, reason } = by;
     let ordered = OrderedRegrouping {
@@ -138,24 +148,29 @@ fn regroup(config: &Config, order: RegroupOrder, by: By) -> u8 {
     let last = administrators::ask(config, async |client| {
         let mut replies = std::pin::pin!(client.regroup(&ordered).await?);
         let mut progress = Progress::begin();
-        let mut last = None;
+        let mut last = Heard::Nothing;
         while let Some(reply) = replies.next().await {
-            match reply? {
-                Regrouped::Moving(moving) => progress.show(&moving),
-                over => last = Some(over),
+            match reply {
+                Ok(Regrouped::Moving(moving)) => progress.show(&moving),
+                Ok(over) => last = Heard::Over(over),
+                // it took the order: how the connection ended says nothing of the move
+                Err(LedgerFault::Call(_)) => last = Heard::Lost,
+                Err(fault) => return Err(fault.into()),
             }
         }
         progress.finish();
         Ok(last)
     });
     match last {
-        Ok(Some(over)) => told(&ordered.order, over),
-        Ok(None) => {
-            eprintln!("the ledger stops; the same command goes on when it runs again");
-            exit::FAILED
-        }
-        Err(fault) => failed(&fault),
+        Ok(Heard::Over(over)) => return told(&ordered.order, over),
+        Ok(Heard::Nothing) => eprintln!("the ledger stops; the same command goes on when it runs again"),
+        Ok(Heard::Lost) => eprintln!(
+            "the connection to the ledger was lost; the move goes on if the ledger still runs, or stays where it was, and \
+             nothing is lost\nthe same command shows how far it is, and goes on"
+        ),
+        Err(fault) => return failed(&fault),
     }
+    exit::FAILED
 }
 
 fn told(order: &RegroupOrder, over: Regrouped) -> u8 {

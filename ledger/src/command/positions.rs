@@ -23,9 +23,27 @@ enum PositionsFault {
     Json(#[from] serde_json::Error),
 }
 
+/// In order, seen or not.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum ShownShard {
+    Known(Shown),
+    /// Its group could not be reached since the ledger began.
+    Unknown(ShownUnknown),
+}
+
+#[derive(Debug, Serialize)]
+struct ShownUnknown {
+    shard: u8,
+    /// No: then there is nothing else.
+    known: bool,
+}
+
 #[derive(Debug, Serialize)]
 struct Shown {
     shard: u8,
+    /// Yes.
+    known: bool,
     sequence: u64,
     head: String,
     shipped: u64,
@@ -71,11 +89,7 @@ fn show(config: &Config, json: bool) -> Result<String, PositionsFault> {
         client.seen_positions().await.map_err(PositionsFault::Ledger)
     })?;
     if json {
-        if let Some(shard) = unseen.first() {
-            return Err(LedgerFault::Unseen(*shard).into());
-        }
-        let shown: Vec<Shown> = positions.into_iter().map(Into::into).collect();
-        return Ok(serde_json::to_string_pretty(&shown)?);
+        return Ok(serde_json::to_string_pretty(&all_shown(positions, unseen))?);
     }
     let mut text = table(&positions);
     for shard in unseen {
@@ -86,6 +100,25 @@ fn show(config: &Config, json: bool) -> Result<String, PositionsFault> {
         .expect("text can be written");
     }
     Ok(text)
+}
+
+fn all_shown(positions: Vec<ShardPosition>, unseen: Vec<u8>) -> Vec<ShownShard> {
+    let unknown = unseen
+        .into_iter()
+        .map(|shard| ShownShard::Unknown(ShownUnknown { shard, known: false }));
+    let known = positions.into_iter().map(|position| ShownShard::Known(position.into()));
+    let mut all: Vec<ShownShard> = known.chain(unknown).collect();
+    all.sort_by_key(ShownShard::shard);
+    all
+}
+
+impl ShownShard {
+    const fn shard(&self) -> u8 {
+        match self {
+            Self::Known(shown) => shown.shard,
+            Self::Unknown(unknown) => unknown.shard,
+        }
+    }
 }
 
 fn table(positions: &[ShardPosition]) -> String {
@@ -152,6 +185,7 @@ impl From<ShardPosition> for Shown {
         });
         Self {
             shard: position.shard,
+            known: true,
             sequence: position.sequence,
             head: hex::encode(position.head),
             shipped: position.shipped,

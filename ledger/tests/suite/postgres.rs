@@ -279,6 +279,21 @@ fn a_shard_that_another_holds_is_unreachable_and_then_goes_on() {
     waits.abandon();
 }
 
+/// Of a process that hangs with the lock on the shard.
+#[test]
+fn a_group_that_nobody_goes_on_with_is_ended_by_the_server_and_others_go_on() {
+    let mut group = Group::new();
+    group.settings.call_limit = Duration::from_secs(1);
+    let shard = SHARDS.shard(0).unwrap();
+    let mut hangs = group.open(shard);
+    group.settings.call_limit = WAIT;
+    let mut waits = group.open(shard);
+    hangs.begin().unwrap();
+    waits.begin().unwrap();
+    waits.abandon();
+    drop(hangs);
+}
+
 #[test]
 fn a_session_that_is_cut_off_is_made_again() {
     let group = Group::new();

@@ -52,6 +52,11 @@ impl Process {
 
     /// One of several under `directory`, each with a name of its own; `further` is the rest of the configuration.
     pub(crate) async fn start_as(directory: &Path, name: &str, further: &str) -> Self {
+        Self::start_seeing(directory, name, further, &[]).await
+    }
+
+    /// One that can ask all shards but these.
+    pub(crate) async fn start_seeing(directory: &Path, name: &str, further: &str, unseen: &[u8]) -> Self {
         let socket = directory.join(name).with_extension("sock");
         let config = directory.join(name).with_extension("toml");
         let text = format!(
@@ -66,7 +71,7 @@ impl Process {
             config,
         };
         let deadline = Instant::now() + WAIT;
-        while started.client.positions().await.is_err() {
+        while !matches!(started.client.seen_positions().await, Ok(seen) if seen.unseen == unseen) {
             let ended = started.child.try_wait().unwrap();
             let may_wait = Instant::now() < deadline && ended.is_none_or(|how| how.code() == Some(exit::FAILED.into()));
             assert!(may_wait, "the ledger does not start ({ended:?}): {}", started.log());

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use ledger::store::Store;
-use ledger::store::postgres::{MoveProgress, MoveStep};
+use ledger::store::postgres::{Move, MoveProgress, MoveStep};
 use ledger_journal::Event;
 use ledger_model::{Instruction, TransferKey};
 
 use super::site::{Known, Site, account_of, begun, is_repeat, posted, run, shard};
-use crate::bank::{WAIT, payment, refund, reversal};
-use crate::postgres::{balance, check_chain, post};
+use crate::bank::{SHARDS, WAIT, payment, refund, reversal};
+use crate::hold::{Hold, Place};
+use crate::postgres::{Group, balance, check_chain, post};
 
 const WRITERS: u64 = 2;
 const MINOR: i64 = 3;
@@ -223,4 +224,50 @@ fn a_journal_of_many_pieces_moves_whole() {
     let counted = "SELECT concat_ws(' ', (SELECT count(*) FROM ledger.held WHERE get_byte(key, 0) = 0 AND \
          get_byte(key, 1) = 255), (SELECT sum(length(evidence)) FROM ledger.frame WHERE shard = 0 AND last > 395))";
     assert_eq!(site.b.sql(counted), "12000 7000000");
+}
+
+/// How many sessions wait for a lock that is no row's.
+fn waiting(group: &Group) -> u32 {
+    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    group.sql(waiting).parse().unwrap()
+}
+
+/// Each would have locked a row that the other needs at its end.
+#[test]
+fn two_shards_that_change_places_do_not_wait_for_each_other() {
+    let site = Site::start();
+    let [a, b] = [&site.a, &site.b].map(|group| Arc::new(group.settings.clone()));
+    let there = Move::new(shard(0), Arc::clone(&a), Arc::clone(&b), SHARDS);
+    let back = Move::new(shard(2), b, a, SHARDS);
+    let holds = [&site.a, &site.b].map(|group| Hold::at(Place::Marked, group));
+    let steps = std::thread::scope(|scope| {
+        let movers = [there, back].map(|mut moving| {
+            scope.spawn(move || {
+                let mut steps = Vec::new();
+                let mut told = |progress: MoveProgress| {
+                    if steps.last() != Some(&progress.step) {
+                        steps.push(progress.step);
+                    }
+                };
+                moving.run(&mut told, &|| false).map(|()| steps)
+            })
+        });
+        let deadline = Instant::now() + WAIT;
+        while waiting(&site.a) + waiting(&site.b) < 2 {
+            assert!(Instant::now() < deadline, "they do not meet");
+        }
+        drop(holds);
+        movers.map(|mover| mover.join().unwrap().unwrap())
+    });
+    let once = [MoveStep::Copying, MoveStep::HandingOver, MoveStep::Clearing];
+    assert_eq!(steps, [once.to_vec(), once.to_vec()], "neither was tried again");
+    site.check_moved();
+    let process = site.process();
+    for number in [0, 2] {
+        posted(
+            &mut process.open(shard(number)),
+            &payment(1 + u64::from(number), account_of(number), 100),
+        );
+    }
 }

@@ -8,6 +8,7 @@ use ledger::outcome::Outcome;
 use ledger_protocol::NothingPosted;
 use tokio::runtime::Runtime;
 
+use super::fleet::Fleet;
 use super::site::{Process, Site, runtime, shard};
 use crate::bank::{SHARDS, WAIT, first_of, key, payment, payout};
 use crate::server::{FLEETING, Server, Wanted};
@@ -107,4 +108,26 @@ fn shards_are_made_only_when_every_group_has_been_asked() {
     runtime.block_on(process.decided(&payment(1, number, 100)));
     assert_eq!(site.groups[1].sql("SELECT count(*) FROM ledger.shard"), "2");
     process.check_no_faults();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_are_shown_of_the_others_and_its_own_as_unknown() {
+    let servers = servers();
+    let mut fleet = Fleet::start(&servers, &LAYOUT).await;
+    let before = fleet.ledger().command(&["positions", "--json"]).json();
+    fleet.kill();
+    servers[1].stop();
+    fleet.start_seeing(&[2, 3]).await;
+    let shown = fleet.ledger().command(&["positions", "--json"]).json();
+    let unknown = |shard: u8| serde_json::json!({ "shard": shard, "known": false });
+    let expected = serde_json::json!([before[0], before[1], unknown(2), unknown(3)]);
+    assert_eq!(shown, expected);
+    assert_eq!(
+        (shown[1]["known"].as_bool(), shown[1]["sequence"].as_u64() > Some(0)),
+        (Some(true), true)
+    );
+    let text = fleet.ledger().command(&["positions"]);
+    text.succeeds();
+    let unknown = "unknown: its group could not be reached since the ledger began\n";
+    assert_eq!(text.out.matches(unknown).count(), 2, "{}", text.out);
 }

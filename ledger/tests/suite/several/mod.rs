@@ -18,14 +18,19 @@ use crate::postgres::Group;
 use crate::process::{Process, Section};
 
 /// Groups a and b, and who is where.
-const HOMES: [(&str, [u8; 2]); 2] = [("a", [0, 2]), ("b", [1, 3])];
+const HOMES: [(&str, &[u8]); 2] = [("a", &[0, 2]), ("b", &[1, 3])];
 /// Looks often whether a group is back.
 const HOPPING: &str = "[hopping]\nprobe_ms = 50\n";
 const ACCOUNTS: std::ops::Range<u64> = 0..24;
 
 /// Over both groups, each reached by the host and port that is given.
-async fn over_two_groups(directory: &Path, name: &str, groups: [(&Group, &str); 2]) -> Process {
-    let sections = HOMES.iter().zip(groups).map(|((name, shards), (group, host))| {
+async fn over_two_groups(
+    directory: &Path,
+    name: &str,
+    homes: [(&str, &[u8]); 2],
+    groups: [(&Group, &str); 2],
+) -> Process {
+    let sections = homes.iter().zip(groups).map(|((name, shards), (group, host))| {
         let database = &group.settings.database;
         Section {
             name,
@@ -39,7 +44,7 @@ async fn over_two_groups(directory: &Path, name: &str, groups: [(&Group, &str); 
     Process::start_as(directory, name, &format!("{HOPPING}{sections}")).await
 }
 
-async fn ask(ledger: &LedgerClient, instruction: &Instruction) -> PostReply {
+pub(crate) async fn ask(ledger: &LedgerClient, instruction: &Instruction) -> PostReply {
     let deadline = Instant::now() + WAIT;
     ledger.post(instruction.clone(), evidence(instruction), deadline).await
 }
@@ -56,7 +61,7 @@ async fn ask_again(ledger: &LedgerClient, instruction: &Instruction) -> Transfer
 }
 
 /// Decided and posted, by now or before.
-fn posted(reply: PostReply) -> (Transfer, bool) {
+pub(crate) fn posted(reply: PostReply) -> (Transfer, bool) {
     match reply {
         PostReply::Decided { transfer, repeat } if transfer.decision == Decision::Posted => (transfer, repeat),
         other => panic!("{other:?}"),
@@ -80,7 +85,7 @@ async fn wait_unseen(ledger: &LedgerClient, shards: &[u8]) {
 }
 
 /// Until it sees every shard and nothing is on its way.
-async fn wait_home(ledger: &LedgerClient) {
+pub(crate) async fn wait_home(ledger: &LedgerClient) {
     wait_for("every hop comes home", async || {
         let hops = ledger.hops().await.unwrap();
         hops.hops.is_empty() && hops.open == 0 && hops.unseen_shards.is_empty()

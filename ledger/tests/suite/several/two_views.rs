@@ -23,14 +23,14 @@ impl View {
         let wires = [Wire::to(&groups[0].server).await, Wire::to(&groups[1].server).await];
         let hosts = [wires[0].host(), wires[1].host()];
         let groups = [(groups[0], hosts[0].as_str()), (groups[1], hosts[1].as_str())];
-        let process = over_two_groups(directory, name, groups).await;
+        let process = over_two_groups(directory, name, HOMES, groups).await;
         Self { process, wires }
     }
 
     /// Until it has noticed.
     async fn lose(&self, place: usize) {
         self.wires[place].cut();
-        wait_unseen(&self.process.client, &HOMES[place].1).await;
+        wait_unseen(&self.process.client, HOMES[place].1).await;
     }
 
     async fn ask(&self, order: &Instruction) -> PostReply {

@@ -1,8 +1,8 @@
 //! The hand-over: the shard leaves its old group and is open in the new one.
 //!
 //! ```text
-//!   new   BEGIN · lock the row ·                                · the rest, the state · open it        COMMIT
-//!   old                          BEGIN · lock the row · read it ·                 mark it · COMMIT
+//!   new   BEGIN · lock the row ·                        · the rest, the state · open it        COMMIT
+//!   old   BEGIN ·                lock the row · read it ·                 mark it · COMMIT
 //! ```
 //!
 //! Before the old group's commit nothing has changed. After it the shard is on its way: nobody decides anything for it until
@@ -10,7 +10,9 @@
 //! the mark left out. The new group's commit is sent only when the old one's is acknowledged, its standby included.
 //!
 //! In the old group's transaction every other shard's row is raised too, last: a group of theirs that relied on the keys of
-//! this shard has ended by then, and the next one learns that it left.
+//! this shard has ended by then, and the next one learns that it left. Among them are rows that another hand-over has locked
+//! which comes from the other side; so before any row each takes a lock of its own in both databases, that of the smaller
+//! name first, and no two wait for each other.
 
 use ledger_model::ShardId;
 
@@ -25,7 +27,7 @@ use crate::store::postgres::link::Deadline;
 use crate::store::postgres::reader::column;
 use crate::store::row::unpack;
 
-/// One hand-over at a time leaves a database, since it takes the row of every shard.
+/// One hand-over at a time leaves a database or comes to it, since it takes the row of every shard there.
 const ALONE: &str = "SELECT pg_advisory_xact_lock(1751478885)";
 
 const MARK: &str = "UPDATE shard SET moved_to = $2, left_at = sequence, epoch = epoch + 1 WHERE shard = $1";
@@ -58,16 +60,13 @@ pub(super) struct HandOver<'a> {
 
 impl HandOver<'_> {
     pub(super) fn run(&mut self) -> Result<Handed, MoveFault> {
-        let deadline = self.deadline;
-        self.to.begin_in_time(deadline)?;
+        self.begin_alone()?;
         let shard = self.arrival.shard;
         let arriving = self.to.take(shard)?;
         let come = signed(self.arrival.position.sequence).map_err(MoveFault::Content)?;
         if arriving.is_none_or(|row| !row.arrives_from(self.from.name()) || row.sequence != come) {
             return Err(MoveFault::TakenByAnother);
         }
-        self.from.begin_in_time(deadline)?;
-        self.from.batch(ALONE)?;
         let standing = self.from.take(shard)?.ok_or(MoveFault::NotHere)?;
         let has_left = standing.left_for(self.to.name());
         if !has_left && !standing.is_here() {
@@ -86,6 +85,17 @@ impl HandOver<'_> {
         self.from.commit()?;
         self.to.commit()?;
         Ok(Handed::Over)
+    }
+
+    /// No order waits yet.
+    fn begin_alone(&mut self) -> Result<(), MoveFault> {
+        let mut ends = [&mut *self.from, &mut *self.to];
+        ends.sort_by(|left, right| left.name().cmp(right.name()));
+        for end in ends {
+            end.begin_in_time(self.deadline)?;
+            end.batch(ALONE)?;
+        }
+        Ok(())
     }
 
     fn bring_rest(&mut self, standing: &Standing) -> Result<(), MoveFault> {
