@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use ledger::books::{HeldAccount, HopRow, InternalKey, Remembered, Sides, Usage, UsageKey};
 use ledger::state::ShardState;
+use ledger::store::release::{Base, Release, ReleaseFault, Released};
 use ledger::store::{Group, OpenHops, Reader, Store, StoreFault};
 use ledger::view::{Rows, Wanted};
 use ledger_model::{AccountLimits, AccountToken, Agreement, AgreementNumber, HopState, ShardId, TransferKey};
@@ -384,6 +385,14 @@ impl Store for FaultyStore {
         })
     }
 
+    fn base(&self) -> Arc<Base> {
+        Arc::new(Base::start(self.state.shard))
+    }
+
+    fn release(&mut self, _release: &Release) -> Result<Released, ReleaseFault> {
+        Err(ReleaseFault::NotOffered)
+    }
+
     fn is_seen(&self) -> bool {
         true
     }
@@ -411,6 +420,10 @@ impl FaultyReader {
 impl Reader for FaultyReader {
     fn committed(&self) -> Result<u64, StoreFault> {
         Ok(self.readable()?.state.sequence)
+    }
+
+    fn base(&self) -> Result<Arc<Base>, StoreFault> {
+        Ok(Arc::new(Base::start(self.readable()?.state.shard)))
     }
 
     fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
