@@ -348,6 +348,9 @@ async fn follow_journal(
                 next = next.saturating_add(u64::try_from(records.len()).unwrap_or(u64::MAX));
                 Ok(wire::JournalChunk { records })
             }
+            Err(fault @ StoreFault::Released { .. }) => {
+                Err(Status::out_of_range(format!("shard {}: {fault}", feed.shard)))
+            }
             Err(fault) => {
                 tracing::error!(shard = %feed.shard, %fault, cause = ?fault, "the journal could not be read");
                 Err(Status::unavailable("the journal could not be read"))

@@ -56,6 +56,7 @@ impl ShardState {
             sums: sums.collect(),
             shipping: None,
             closed_through: self.closed_through,
+            base: None,
         }
     }
 

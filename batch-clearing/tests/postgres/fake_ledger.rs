@@ -118,6 +118,7 @@ fn position(shard: u8, journal: &[Vec<u8>]) -> ShardPosition {
         sums: sums.collect(),
         shipping: None,
         closed_through: String::new(),
+        base: None,
     }
 }
 

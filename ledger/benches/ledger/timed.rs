@@ -7,6 +7,7 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 use ledger::books::{HopRow, Remembered};
 use ledger::state::ShardState;
+use ledger::store::release::{Base, Release, ReleaseFault, Released};
 use ledger::store::{Group, OpenHops, Reader, Store, StoreFault};
 use ledger::view::{Rows, Wanted};
 use ledger_model::{ShardId, TransferKey};
@@ -66,6 +67,14 @@ impl Store for Timed {
 
     fn reader(&self) -> Arc<dyn Reader> {
         self.store.reader()
+    }
+
+    fn base(&self) -> Arc<Base> {
+        self.store.base()
+    }
+
+    fn release(&mut self, release: &Release) -> Result<Released, ReleaseFault> {
+        self.store.release(release)
     }
 
     fn has_other_writers(&self) -> bool {

@@ -7,7 +7,7 @@ use tonic::transport::Channel;
 
 use crate::administration::{
     AccountState, Adjusted, Adjustment, AdministerOrder, Administered, AgreementState, CloseDayOrder, Closing,
-    DayStatus, OrderedRegrouping, Regrouped, ShardGroups,
+    DayStatus, OrderedRegrouping, Regrouped, ReleaseOrder, Releasing, ShardGroups,
 };
 use crate::client::LedgerFault;
 use crate::wire;
@@ -81,6 +81,12 @@ impl AdministrationClient {
         let request = wire::RegroupRequest::from(ordered);
         let replies = self.rpc.clone().regroup(request).await?.into_inner();
         Ok(replies.map(|reply| Ok(reply?.try_into()?)))
+    }
+
+    /// Ordered twice it finds nothing more. It may take as long as reading the store's snapshots does.
+    pub async fn release(&self, order: &ReleaseOrder) -> Result<Releasing, LedgerFault> {
+        let reply = self.rpc.clone().release(wire::ReleaseRequest::from(order)).await?;
+        Ok(reply.into_inner().try_into()?)
     }
 
     pub async fn day_status(&self) -> Result<DayStatus, LedgerFault> {

@@ -33,12 +33,18 @@ pub enum LedgerFault {
     Answer(#[from] Malformed),
     #[error("shard {0} could not be reached since the ledger began")]
     Unseen(u8),
+    #[error("the ledger has not got these records any more: {0}")]
+    Released(String),
 }
 
-/// A status' text repeats what its code says and holds the transport's insides.
+/// A status' text repeats what its code says and holds the transport's insides, but for the one the ledger writes itself.
 impl From<Status> for LedgerFault {
     fn from(status: Status) -> Self {
-        Self::Call(status.code())
+        match status.code() {
+            // the ledger's own words
+            tonic::Code::OutOfRange => Self::Released(status.message().to_owned()),
+            code => Self::Call(code),
+        }
     }
 }
 

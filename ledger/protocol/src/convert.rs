@@ -372,6 +372,7 @@ impl From<&ShardPosition> for wire::ShardPosition {
                 .collect(),
             shipping: position.shipping.as_ref().map(Into::into),
             closed_through: written(position.closed_through),
+            base: position.base.as_ref().map(Into::into),
         }
     }
 }
@@ -402,6 +403,7 @@ impl TryFrom<wire::ShardPosition> for ShardPosition {
             sums: sums.collect::<Result<_, _>>()?,
             shipping: position.shipping.map(TryInto::try_into).transpose()?,
             closed_through: optional_text("closed_through", &position.closed_through)?,
+            base: position.base.map(TryInto::try_into).transpose()?,
         })
     }
 }

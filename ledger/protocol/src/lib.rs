@@ -30,8 +30,8 @@ pub mod wire {
 
 pub use administration::{
     AccountState, Adjusted, Adjustment, AdjustmentMode, AdministerOrder, Administered, AgreementState, CloseDayOrder,
-    ClosedShard, Closing, DayStatus, JournalPlace, MovedShard, MovingShard, OrderedRegrouping, RegroupOrder, Regrouped,
-    Rehearsed, ShardGroup, ShardGroups, Used,
+    ClosedShard, Closing, DayStatus, JournalBase, JournalPlace, MovedShard, MovingShard, OrderedRegrouping,
+    RegroupOrder, Regrouped, Rehearsed, ReleaseOrder, ReleasedRecords, Releasing, ShardGroup, ShardGroups, Used,
 };
 pub use administration_client::AdministrationClient;
 pub use client::{LedgerClient, LedgerFault};

@@ -4,6 +4,7 @@ use std::fmt;
 
 use ledger_model::{BusinessDate, ContentField, Currency, Money, Transfer};
 
+use crate::administration::JournalBase;
 use crate::shipping::ShipReport;
 
 /// The request as it was signed, kept with the posting. Never printed.
@@ -72,6 +73,8 @@ pub struct ShardPosition {
     pub shipping: Option<ShipReport>,
     /// The last business date that is closed.
     pub closed_through: Option<BusinessDate>,
+    /// Absent where the journal begins with record 1.
+    pub base: Option<JournalBase>,
 }
 
 /// A committed record, encoded, and what is kept with it.

@@ -7,8 +7,9 @@ use ledger_model::{
     Refusal, Reversal, Side, Supplement, SupplementAgainst, Transfer, TransferKey, TransferKind,
 };
 use ledger_protocol::{
-    Evidence, Malformed, MovedShard, MovingShard, NewAccount, OrderedRegrouping, RegroupOrder, Regrouped,
-    SeenPositions, ShardGroup, ShardGroups, ShardPosition, ShipReport, ShipState, wire,
+    Evidence, JournalBase, Malformed, MovedShard, MovingShard, NewAccount, OrderedRegrouping, RegroupOrder, Regrouped,
+    ReleaseOrder, ReleasedRecords, Releasing, SeenPositions, ShardGroup, ShardGroups, ShardPosition, ShipReport,
+    ShipState, wire,
 };
 use proptest::prelude::*;
 
@@ -253,6 +254,13 @@ fn positions_and_fields() {
         sums,
         shipping: Some(report(ShipState::Unreachable)),
         closed_through: Some("2026-03-01".parse().unwrap()),
+        base: Some(JournalBase {
+            sequence: 4,
+            head: [6; 32],
+            operator: "li.wei (user:1000)".parse().unwrap(),
+            reason: "the year is archived".parse().unwrap(),
+            released_at: "2026-03-02T03:04:05".parse().unwrap(),
+        }),
     };
     assert_eq!(
         ShardPosition::try_from(wire::ShardPosition::from(&position)),
@@ -265,6 +273,41 @@ fn positions_and_fields() {
     assert_eq!(SeenPositions::try_from(wire::PositionsReply::from(&seen)), Ok(seen));
     for field in ContentField::ALL {
         assert_eq!(ContentField::try_from(wire::Conflict::from(field)), Ok(field));
+    }
+}
+
+#[test]
+fn releases_come_out_as_they_went_in() {
+    let order = ReleaseOrder {
+        shard: 3,
+        through: 4_711,
+        head: [7; 32],
+        is_dry_run: true,
+        operator: "li.wei".parse().unwrap(),
+        reason: "the year is archived".parse().unwrap(),
+    };
+    let request = wire::ReleaseRequest::from(&order);
+    assert_eq!(ReleaseOrder::try_from(request.clone()), Ok(order));
+    let shorter = wire::ReleaseRequest {
+        head: vec![7; 31],
+        ..request
+    };
+    assert_eq!(ReleaseOrder::try_from(shorter), Err(Malformed { field: "head" }));
+    let released = |kept_for| ReleasedRecords {
+        before: 1,
+        through: 2,
+        head: [8; 32],
+        kept_for,
+    };
+    for releasing in [
+        Releasing::Released(released(None)),
+        Releasing::Released(released(Some("Kafka has come to record 2 only".to_owned()))),
+        Releasing::Refused("the archive is not of this shard's journal".to_owned()),
+    ] {
+        assert_eq!(
+            Releasing::try_from(wire::ReleaseReply::from(releasing.clone())),
+            Ok(releasing)
+        );
     }
 }
 

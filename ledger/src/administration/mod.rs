@@ -4,6 +4,7 @@
 //! not known whether an act was done, it is simply ordered again: done twice it changes nothing.
 
 mod groups;
+mod releasing;
 pub mod service;
 
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use futures::Stream;
 use ledger_model::{Instruction, Operator};
 use ledger_protocol::{
     Adjusted, Adjustment, AdjustmentMode, AdministerOrder, CloseDayOrder, Closing, DayStatus, Evidence, Malformed,
-    NothingPosted, OrderedRegrouping, Regrouped, wire,
+    NothingPosted, OrderedRegrouping, Regrouped, ReleaseOrder, wire,
 };
 use operations::stop::Stop;
 use tokio::sync::{mpsc, watch};
@@ -136,6 +136,14 @@ impl wire::administration_server::Administration for AdministrationService {
             }
         }
         Ok(Response::new(Box::pin(ReceiverStream::new(replies))))
+    }
+
+    async fn release(&self, request: Request<wire::ReleaseRequest>) -> Result<Response<wire::ReleaseReply>, Status> {
+        let by = administrator(&request)?;
+        let mut order: ReleaseOrder = request.into_inner().try_into().map_err(malformed)?;
+        order.operator = recorded(&order.operator, &by)?;
+        let released = self.ledger.release(order, (self.days.clock)()).await;
+        Ok(Response::new(released.map_err(not_known)?.into()))
     }
 
     async fn day_status(

@@ -62,6 +62,17 @@ pub struct PartFacts {
     pub sha256: String,
 }
 
+impl PartFacts {
+    /// Where a journal has come with its last record.
+    pub const fn ends(&self, shard: ShardId) -> ChainPosition {
+        ChainPosition {
+            shard,
+            sequence: self.last,
+            head: self.head,
+        }
+    }
+}
+
 impl Manifest {
     pub(super) fn new(through: BusinessDate, mut parts: BTreeMap<u8, Vec<PartFacts>>, shards: ShardCount) -> Self {
         let of_shard = |shard: ShardId| OfShard {

@@ -18,7 +18,7 @@
 //! * Whatever reads a file checks it: the chain record by record, the evidence by the digest in its record; and where a
 //!   manifest is asked, its length and SHA-256.
 //!
-//! Nothing is taken out of the stores here: they keep what is archived.
+//! Nothing is taken out of the stores here: they keep what is archived until it is released (`store::release`).
 
 mod manifest;
 mod part;
@@ -26,6 +26,7 @@ mod writing;
 
 use std::fs::File;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use ledger_journal::{ChainFault, ChainPosition, DecodeFault, JournalRecord};
@@ -88,6 +89,15 @@ pub enum ArchiveFault {
     NothingClosed,
     #[error("{date} is not closed in shard {shard}; `ledger day close` comes first")]
     NotClosed { date: BusinessDate, shard: ShardId },
+    #[error(
+        "shard {shard}: the archive ends with record {reached}, and records up to {through} were released from the ledger; \
+         go on with the archive that has them"
+    )]
+    Released { shard: ShardId, reached: u64, through: u64 },
+    #[error("nothing is archived through {asked}; the archive begins with {first}")]
+    NotYet { asked: BusinessDate, first: BusinessDate },
+    #[error("{asked} is not archived; the archive ends with {through}")]
+    NotArchived { asked: BusinessDate, through: BusinessDate },
 }
 
 impl ArchiveFault {
@@ -108,7 +118,10 @@ impl ArchiveFault {
             | Self::Empty(_)
             | Self::Shards { .. }
             | Self::NothingClosed
-            | Self::NotClosed { .. } => false,
+            | Self::NotClosed { .. }
+            | Self::Released { .. }
+            | Self::NotYet { .. }
+            | Self::NotArchived { .. } => false,
         }
     }
 }
@@ -192,11 +205,35 @@ impl Archive {
     /// Where the archive of one shard has come.
     pub fn position(&self, shard: ShardId) -> ChainPosition {
         let last = self.parts(shard).last();
-        last.map_or(ChainPosition::start(shard), |part| ChainPosition {
-            shard,
-            sequence: part.last,
-            head: part.head,
-        })
+        last.map_or(ChainPosition::start(shard), |part| part.ends(shard))
+    }
+
+    /// Where the archive of every shard had come with a business date, in order, or with the last that is archived.
+    pub fn positions_through(&self, date: Option<BusinessDate>) -> Result<Vec<ChainPosition>, ArchiveFault> {
+        let empty = || ArchiveFault::Empty(self.directory.clone());
+        let first = self
+            .manifests
+            .first()
+            .map(|manifest| manifest.through)
+            .ok_or_else(empty)?;
+        let through = self.through().ok_or_else(empty)?;
+        let asked = date.unwrap_or(through);
+        if asked > through {
+            return Err(ArchiveFault::NotArchived { asked, through });
+        }
+        if asked < first {
+            return Err(ArchiveFault::NotYet { asked, first });
+        }
+        let of_shard = |shard: ShardId| {
+            let manifests = self.manifests.iter().filter(|manifest| manifest.through <= asked);
+            let parts = manifests
+                .filter_map(|manifest| manifest.of(shard))
+                .flat_map(|of_shard| &of_shard.parts);
+            parts
+                .last()
+                .map_or(ChainPosition::start(shard), |part| part.ends(shard))
+        };
+        Ok(self.shards.all().map(of_shard).collect())
     }
 
     fn part(&self, shard: ShardId, facts: &PartFacts) -> Part {
@@ -214,8 +251,20 @@ impl Archive {
     }
 
     /// Reads every file of one shard and compares it with what the manifest says; tells `progress` the bytes of each.
-    pub fn check(&self, shard: ShardId, mut progress: impl FnMut(u64)) -> Result<ChainPosition, ArchiveFault> {
-        for facts in self.parts(shard) {
+    pub fn check(&self, shard: ShardId, progress: impl FnMut(u64)) -> Result<ChainPosition, ArchiveFault> {
+        self.check_records(shard, 0..=u64::MAX, progress)?;
+        Ok(self.position(shard))
+    }
+
+    /// Likewise the files that have any of these records.
+    pub fn check_records(
+        &self,
+        shard: ShardId,
+        records: RangeInclusive<u64>,
+        mut progress: impl FnMut(u64),
+    ) -> Result<(), ArchiveFault> {
+        let has_any = |facts: &&PartFacts| facts.last >= *records.start() && facts.first <= *records.end();
+        for facts in self.parts(shard).filter(has_any) {
             let part = self.part(shard, facts);
             let read = read_part::<ArchiveFault>(&part, |_, _| Ok(Wants::More))?;
             if read.as_ref() != Some(facts) {
@@ -223,7 +272,7 @@ impl Archive {
             }
             progress(facts.bytes);
         }
-        Ok(self.position(shard))
+        Ok(())
     }
 
     /// Files that no manifest names yet: an archiving that was interrupted has left them.
@@ -238,17 +287,20 @@ impl Archive {
         Ok(names)
     }
 
-    /// Gives `take` the records of one shard from the file on that has record `from`, each with its evidence.
-    fn read(
+    /// Gives `take` the records of one shard from the file on that has record `from`, each with its evidence. A file that is
+    /// read to its end must be what its manifest says.
+    pub(crate) fn read(
         &self,
         shard: ShardId,
         from: u64,
         mut take: impl FnMut(&JournalRecord, &KeptRecord) -> Result<Wants, ReadingFault>,
     ) -> Result<(), ReadingFault> {
         for facts in self.parts(shard).filter(|facts| facts.last >= from) {
-            let read = read_part::<ReadingFault>(&self.part(shard, facts), &mut take)?;
-            if read.is_none() {
-                return Ok(());
+            let part = self.part(shard, facts);
+            match read_part::<ReadingFault>(&part, &mut take)? {
+                None => return Ok(()),
+                Some(read) if read == *facts => {}
+                Some(_) => return Err(ArchiveFault::Differs(part.path).into()),
             }
         }
         Ok(())

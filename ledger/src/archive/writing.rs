@@ -59,9 +59,20 @@ impl<'a> Archiving<'a> {
             TryLockError::WouldBlock => ArchiveFault::Taken,
             TryLockError::Error(fault) => at(&path)(fault),
         })?;
+        let archive = Archive::open_for(directory, journals.count())?;
+        for shard in journals.count().all() {
+            let (reached, through) = (archive.position(shard).sequence, journals.base(shard).sequence);
+            if reached < through {
+                return Err(ArchiveFault::Released {
+                    shard,
+                    reached,
+                    through,
+                });
+            }
+        }
         Ok(Self {
             journals,
-            archive: Archive::open_for(directory, journals.count())?,
+            archive,
             through,
             part_bytes_max,
             _lock: lock,

@@ -1,8 +1,11 @@
-//! `ledger archive`: closed business dates, with their evidence, into files outside the ledger's stores.
+//! `ledger archive`: closed business dates, with their evidence, into files outside the ledger's stores, and what is archived
+//! out of them.
+
+mod release;
 
 use std::path::{Path, PathBuf};
 
-use ledger_journal::ChainHash;
+use ledger_journal::{ChainHash, ChainPosition};
 use ledger_model::{BusinessDate, ShardId};
 use operations::exit;
 
@@ -21,7 +24,7 @@ const PART_MIB: u32 = 256;
 /// Of the running ledger of `--config`, through its socket and whichever store it has, or of stores that no ledger has
 /// open. A date must be closed (`ledger day close`). Files are checked as they are written; what has its name is whole,
 /// and is never written again. An archiving that was interrupted is gone on from by the same command. The ledger keeps
-/// what is archived.
+/// what is archived until it is released (`archive release`).
 ///
 /// Exit codes: 0 archived, or it was already; sound; 1 it could not be read or written, or the date is not closed; 5 what
 /// was read, or the archive, does not hold together, or is of another ledger.
@@ -29,7 +32,7 @@ const PART_MIB: u32 = 256;
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Options {
     #[command(subcommand)]
-    check: Option<Check>,
+    act: Option<Act>,
     /// Where the archive is, or is to be.
     #[arg(long, value_name = "DIRECTORY", required = true)]
     to: Option<PathBuf>,
@@ -44,24 +47,30 @@ pub struct Options {
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Check {
+enum Act {
     /// Check every file of an archive: as its manifest says, chain from the first record on, evidence as its digests say;
     /// with `--config`, also that it is the beginning of the running ledger's journal.
     Check {
         #[arg(value_name = "DIRECTORY")]
         directory: PathBuf,
     },
+    Release(release::Options),
 }
 
 impl Options {
     pub const fn needs_configuration(&self) -> bool {
-        self.check.is_none() && self.source.directory.is_none()
+        match self.act {
+            Some(Act::Check { .. }) => false,
+            Some(Act::Release(_)) => true,
+            None => self.source.directory.is_none(),
+        }
     }
 }
 
 pub fn run(config: Option<&Config>, options: &Options) -> u8 {
-    let done = match (&options.check, &options.to) {
-        (Some(Check::Check { directory }), _) => block_on(check(config, directory)),
+    let done = match (&options.act, &options.to) {
+        (Some(Act::Release(options)), _) => return release::run(config, options),
+        (Some(Act::Check { directory }), _) => block_on(check(config, directory)),
         (None, Some(to)) => block_on(archive(config, options, to)),
         (None, None) => return exit::USAGE,
     };
@@ -125,7 +134,7 @@ async fn check(config: Option<&Config>, directory: &Path) -> Result<(), ReadingF
     }
     if let Some(config) = config {
         let journals = Journals::running(&config.listen).await?;
-        compare(&archive, &journals).await?;
+        compare(&archive, &journals, &positions_of(&archive)).await?;
         print("it is the beginning of the running ledger's journal");
     }
     if let Some(through) = archive.through() {
@@ -134,25 +143,41 @@ async fn check(config: Option<&Config>, directory: &Path) -> Result<(), ReadingF
     Ok(())
 }
 
-/// One record of each shard says it: it has the hash of all before it.
-async fn compare(archive: &Archive, journals: &Journals) -> Result<(), ReadingFault> {
+fn positions_of(archive: &Archive) -> Vec<ChainPosition> {
+    archive.shards().all().map(|shard| archive.position(shard)).collect()
+}
+
+/// One record of each shard says it: it has the hash of all before it. Where that was released, the ledger has kept its hash
+/// alone, of the last one.
+async fn compare(archive: &Archive, journals: &Journals, positions: &[ChainPosition]) -> Result<(), ReadingFault> {
     let (found, asked) = (archive.shards().count(), journals.count().count());
     if found != asked {
         return Err(ArchiveFault::Shards { found, asked }.into());
     }
-    for shard in archive.shards().all() {
-        let position = archive.position(shard);
+    for position in positions {
+        let shard = position.shard;
         let other = |shard: ShardId| ReadingFault::Archive(ArchiveFault::OtherLedger(shard));
         if position.sequence > journals.position(shard).sequence {
             return Err(other(shard));
         }
-        let mut same = position.sequence == 0;
-        let last = position.sequence;
-        let read = journals.read(shard, last.max(1)..=last, |_, encoded| {
-            same = ChainHash::of(encoded) == position.head;
-            Ok(Wants::NoMore)
-        });
-        read.await?;
+        let (last, base) = (position.sequence, journals.base(shard));
+        if last < base.sequence {
+            let (reached, through) = (last, base.sequence);
+            return Err(ArchiveFault::Released {
+                shard,
+                reached,
+                through,
+            }
+            .into());
+        }
+        let mut same = *position == base;
+        if last > base.sequence {
+            let read = journals.read(shard, last..=last, |_, encoded| {
+                same = ChainHash::of(encoded) == position.head;
+                Ok(Wants::NoMore)
+            });
+            read.await?;
+        }
         if !same {
             return Err(other(shard));
         }

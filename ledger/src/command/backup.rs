@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use ledger_journal::ChainHash;
-use ledger_model::ShardId;
+use ledger_model::{ChinaTime, ShardId};
 use ledger_protocol::{LedgerClient, LedgerFault, ShardPosition};
 use operations::endpoint::EndpointFault;
 use operations::exit;
@@ -75,6 +75,14 @@ pub(super) enum BackupFault {
     NoSuchShard { shard: u8, count: u8 },
     #[error("the backup of shard {shard} has come to record {last} only")]
     NotSoFar { shard: ShardId, last: u64 },
+    #[error(
+        "what was before was released: shard {shard} can be restored to record {record} of {committed_at}, or to a later one"
+    )]
+    TooEarly {
+        shard: ShardId,
+        record: u64,
+        committed_at: ChinaTime,
+    },
 }
 
 impl BackupFault {

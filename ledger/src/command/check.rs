@@ -18,8 +18,15 @@ pub fn run(directory: &Path) -> u8 {
         Ok(shards) => {
             for checked in shards {
                 let state = &checked.state;
+                let released = match checked.released {
+                    0 => String::new(),
+                    through => format!(
+                        "; records up to {through} were released, so rows and sums were not worked out from the first \
+                         record on (`trial-balance --directory --archive` does)"
+                    ),
+                };
                 print(format_args!(
-                    "shard {}: {} records in {} groups, {} posted, {} refused, {} accounts, {} agreements, head {}",
+                    "shard {}: {} records in {} groups, {} posted, {} refused, {} accounts, {} agreements, head {}{released}",
                     state.shard,
                     state.sequence,
                     checked.groups,

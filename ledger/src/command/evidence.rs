@@ -27,7 +27,8 @@ const EARLIER_SECONDS: i64 = 24 * 3600;
 /// are gone through from the day before the one in the id, and if several transfers have the id they are listed and none
 /// is exported.
 ///
-/// With `--archive` the files of an archive are gone through too, from the day before the one in the id; with neither
+/// With `--archive` the files of an archive are gone through too, from the day before the one in the id: what was released
+/// from the ledger is there alone. With neither
 /// `--config` nor `--directory`, they alone. What the ledger finds by itself is exported from there.
 ///
 /// The ledger keeps no certificates: `--certificate` puts one into the file. The answer that went back to the sender is
@@ -114,7 +115,7 @@ async fn export(
         _ => books.search(options, id).await?,
     };
     let kept = books.kept(&key, options.following).await?;
-    let exhibit = Exhibit::new(kept.ok_or(ReadingFault::NoSuchTransfer)?, certificate)?;
+    let exhibit = Exhibit::new(kept.ok_or_else(|| books.not_found())?, certificate)?;
     let archive = exhibit.archive()?;
     let unwritable = |source| ReadingFault::File {
         path: output.to_owned(),
@@ -171,6 +172,15 @@ impl Books {
         Ok(Self { journals, archive })
     }
 
+    fn not_found(&self) -> ReadingFault {
+        let released = self.journals.as_ref().is_some_and(Journals::is_released);
+        if released && self.archive.is_none() {
+            ReadingFault::NoSuchTransferHere
+        } else {
+            ReadingFault::NoSuchTransfer
+        }
+    }
+
     /// From the ledger where it finds the key, which says how far it has come; from the archive otherwise.
     async fn kept(&self, key: &TransferKey, following: u32) -> Result<Option<KeptEvidence>, ReadingFault> {
         if let Some(journals) = &self.journals
@@ -202,7 +212,7 @@ impl Books {
         found.sort_unstable();
         found.dedup();
         match found.as_slice() {
-            [] => Err(ReadingFault::NoSuchTransfer),
+            [] => Err(self.not_found()),
             [key] => Ok(*key),
             several => {
                 for TransferKey { issuer, category, .. } in several {

@@ -30,6 +30,20 @@ impl From {
     }
 }
 
+/// Where records are that the books have not got any more.
+#[derive(Debug, clap::Args)]
+pub struct Released {
+    /// Read records that were released from the stores in this archive; needed where any were.
+    #[arg(long, value_name = "DIRECTORY")]
+    archive: Option<PathBuf>,
+}
+
+impl Released {
+    pub fn add_to(&self, journals: Journals) -> Result<Journals, ReadingFault> {
+        journals.with_archive(self.archive.as_deref())
+    }
+}
+
 /// Runs on this thread until it is done.
 pub fn block_on<T>(work: impl Future<Output = Result<T, ReadingFault>>) -> Result<T, ReadingFault> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -51,6 +51,17 @@ struct Shown {
     transfers_refused: u64,
     sums: Vec<ShownSum>,
     shipping: Option<ShownShipping>,
+    /// None where the journal begins with record 1.
+    base: Option<ShownBase>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownBase {
+    sequence: u64,
+    head: String,
+    operator: String,
+    reason: String,
+    released_at: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -145,6 +156,12 @@ fn table(positions: &[ShardPosition]) -> String {
                 .map(|minor| ledger_model::Money::new(minor, sum.currency).to_string());
             lines.push(format!("{:>5} debits {debit}, credits {credit}", ""));
         }
+        if let Some(base) = &position.base {
+            lines.push(format!(
+                "{:>5} records up to {} were released at {} by {}: {}",
+                "", base.sequence, base.released_at, base.operator, base.reason
+            ));
+        }
         if let Some(report) = &position.shipping {
             lines.push(format!("{:>5} Kafka: {}", "", in_words(position, report)));
         }
@@ -198,6 +215,13 @@ impl From<ShardPosition> for Shown {
                 why: report.why,
                 lag_seconds: report.lag_seconds,
                 alarm: report.alarm,
+            }),
+            base: position.base.map(|base| ShownBase {
+                sequence: base.sequence,
+                head: hex::encode(base.head),
+                operator: base.operator.to_string(),
+                reason: base.reason.to_string(),
+                released_at: base.released_at.to_string(),
             }),
         }
     }

@@ -10,14 +10,15 @@ use super::from::counting;
 use super::output::print;
 use super::told;
 use super::trial_balance::ShardRecord;
-use crate::store::embedded::{Copied, Copies, Extent};
+use crate::store::embedded::{Copied, Copies, Earliest, Extent};
 
 /// Make a directory of stores out of a backup, as the books stood at some position, for a ledger to start on.
 ///
 /// The unit is the group of postings that was committed together. A position at which a group ends is restored exactly;
 /// a record inside a group, to the end of the group before it, and the command says to which record. Without a position
 /// all of the backup is restored. Every frame, the chain and its states are checked on the way; `check` on the result goes
-/// through the rows too. What Kafka was sent after the position stays there, so a restored ledger ships to a topic of another name.
+/// through the rows too. A backup that begins after records that were released is restored to no record before its first
+/// snapshot. What Kafka was sent after the position stays there, so a restored ledger ships to a topic of another name.
 ///
 /// Exit codes: 0 restored; 1 it could not be restored, or the backup has not come so far; 5 the backup is damaged.
 #[derive(Debug, clap::Args)]
@@ -62,6 +63,9 @@ fn restore(options: &Options) -> Result<(), BackupFault> {
             return Err(BackupFault::NotSoFar { shard, last });
         }
     }
+    for shard in count.all() {
+        refuse_too_early(&copies, shard, options)?;
+    }
     let bar = counting("restored");
     for shard in count.all() {
         let fault = |source| BackupFault::Copy { shard, source };
@@ -74,6 +78,26 @@ fn restore(options: &Options) -> Result<(), BackupFault> {
         };
         let reached = copies.copy(shard, extent, |bytes| bar.inc(bytes)).map_err(fault)?;
         bar.suspend(|| tell(shard, &reached, wanted));
+    }
+    Ok(())
+}
+
+/// Of a backup that begins with a base, before anything is made.
+fn refuse_too_early(copies: &Copies, shard: ShardId, options: &Options) -> Result<(), BackupFault> {
+    let earliest = copies.earliest(shard);
+    let Some(earliest) = earliest.map_err(|source| BackupFault::Copy { shard, source })? else {
+        return Ok(());
+    };
+    let mut wanted = options.to.iter().filter(|place| place.shard == shard.number());
+    let is_too_early = wanted.any(|place| place.sequence < earliest.record)
+        || options.to_time.is_some_and(|time| time < earliest.committed_at);
+    if is_too_early {
+        let Earliest { record, committed_at } = earliest;
+        return Err(BackupFault::TooEarly {
+            shard,
+            record,
+            committed_at,
+        });
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use ledger_protocol::Standing;
 use operations::exit;
 use serde::Serialize;
 
-use super::from::{From, block_on, progress};
+use super::from::{From, Released, block_on, progress};
 use super::output::print;
 use super::told;
 use crate::config::Config;
@@ -16,7 +16,7 @@ use crate::reading::trial::Line;
 /// Show the opening balance, every entry with its transfer, the closing balance of one account, worked out from the
 /// journal of its shard, and compare the balance at the head with the one the state has.
 ///
-/// The journal of the shard is read from its first record. Days are those on which the entries were committed, China
+/// The journal of the shard is read from its first record; records that were released from their archive (`--archive`). Days are those on which the entries were committed, China
 /// time. The columns of an entry: record, time, what it was (opening, payment, refund, payout, …), issuer, category and
 /// id of the transfer, the bank's serial, batch, the account on the other side, debit, credit, and the balance after it.
 ///
@@ -29,6 +29,8 @@ pub struct Options {
     account: AccountToken,
     #[command(flatten)]
     source: From,
+    #[command(flatten)]
+    released: Released,
     /// First day, `yyyy-MM-dd`; without it from the opening of the account.
     #[arg(long, value_name = "DATE")]
     from: Option<BusinessDate>,
@@ -95,7 +97,7 @@ pub fn run(config: Option<&Config>, options: &Options) -> u8 {
 
 async fn read(config: Option<&Config>, options: &Options) -> Result<Compared, ReadingFault> {
     let account = options.account;
-    let journals = options.source.open(config).await?;
+    let journals = options.released.add_to(options.source.open(config).await?)?;
     let shard = journals.count().of_account(account);
     let standing = journals.standing(account).await?;
     let mut statement = Statement::new(

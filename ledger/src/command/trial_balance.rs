@@ -6,7 +6,7 @@ use ledger_model::{ChinaTime, Currency, Money};
 use operations::exit;
 use serde::Serialize;
 
-use super::from::{From, block_on, progress};
+use super::from::{From, Released, block_on, progress};
 use super::output::print;
 use super::told;
 use crate::books::Sides;
@@ -20,7 +20,8 @@ use crate::reading::trial::{Difference, Line, TrialBalance};
 /// Lines: customers together, network clearing by batch, opening balances, and the bank's own accounts. A balance is
 /// credits less debits. Every record must follow from the one before it and debit what it credits. A shard that was
 /// read to its head is compared with the ledger's own state (records, hash of the last one, transfers posted and
-/// refused, sums; for stores at rest also every batch and the customers' balances), and the command says so.
+/// refused, sums; for stores at rest also every batch and the customers' balances), and the command says so. Records that
+/// were released are read from their archive (`--archive`).
 ///
 /// Exit codes: 0 it balances and is equal to the state where that was compared; 1 it could not be read; 5 it does not
 /// balance, the chain is broken, or the state says something else.
@@ -28,6 +29,8 @@ use crate::reading::trial::{Difference, Line, TrialBalance};
 pub struct Options {
     #[command(flatten)]
     from: From,
+    #[command(flatten)]
+    released: Released,
     /// Up to this record of this shard (0 is before the first), such as `2=1500`; may be given for several shards, the
     /// others are read to their heads.
     #[arg(long, value_name = "SHARD=SEQUENCE", conflicts_with = "at_time")]
@@ -110,7 +113,7 @@ pub fn run(config: Option<&Config>, options: &Options) -> u8 {
 }
 
 async fn sum(config: Option<&Config>, options: &Options, until: &Until) -> Result<Vec<Summed>, ReadingFault> {
-    let journals = options.from.open(config).await?;
+    let journals = options.released.add_to(options.from.open(config).await?)?;
     let mut records = 0;
     for shard in journals.count().all() {
         records += journals.last(shard, until)?;

@@ -19,7 +19,7 @@ use super::evidence::{self, Place, opened};
 use super::exhibit::ExhibitFault;
 use super::statement::StatementFault;
 use super::trial::{Difference, Line, TrialBalance, TrialFault};
-use crate::archive::ArchiveFault;
+use crate::archive::{Archive, ArchiveFault};
 use crate::books::Sides;
 use crate::store::embedded::RestingStore;
 use crate::store::{Reader, StoreFault};
@@ -44,6 +44,12 @@ pub enum ReadingFault {
         #[source]
         source: DecodeFault,
     },
+    #[error(
+        "records 1 to {through} of shard {shard} were released from its store; name their archive with --archive DIRECTORY"
+    )]
+    Released { shard: ShardId, through: u64 },
+    #[error("the archive ends with record {reached} of shard {shard}; records up to {through} were released")]
+    ArchiveEnds { shard: ShardId, reached: u64, through: u64 },
     #[error("the journal of shard {0} ended before its last record")]
     Ended(ShardId),
     #[error("the ledger told of shards that cannot be")]
@@ -54,6 +60,11 @@ pub enum ReadingFault {
     NoSuchAccount,
     #[error("no transfer has this id")]
     NoSuchTransfer,
+    #[error(
+        "no transfer has this id among the records the ledger still has; earlier ones were released: name their archive \
+         with --archive DIRECTORY"
+    )]
+    NoSuchTransferHere,
     #[error("several transfers have this id; name one by its issuer and category")]
     SeveralTransfers,
     #[error("{path} cannot be read or written")]
@@ -112,6 +123,8 @@ pub struct Journals {
     source: Source,
     positions: Vec<ShardPosition>,
     count: ShardCount,
+    /// Of records that were released.
+    pub(super) archive: Option<Archive>,
 }
 
 #[derive(Debug)]
@@ -131,7 +144,7 @@ impl Journals {
     /// Of a directory of stores, or of a backup of one.
     pub fn at_rest(directory: &Path) -> Result<Self, ReadingFault> {
         let stores = RestingStore::open_all(directory)?;
-        let positions = stores.iter().map(|store| store.state.position()).collect();
+        let positions = stores.iter().map(RestingStore::position).collect();
         Self::over(Source::AtRest(stores), positions)
     }
 
@@ -146,6 +159,7 @@ impl Journals {
             source,
             positions,
             count,
+            archive: None,
         })
     }
 
@@ -179,7 +193,8 @@ impl Journals {
         Ok(named.map_or(head, |(_, sequence)| *sequence))
     }
 
-    /// Gives `take` these records of `shard`, which are committed, each with its bytes. `take` says whether it wants more.
+    /// Gives `take` these records of `shard`, which are committed, each with its bytes; those that were released from the
+    /// archive. `take` says whether it wants more.
     pub async fn read(
         &self,
         shard: ShardId,
@@ -187,6 +202,14 @@ impl Journals {
         mut take: impl FnMut(&JournalRecord, &[u8]) -> Result<Wants, ReadingFault>,
     ) -> Result<(), ReadingFault> {
         let (mut next, last) = records.into_inner();
+        let released = self.base(shard).sequence;
+        if next <= last.min(released) {
+            let wants = self.read_archived(shard, next..=last.min(released), &mut take)?;
+            if wants == Wants::NoMore {
+                return Ok(());
+            }
+            next = released + 1;
+        }
         if next > last {
             return Ok(());
         }
@@ -295,10 +318,11 @@ impl Journals {
         }
     }
 
-    /// Number of the first record of `shard` that was committed at `time` or later, or of the record after the last; found
-    /// by halving, since records are in the order of their commits.
+    /// Number of the first record of `shard` that was committed at `time` or later, or of the record after the last, of those
+    /// that are not released; found by halving, since records are in the order of their commits.
     pub async fn first_since(&self, shard: ShardId, time: ChinaTime) -> Result<u64, ReadingFault> {
-        let (mut low, mut high) = (1, self.position(shard).sequence.saturating_add(1));
+        let first = self.base(shard).sequence + 1;
+        let (mut low, mut high) = (first, self.position(shard).sequence.saturating_add(1));
         while low < high {
             let middle = low + (high - low) / 2;
             let mut earlier = false;
@@ -400,6 +424,9 @@ impl ReadingFault {
             | Self::NoSuchAccount
             | Self::OutOfRange
             | Self::NoSuchTransfer
+            | Self::NoSuchTransferHere
+            | Self::Released { .. }
+            | Self::ArchiveEnds { .. }
             | Self::SeveralTransfers
             | Self::File { .. }
             | Self::OpenSsl(_)

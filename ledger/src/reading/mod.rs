@@ -8,6 +8,7 @@ pub mod evidence;
 pub mod exhibit;
 pub mod journal;
 mod readme;
+pub mod released;
 pub mod signature;
 pub mod statement;
 pub mod tar;

@@ -93,10 +93,18 @@ impl Ledger {
         let board = self.shipping.get();
         let of_shard = |(id, shard): (ShardId, &Shard)| ShardPosition {
             shipping: board.and_then(|board| board.report(id)),
+            base: shard.base().told(),
             ..shard.state().position()
         };
         let seen = self.count.all().zip(&self.shards).filter(|(_, shard)| shard.is_seen());
         seen.map(of_shard).collect()
+    }
+
+    /// Number of the last record of a shard that Kafka is known to have; `None` where this ledger never shipped.
+    pub(crate) fn shipped(&self, shard: ShardId) -> Option<u64> {
+        let shipped = self.shard(shard).state().shipped;
+        // another process may ship what this one does not
+        (self.shipping.get().is_some() || shipped > 0).then_some(shipped)
     }
 
     /// The others: their groups could not be reached since the ledger began.

@@ -35,6 +35,9 @@ pub(super) async fn read(
         };
         let read = read.unwrap_or(Err(StoreFault::Inconsistent("reading its journal panicked")));
         let chunk = read.map_err(|fault| {
+            if matches!(fault, StoreFault::Released { .. }) {
+                return Status::out_of_range(format!("shard {}: {fault}", feed.shard));
+            }
             tracing::error!(shard = %feed.shard, %fault, cause = ?fault, "records could not be read with their evidence");
             Status::unavailable("the records could not be read")
         });

@@ -1,4 +1,4 @@
-//! What the homecoming asks of a shard, worked among the posts.
+//! What the homecoming asks of a shard, worked among the posts; and releasing records, between two groups.
 
 use std::collections::BTreeSet;
 
@@ -10,6 +10,7 @@ use super::worker::Worker;
 use super::{FatalFault, Job};
 use crate::books::HopRow;
 use crate::hopping::selector::Seen;
+use crate::store::release::{Release, ReleaseFault, Released};
 use crate::store::{OpenHops, StoreFault};
 
 /// Each has a reply. One that is dropped unanswered was not done, or its commit is in doubt; then it is asked again.
@@ -32,6 +33,11 @@ pub enum Errand {
     Settle {
         row: Box<HopRow>,
         reply: oneshot::Sender<HopState>,
+    },
+    /// Release records that an archive has.
+    Release {
+        release: Box<Release>,
+        reply: oneshot::Sender<Result<Released, ReleaseFault>>,
     },
     /// Close what was taken in here.
     Close {
@@ -87,13 +93,32 @@ impl Worker {
         left
     }
 
+    /// Releases what is to be released, which is no part of a group; the jobs that are left.
+    pub(super) fn after_releases(&mut self, jobs: Vec<Job>) -> Vec<Job> {
+        let mut left = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let Job::Errand(Errand::Release { release, reply }) = job else {
+                left.push(job);
+                continue;
+            };
+            let began = self.parts.groups.now();
+            let released = self.parts.store.release(&release);
+            if let Err(ReleaseFault::Store(StoreFault::Unreachable(_) | StoreFault::InDoubt(_))) = &released {
+                self.see(self.shard, Seen::Failed, began);
+            }
+            self.show_base();
+            let _operator_has_gone = reply.send(released);
+        }
+        left
+    }
+
     /// `None` where the errand was not done.
     pub(super) fn run(&self, working: &mut Working, errand: Errand) -> Result<Option<Done>, FatalFault> {
         let read_fault = |fault: StoreFault| {
             tracing::error!(shard = %self.shard, %fault, cause = ?fault, "hops could not be listed");
         };
         Ok(match errand {
-            Errand::Fence { .. } => None,
+            Errand::Fence { .. } | Errand::Release { .. } => None,
             Errand::ListOpen { homes, limit, reply } => {
                 let hops = self.parts.store.open_hops(&homes, limit).map_err(read_fault).ok();
                 hops.map(|hops| Done::ListedOpen(reply, hops))

@@ -44,6 +44,7 @@ use crate::hopping::route::AtHome;
 use crate::meters::Meters;
 use crate::outcome::{Outcome, ReplyTo};
 use crate::state::ShardState;
+use crate::store::release::Base;
 use crate::store::{Reader, Store, StoreFault};
 
 pub use self::administering::{Administer, Ask, adjusted};
@@ -197,6 +198,7 @@ pub struct Shard {
     shipped: Arc<AtomicU64>,
     epoch: Arc<AtomicU64>,
     is_seen: Arc<AtomicBool>,
+    base: watch::Receiver<Arc<Base>>,
 }
 
 impl Shard {
@@ -209,6 +211,7 @@ impl Shard {
         let epoch = Arc::new(AtomicU64::new(parts.store.epoch()));
         let is_seen = Arc::new(AtomicBool::new(parts.store.is_seen()));
         let (publish, committed) = watch::channel(state);
+        let (begins, base) = watch::channel(parts.store.base());
         let depth = parts.meters.queue_depth(shard);
         let run = ShardRun {
             worker: Worker {
@@ -218,6 +221,7 @@ impl Shard {
                 shipped: Arc::clone(&shipped),
                 epoch: Arc::clone(&epoch),
                 is_seen: Arc::clone(&is_seen),
+                base: begins,
                 in_doubt: InDoubt::default(),
                 repeats: Repeats::default(),
             },
@@ -231,6 +235,7 @@ impl Shard {
             shipped,
             epoch,
             is_seen,
+            base,
         };
         (outside, run)
     }
@@ -273,6 +278,11 @@ impl Shard {
     /// Whether its state was ever read: its group may be away from the beginning, and then nothing is known of it.
     pub fn is_seen(&self) -> bool {
         self.is_seen.load(Ordering::Acquire)
+    }
+
+    /// Where its journal begins, as far as is known.
+    pub fn base(&self) -> Arc<Base> {
+        Arc::clone(&self.base.borrow())
     }
 
     /// As of the last commit, with what Kafka is known to hold now: less than before where a partition has lost records.

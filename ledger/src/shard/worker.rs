@@ -24,6 +24,7 @@ use crate::hopping::selector::Seen;
 use crate::outcome::Outcome;
 use crate::state::ShardState;
 use crate::store::StoreFault;
+use crate::store::release::Base;
 
 /// How often a group is decided whose keys others post at the same time; each time they must have posted another one.
 const DECIDED_MAX: usize = 4;
@@ -35,6 +36,7 @@ pub(super) struct Worker {
     pub(super) shipped: Arc<AtomicU64>,
     pub(super) epoch: Arc<AtomicU64>,
     pub(super) is_seen: Arc<AtomicBool>,
+    pub(super) base: watch::Sender<Arc<Base>>,
     /// Of groups of which it is not known whether they are there.
     pub(super) in_doubt: InDoubt,
     pub(super) repeats: Repeats,
@@ -47,6 +49,7 @@ impl Worker {
     /// turn cannot be fetched before it is there.
     pub(super) fn work(&mut self, jobs: Vec<Job>, now: Instant) -> Result<(), FatalFault> {
         let jobs = self.after_fences(jobs);
+        let jobs = self.after_releases(jobs);
         let jobs = self.without_unreachable(jobs);
         if jobs.len() < 2 || !jobs.iter().any(|job| matches!(job, Job::Load(_))) {
             return self.work_group(jobs, now);
@@ -200,10 +203,19 @@ impl Worker {
     pub(super) fn taken(&self, epoch: u64) {
         self.epoch.store(epoch, Ordering::Release);
         self.is_seen.store(true, Ordering::Release);
+        self.show_base();
         // what was in doubt, or another process committed, is there for queries and shipping too
         let state = self.parts.store.state();
         if state.sequence > self.committed.borrow().sequence {
             self.committed.send_replace(state.clone());
+        }
+    }
+
+    /// Where the journal begins now, perhaps by another process.
+    pub(super) fn show_base(&self) {
+        let base = self.parts.store.base();
+        if !Arc::ptr_eq(&base, &self.base.borrow()) {
+            self.base.send_replace(base);
         }
     }
 

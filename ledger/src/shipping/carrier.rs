@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use ledger_journal::JournalRecord;
+use ledger_journal::{ChainHash, JournalRecord};
 use ledger_model::ShardCount;
 use tokio::runtime::Handle;
 
@@ -331,7 +331,11 @@ impl Carrier {
     /// Sees where the partition ends, and goes on from there.
     fn look(&self, broker: &mut dyn Broker) -> Result<(), ShipFault> {
         let (shard, known) = (self.route.feed.shard, self.route.shipped());
-        let end = last_shipped(&self.route.feed, &broker.end()?)?;
+        let partition = broker.end()?;
+        let end = last_shipped(&self.route.feed, &partition)?;
+        if partition == PartitionEnd::Empty && end > 0 && end != known {
+            tracing::warn!(%shard, released = end, "records were released from the ledger; an empty partition begins after them");
+        }
         #[cfg(feature = "mutations")]
         let end = crate::mutation::end(end, known);
         if end < known {
@@ -352,14 +356,27 @@ impl std::fmt::Debug for Carrier {
     }
 }
 
-/// Number of the record a partition ends with, 0 where it is empty; a fault where that is not of this journal.
+/// Number of the record a partition ends with; where it is empty, of the one before the first that there is. A fault where
+/// it is not of this journal.
 fn last_shipped(feed: &Feed, end: &PartitionEnd) -> Result<u64, ShipFault> {
+    let base = feed.reader.base()?.position;
     let PartitionEnd::Record(last) = end else {
-        return Ok(0);
+        return Ok(base.sequence);
     };
     let record = JournalRecord::decode(last).map_err(|_| ShipFault::Foreign(ForeignEnd::Unreadable))?;
     if record.shard != feed.shard {
         return Err(ShipFault::Foreign(ForeignEnd::OtherShard(record.shard)));
+    }
+    if record.sequence <= base.sequence {
+        let (last_number, released) = (record.sequence, base.sequence);
+        return match last_number == released {
+            true if ChainHash::of(last) == base.head => Ok(released),
+            true => Err(ShipFault::Foreign(ForeignEnd::OtherRecord(released))),
+            false => Err(ShipFault::Foreign(ForeignEnd::Released {
+                last: last_number,
+                released,
+            })),
+        };
     }
     match feed.reader.journal(record.sequence, 1)?.first() {
         Some(ours) if ours == last => Ok(record.sequence),

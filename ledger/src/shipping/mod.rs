@@ -11,7 +11,8 @@
 //!   else. Before it writes, a carrier takes the partition over, which shuts out whoever wrote before it, and then
 //!   looks what the partition ends with; what is written after that and comes from elsewhere makes its transaction fail.
 //! * A partition that ends with a record that is not of this journal is never written to.
-//! * A partition that ends before what it had acknowledged (made anew, emptied, cut back) gets the rest again.
+//! * A partition that ends before what it had acknowledged (made anew, emptied, cut back) gets the rest again. Where the first
+//!   records were released from the ledger's stores, an empty one begins with the first that is left; none ever has a gap.
 //! * Kafka may be absent for as long as it likes: the journal waits on disk, and nothing but shipping waits with it. What
 //!   a carrier holds in memory does not grow with the backlog.
 //!
@@ -81,6 +82,11 @@ pub enum ForeignEnd {
     Ahead(u64),
     #[error("the partition ends with record {0}, and this ledger's journal has another under that number")]
     OtherRecord(u64),
+    #[error(
+        "the partition ends with record {last}, and this ledger released what follows it, up to record {released}; the topic \
+         has to be made anew"
+    )]
+    Released { last: u64, released: u64 },
 }
 
 /// What a partition ends with, as far as it is committed.

@@ -15,12 +15,16 @@
 
 pub mod embedded;
 pub mod postgres;
+pub mod release;
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use ledger_journal::ChainPosition;
 use ledger_model::{ChinaTime, ShardId, TransferKey};
+
+use self::release::{Base, Release, ReleaseFault, Released, Surveyed};
 
 use crate::books::{HopRow, Remembered};
 use crate::state::ShardState;
@@ -58,6 +62,14 @@ pub enum StoreFault {
          directory and load the accounts as they stand there"
     )]
     OldFormat,
+    /// What was asked for was released from the store; its archive has it.
+    #[error("records up to {through} were released from the store; they are in its archive")]
+    Released { through: u64 },
+    #[error(
+        "records up to {through} were released, and no snapshot that is whole is left to begin from; restore the store \
+         from its backup"
+    )]
+    NoSnapshot { through: u64 },
     /// Nothing of the group is there or ever will be; the next may be tried.
     #[error("the store could not write; nothing of the group is there")]
     NotWritten(#[source] std::io::Error),
@@ -152,6 +164,14 @@ pub trait Store: Send {
 
     fn reader(&self) -> Arc<dyn Reader>;
 
+    /// Where its journal begins, as of the last `begin`.
+    fn base(&self) -> Arc<Base>;
+
+    /// Moves the base as far as the order and the books allow, durably; what lies before it is gone for every reader, and is
+    /// [cleared](Reader::clear) away afterwards. Not to be called in the middle of a group. After a fault the base is where
+    /// it was or where it was to be, and the store goes on.
+    fn release(&mut self, release: &Release) -> Result<Released, ReleaseFault>;
+
     /// Whether other processes may commit to the shard as well, or a key of this one's in a shard kept with it: then one of
     /// them may be faster, and what they did is learned by asking.
     fn has_other_writers(&self) -> bool;
@@ -168,6 +188,20 @@ pub trait Store: Send {
 pub trait Reader: Send + Sync {
     /// Number of the last committed record.
     fn committed(&self) -> Result<u64, StoreFault>;
+
+    /// Where the journal begins now. What was before it is asked for in vain: that is [`StoreFault::Released`].
+    fn base(&self) -> Result<Arc<Base>, StoreFault>;
+
+    /// What stands in the way of releasing records up to that one, which an archive has. It may take long.
+    fn survey(&self, _through: ChainPosition) -> Result<Surveyed, ReleaseFault> {
+        Err(ReleaseFault::NotOffered)
+    }
+
+    /// Removes what lies before the base, and is there still. It may take long, may be interrupted, and finds nothing the
+    /// second time.
+    fn clear(&self) -> Result<(), StoreFault> {
+        Ok(())
+    }
 
     /// Whether other processes may commit to the shard as well, so that `committed` has to be asked to learn of it.
     fn is_shared(&self) -> bool {
@@ -256,7 +290,9 @@ impl StoreFault {
     /// Of a commit.
     pub const fn consequence(&self) -> Consequence {
         match self {
-            Self::NotWritten(_) | Self::TooLarge | Self::Unreachable(_) | Self::KeyTaken => Consequence::Nothing,
+            Self::NotWritten(_) | Self::TooLarge | Self::Unreachable(_) | Self::KeyTaken | Self::Released { .. } => {
+                Consequence::Nothing
+            }
             Self::InDoubt(_) => Consequence::Unknown,
             Self::Engine { .. }
             | Self::Content { .. }
@@ -264,6 +300,7 @@ impl StoreFault {
             | Self::OtherShard { .. }
             | Self::Taken
             | Self::Inconsistent(_)
+            | Self::NoSnapshot { .. }
             | Self::OldFormat => Consequence::Fatal,
         }
     }

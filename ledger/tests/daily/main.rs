@@ -14,3 +14,4 @@ mod archive;
 mod days;
 mod load;
 mod process;
+mod releasing;

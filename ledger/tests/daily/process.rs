@@ -50,8 +50,14 @@ impl Bank {
 
     /// As kill -9 and a start after it.
     pub(crate) fn killed_and_started(&mut self) {
+        self.killed_then(|_| {});
+    }
+
+    /// `then` with its configuration, while it does not run.
+    pub(crate) fn killed_then(&mut self, then: impl FnOnce(&Path)) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        then(&self.path("ledger.toml"));
         self.child = serve(self.directory.path());
         self.wait();
     }

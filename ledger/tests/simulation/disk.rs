@@ -71,6 +71,14 @@ impl Disk for FaultyDisk {
             is_log: AtomicBool::new(true),
         }))
     }
+
+    fn name(&self, file: &Path, name: &Path) -> io::Result<()> {
+        RealDisk.name(file, name)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        RealDisk.remove(path)
+    }
 }
 
 impl FaultyFile {

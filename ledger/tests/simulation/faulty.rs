@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use ledger::books::{Arrival, HeldAccount, HopRow, InternalKey, Remembered, Sides, Usage, UsageKey};
 use ledger::state::ShardState;
+use ledger::store::release::{Base, Release, ReleaseFault, Released};
 use ledger::store::{Group, OpenHops, Reader, Store, StoreFault};
 use ledger::view::{Rows, Wanted};
 use ledger_model::{AccountLimits, AccountToken, Agreement, AgreementNumber, HopState, ShardId, TransferKey};
@@ -420,6 +421,14 @@ impl Store for FaultyStore {
         })
     }
 
+    fn base(&self) -> Arc<Base> {
+        Arc::new(Base::start(self.state.shard))
+    }
+
+    fn release(&mut self, _release: &Release) -> Result<Released, ReleaseFault> {
+        Err(ReleaseFault::NotOffered)
+    }
+
     fn is_seen(&self) -> bool {
         true
     }
@@ -447,6 +456,10 @@ impl FaultyReader {
 impl Reader for FaultyReader {
     fn committed(&self) -> Result<u64, StoreFault> {
         Ok(self.readable()?.state.sequence)
+    }
+
+    fn base(&self) -> Result<Arc<Base>, StoreFault> {
+        Ok(Arc::new(Base::start(self.readable()?.state.shard)))
     }
 
     fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {

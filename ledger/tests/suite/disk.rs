@@ -99,6 +99,15 @@ impl Disk for FaultyDisk {
             faulty: Arc::clone(&self.0),
         }))
     }
+
+    fn name(&self, file: &Path, name: &Path) -> io::Result<()> {
+        self.0.refuses_room()?;
+        RealDisk.name(file, name)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        RealDisk.remove(path)
+    }
 }
 
 impl LogFile for FaultyFile {

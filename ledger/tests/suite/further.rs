@@ -113,7 +113,7 @@ fn post_all(store: &mut dyn Store, instructions: &[Instruction]) {
     );
 }
 
-fn take_in(store: &mut dyn Store, instructions: &[Instruction]) {
+pub(crate) fn take_in(store: &mut dyn Store, instructions: &[Instruction]) {
     let order = order(other(store.state().shard));
     work_in_steps(
         store,
@@ -143,7 +143,7 @@ fn settle(store: &mut dyn Store, row: &HopRow) -> HopState {
     state.unwrap()
 }
 
-fn close(store: &mut dyn Store, instruction: &Instruction, state: HopState) {
+pub(crate) fn close(store: &mut dyn Store, instruction: &Instruction, state: HopState) {
     let homes = SHARDS.all().collect();
     let rows = store.open_hops(&homes, 9).unwrap().rows;
     let row = rows.iter().find(|row| row.transfer.key == *instruction.key()).unwrap();

@@ -8,6 +8,7 @@ use ledger::books::{HopRow, Remembered};
 use ledger::outcome::Outcome;
 use ledger::state::ShardState;
 use ledger::store::embedded::EmbeddedStore;
+use ledger::store::release::{Base, Release, ReleaseFault, Released};
 use ledger::store::{Group, OpenHops, Reader, Store, StoreFault};
 use ledger::view::{Rows, Wanted};
 use ledger_model::{Decision, ShardId, TransferKey};
@@ -77,6 +78,14 @@ impl Store for Contended {
 
     fn reader(&self) -> Arc<dyn Reader> {
         self.store.reader()
+    }
+
+    fn base(&self) -> Arc<Base> {
+        self.store.base()
+    }
+
+    fn release(&mut self, release: &Release) -> Result<Released, ReleaseFault> {
+        self.store.release(release)
     }
 
     fn has_other_writers(&self) -> bool {

@@ -32,6 +32,7 @@ mod process;
 mod properties;
 mod reading;
 mod regrouping;
+mod releasing;
 mod scenarios;
 #[allow(dead_code, reason = "benches and other tests do more with a server")]
 mod server;

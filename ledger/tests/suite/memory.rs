@@ -6,8 +6,10 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use ledger::books::{HeldAccount, HopRow, InternalKey, Remembered, Sides, Usage, UsageKey};
 use ledger::state::ShardState;
+use ledger::store::release::{Base, KeptFor, Release, ReleaseFault, ReleaseMode, Released, Repeats, Surveyed, prove};
 use ledger::store::{Group, OpenHops, Reader, Store, StoreFault};
 use ledger::view::{Rows, Wanted};
+use ledger_journal::{ChainHash, ChainPosition};
 use ledger_model::{AccountLimits, AccountToken, Agreement, AgreementNumber, HopState, ShardId, TransferKey};
 
 use crate::bank::SHARDS;
@@ -23,6 +25,23 @@ pub(crate) struct Kept {
     pub(crate) hops: BTreeMap<TransferKey, HopRow>,
     pub(crate) journal: Vec<Vec<u8>>,
     pub(crate) evidence: BTreeMap<u64, Vec<u8>>,
+    /// Where `journal` begins.
+    base: Option<Arc<Base>>,
+}
+
+impl Kept {
+    fn released(&self) -> u64 {
+        self.base.as_ref().map_or(0, |base| base.position.sequence)
+    }
+
+    /// Number of the last record.
+    fn last(&self) -> u64 {
+        self.released() + u64::try_from(self.journal.len()).unwrap()
+    }
+
+    fn place(&self, sequence: u64) -> usize {
+        usize::try_from(sequence - 1 - self.released()).unwrap()
+    }
 }
 
 /// What goes wrong, when it is told to.
@@ -75,7 +94,10 @@ pub(crate) struct MemoryStore {
     pub(crate) trouble: Arc<Trouble>,
 }
 
-struct MemoryReader(Arc<Mutex<Kept>>);
+struct MemoryReader {
+    shard: ShardId,
+    kept: Arc<Mutex<Kept>>,
+}
 
 impl MemoryStore {
     pub(crate) fn new(shard: ShardId) -> Self {
@@ -179,14 +201,65 @@ impl Store for MemoryStore {
         kept.evidence.extend(evidence);
         for (sequence, record) in records {
             kept.journal.push(record);
-            assert_eq!(u64::try_from(kept.journal.len()).unwrap(), sequence);
+            assert_eq!(kept.last(), sequence);
         }
         self.state = state;
         Ok(())
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        Arc::new(MemoryReader(Arc::clone(&self.kept)))
+        Arc::new(MemoryReader {
+            shard: self.state.shard,
+            kept: Arc::clone(&self.kept),
+        })
+    }
+
+    fn base(&self) -> Arc<Base> {
+        self.reader().base().unwrap()
+    }
+
+    /// Every record is a piece of its own.
+    fn release(&mut self, release: &Release) -> Result<Released, ReleaseFault> {
+        let mut kept = self.kept.lock().unwrap();
+        let unsettled = kept
+            .hops
+            .values()
+            .filter(|row| matches!(row.state, HopState::Open | HopState::Unapplied(_)));
+        let hop = unsettled.map(|row| row.transfer.decided_at).min();
+        let before = kept.released();
+        let mut last = before;
+        let mut kept_for = None;
+        while last < release.surveyed.through().sequence {
+            kept_for = release.surveyed.keeps(last + 1, release.shipped);
+            // what was taken in stays in the index of this store for ever, so this is for show
+            kept_for = kept_for.or(hop.map(|answered| KeptFor::Hop { answered }));
+            if kept_for.is_some() {
+                break;
+            }
+            last += 1;
+        }
+        let mut released = Released {
+            before,
+            base: ChainPosition::start(self.state.shard),
+            kept_for,
+        };
+        if let Some(base) = &kept.base {
+            released.base = base.position;
+        }
+        if last > before {
+            released.base.sequence = last;
+            let place = kept.place(last);
+            released.base.head = ChainHash::of(&kept.journal[place]);
+            if release.mode == ReleaseMode::Release {
+                kept.journal.drain(..=place);
+                kept.evidence = kept.evidence.split_off(&(last + 1));
+                kept.base = Some(Arc::new(Base {
+                    position: released.base,
+                    by: Some(release.by.clone()),
+                }));
+            }
+        }
+        Ok(released)
     }
 
     fn epoch(&self) -> u64 {
@@ -212,18 +285,36 @@ impl Store for MemoryStore {
 
 impl Reader for MemoryReader {
     fn committed(&self) -> Result<u64, StoreFault> {
-        Ok(u64::try_from(self.0.lock().unwrap().journal.len()).unwrap())
+        Ok(self.kept.lock().unwrap().last())
+    }
+
+    fn base(&self) -> Result<Arc<Base>, StoreFault> {
+        let base = self.kept.lock().unwrap().base.clone();
+        Ok(base.unwrap_or_else(|| Arc::new(Base::start(self.shard))))
+    }
+
+    fn survey(&self, through: ChainPosition) -> Result<Surveyed, ReleaseFault> {
+        let proved = prove(self, through)?;
+        let kept = self.kept.lock().unwrap();
+        let oldest = kept.transfers.values().min_by_key(|row| row.sequence);
+        let repeats = oldest.map(|row| Repeats {
+            after: row.sequence - 1,
+            of: row.transfer.key.id.date(),
+            until: "2999-12-31".parse().unwrap(),
+        });
+        Ok(proved.kept(repeats, through.sequence))
     }
 
     fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
-        Ok(self.0.lock().unwrap().transfers.get(key).cloned())
+        Ok(self.kept.lock().unwrap().transfers.get(key).cloned())
     }
 
     fn journal(&self, from: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreFault> {
-        let kept = self.0.lock().unwrap();
+        self.base()?.check(from)?;
+        let kept = self.kept.lock().unwrap();
         let mut bytes = 0;
         let mut records = Vec::new();
-        for record in kept.journal.iter().skip(usize::try_from(from - 1).unwrap()) {
+        for record in kept.journal.iter().skip(kept.place(from)) {
             bytes += record.len();
             records.push(record.clone());
             if bytes >= bytes_max {
@@ -234,6 +325,7 @@ impl Reader for MemoryReader {
     }
 
     fn evidence(&self, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault> {
-        Ok(self.0.lock().unwrap().evidence.get(&sequence).cloned())
+        self.base()?.check(sequence)?;
+        Ok(self.kept.lock().unwrap().evidence.get(&sequence).cloned())
     }
 }

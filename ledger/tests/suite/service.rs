@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use ledger::service::Service;
+use ledger::store::Store;
 use ledger_journal::{ChainPosition, JournalRecord};
 use ledger_model::{Account, ContentField, Decision, Instruction, Refusal};
-use ledger_protocol::{LedgerClient, LoadBatch, LoadReply, NothingPosted, PostReply, QueryReply, RefusedItem};
+use ledger_protocol::{
+    LedgerClient, LedgerFault, LoadBatch, LoadReply, NothingPosted, PostReply, QueryReply, RefusedItem,
+};
 use operations::endpoint::Endpoint;
 use operations::stop::{Stop, StopSwitch};
 use tokio::task::JoinHandle;
@@ -18,6 +21,8 @@ use crate::bank::{
     payout, refund, token,
 };
 use crate::embedded::open_all;
+use crate::memory::MemoryStore;
+use crate::releasing::release;
 
 struct Served {
     running: Running,
@@ -30,7 +35,12 @@ struct Served {
 
 async fn serve() -> Served {
     let directory = tempfile::tempdir().unwrap();
-    let running = Running::start(open_all(&directory.path().join("data")));
+    let stores = open_all(&directory.path().join("data"));
+    serve_over(directory, stores).await
+}
+
+async fn serve_over(directory: tempfile::TempDir, stores: Vec<Box<dyn Store>>) -> Served {
+    let running = Running::start(stores);
     let socket: PathBuf = directory.path().join("ledger.sock");
     let endpoint = Endpoint::unix(&socket);
     let (switch, stop) = Stop::by_hand();
@@ -302,4 +312,36 @@ async fn stopping_answers_what_was_taken_and_ends_every_stream() {
     let pay = payment(9_999, 1, 1);
     let reply = gone.post(pay.clone(), evidence(&pay), Instant::now() + WAIT).await;
     assert_eq!(reply, PostReply::NothingPosted(NothingPosted::NotSent));
+}
+
+/// Whoever asks for records that were released is told so, and gets the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_were_released_are_told_from_records_that_cannot_be_read() {
+    let stores = MemoryStore::all()
+        .into_iter()
+        .map(|store| -> Box<dyn Store> { Box::new(store) });
+    let served = serve_over(tempfile::tempdir().unwrap(), stores.collect()).await;
+    served.load(1..=16).await;
+    let shard = SHARDS.all().next().unwrap();
+    let last = served.running.ledger.positions()[0].sequence;
+    assert!(last > 3);
+    release(&served.running, shard, last - 2).await;
+    let base = served.running.ledger.positions()[0].base.clone().unwrap();
+    assert_eq!((base.sequence, base.operator.as_str()), (last - 2, "li.wei"));
+    assert_eq!(served.client.positions().await.unwrap()[0].base, Some(base));
+    for from in [1, last - 2] {
+        let mut chunks = Box::pin(served.client.journal(0, from).await.unwrap());
+        let told = chunks.next().await.unwrap().unwrap_err();
+        let why = format!("shard 0: records up to {} were released from the store", last - 2);
+        assert!(
+            matches!(&told, LedgerFault::Released(text) if text.starts_with(&why)),
+            "{told}"
+        );
+        let mut chunks = Box::pin(served.client.kept(0, from..=last).await.unwrap());
+        let told = chunks.next().await.unwrap().unwrap_err();
+        assert!(matches!(told, LedgerFault::Released(_)), "{told}");
+    }
+    let mut chunks = Box::pin(served.client.journal(0, last - 1).await.unwrap());
+    assert_eq!(chunks.next().await.unwrap().unwrap().len(), 2);
+    assert_eq!(*served.running.faults.lock().unwrap(), Vec::<String>::new());
 }

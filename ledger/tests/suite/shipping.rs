@@ -9,6 +9,7 @@ use ledger::books::Remembered;
 use ledger::shipping::{
     Board, Broker, Connect, KafkaSettings, LagLimits, PartitionEnd, Route, ShipFault, Shipping, ShippingParts, kafka,
 };
+use ledger::store::release::Base;
 use ledger::store::{Reader, Store, StoreFault};
 use ledger_journal::{ChainPosition, JournalRecord};
 use ledger_model::{ShardCount, ShardId, TransferKey};
@@ -17,6 +18,7 @@ use rdkafka::mocking::MockCluster;
 
 use crate::bank::{Running, SHARDS, WAIT, now, payment};
 use crate::memory::MemoryStore;
+use crate::releasing::release;
 
 const LIMITS: LagLimits = LagLimits {
     records: 1_000_000,
@@ -308,6 +310,10 @@ impl Reader for Shared {
         self.0.committed()
     }
 
+    fn base(&self) -> Result<Arc<Base>, StoreFault> {
+        self.0.base()
+    }
+
     fn is_shared(&self) -> bool {
         true
     }
@@ -423,4 +429,66 @@ async fn ships_through_librdkafka() {
     let second = start(&running);
     wait_for("all is shipped", || all_shipped(&running));
     second.finish(WAIT);
+}
+
+/// Where the first records were released: an empty partition begins with the first that is left, one that ends where they
+/// ended goes on, and one that would have a gap is not written to.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_partition_has_a_gap_where_records_were_released() {
+    let running = Running::start(memory());
+    running.load(1..=16, "CNY100.00").await;
+    let all: Vec<Vec<Vec<u8>>> = SHARDS
+        .all()
+        .map(|shard| running.ledger.feed(shard).reader.journal(1, usize::MAX).unwrap())
+        .collect();
+    for (shard, journal) in SHARDS.all().zip(&all) {
+        assert!(journal.len() > 3);
+        release(&running, shard, u64::try_from(journal.len() - 2).unwrap()).await;
+    }
+    let ends_with = |place: usize| {
+        let partitions = all.iter().map(|journal| vec![journal[journal.len() - place].clone()]);
+        Arc::new(Mutex::new(Topic {
+            partitions: partitions.collect(),
+            owners: vec![0; all.len()],
+            ..Topic::default()
+        }))
+    };
+    for (topic, expected) in [(Arc::default(), 2), (ends_with(3), 3)] {
+        let shipping = start(&running, &topic);
+        wait_for("what is left is shipped", || all_shipped(&running));
+        shipping.finish(WAIT);
+        for (partition, journal) in topic.lock().unwrap().partitions.iter().zip(&all) {
+            assert_eq!(*partition, journal[journal.len() - expected..]);
+        }
+    }
+    let behind = ends_with(4);
+    let shipping = start(&running, &behind);
+    let refused = |report: &ShipReport| report.why.contains("the topic has to be made anew");
+    wait_for("it says so", || reports(&shipping.board()).iter().all(refused));
+    shipping.finish(Duration::from_secs(1));
+    assert_eq!(behind.lock().unwrap().held(), all.len());
+}
+
+/// What Kafka has not got is not released, whoever ships.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_shipped_is_not_released() {
+    let running = Running::start(memory());
+    running.load(1..=16, "CNY100.00").await;
+    let topic = Arc::new(Mutex::new(Topic {
+        absent: true,
+        ..Topic::default()
+    }));
+    let shipping = start(&running, &topic);
+    let shard = SHARDS.all().next().unwrap();
+    let last = running.ledger.positions()[0].sequence;
+    let told = release(&running, shard, last).await;
+    assert_eq!(
+        (told.through, told.kept_for.as_deref()),
+        (0, Some("Kafka has come to record 0 only"))
+    );
+    topic.lock().unwrap().absent = false;
+    wait_for("all is shipped", || all_shipped(&running));
+    let told = release(&running, shard, last).await;
+    assert_eq!((told.through, told.kept_for), (last, None));
+    shipping.finish(WAIT);
 }

@@ -11,6 +11,7 @@ use ledger::books::Remembered;
 use ledger::feed::Feed;
 use ledger::shipping::Route;
 use ledger::state::ShardState;
+use ledger::store::release::Base;
 use ledger::store::{Reader, StoreFault};
 use ledger_journal::{ChainHash, ChainPosition, Event, JournalRecord};
 use ledger_model::{
@@ -213,6 +214,10 @@ struct FileReader {
 impl Reader for FileReader {
     fn committed(&self) -> Result<u64, StoreFault> {
         Ok(self.of_shard.length())
+    }
+
+    fn base(&self) -> Result<Arc<Base>, StoreFault> {
+        Ok(Arc::new(Base::start(self.of_shard.shard)))
     }
 
     fn is_shared(&self) -> bool {

@@ -3,6 +3,7 @@
 mod acts;
 mod adjustments;
 mod groups;
+mod releases;
 mod states;
 
 use ledger_model::{
@@ -14,6 +15,7 @@ pub(crate) use self::acts::limits;
 use crate::reply::NothingPosted;
 
 pub use self::groups::{MovedShard, MovingShard, OrderedRegrouping, RegroupOrder, Regrouped, ShardGroup, ShardGroups};
+pub use self::releases::{JournalBase, ReleaseOrder, ReleasedRecords, Releasing};
 
 /// One act on an account or agreement, who ordered it, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,10 @@
 //! A store that is not in use, gone through from its first record: every frame whole, the chain unbroken, evidence what
 //! its digest says, and state, rows, sums and index what the records come to. A second opinion: rows are worked out here
-//! from what the records say, not taken from the engine.
+//! from what the records say, not taken from the engine. Where the first records were released, what can be told without
+//! them ([`later`]).
 
 mod fold;
+mod later;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -11,6 +13,8 @@ use std::path::Path;
 use ledger_journal::{ChainPosition, Event, EvidenceDigest, JournalRecord};
 use ledger_model::{AccountLimits, AccountToken, Agreement, AgreementNumber, Packed, TransferKey};
 
+use self::later::Later;
+use super::base::is_begun;
 use super::frame::{Frame, Header, KeyDigest};
 use super::location::Location;
 use super::log::Written;
@@ -27,6 +31,8 @@ use crate::store::row::{Kinds, pack_pair, unpack};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
     pub state: ShardState,
+    /// Number of the last record that was released; what is before it was not gone through.
+    pub released: u64,
     pub groups: u64,
     pub accounts: usize,
     pub agreements: usize,
@@ -47,7 +53,7 @@ pub fn check_with(directory: &Path, mut progress: impl FnMut(u64)) -> Result<Vec
     let shards = shards_of(directory)?;
     let checked = shards.all().map(|shard| {
         let directory = shard_directory(directory, shard);
-        if !path_of(&directory, 1).exists() {
+        if !is_begun(&directory) {
             return Err(differs("the directory of a shard is missing"));
         }
         let _lock = take(&directory)?;
@@ -58,9 +64,10 @@ pub fn check_with(directory: &Path, mut progress: impl FnMut(u64)) -> Result<Vec
 
 fn check_shard(directory: &Path, owner: Owner, progress: &mut impl FnMut(u64)) -> Result<Checked, StoreFault> {
     let recovered = recover(directory, owner)?;
-    let mut fold = Fold {
+    let base = &recovered.base;
+    let fold = Fold {
         recovered: &recovered,
-        position: ChainPosition::start(owner.shard),
+        position: base.base.position,
         state: ShardState::empty(owner.shard),
         accounts: HashMap::new(),
         agreements: HashMap::new(),
@@ -70,9 +77,14 @@ fn check_shard(directory: &Path, owner: Owner, progress: &mut impl FnMut(u64)) -
         returned: BTreeMap::new(),
         hops: BTreeMap::new(),
     };
+    let mut going = if base.is_start() {
+        Going::FromFirst(fold)
+    } else {
+        Going::FromBase(Later::over(fold))
+    };
     let mut buffer = Vec::new();
-    let mut groups = 0;
-    for number in 1..=recovered.segments.last() {
+    let mut due = base.first_group;
+    for number in base.first_segment..=recovered.segments.last() {
         let file = File::open(path_of(directory, number)).map_err(reading)?;
         let mut offset = log_start().offset;
         while let Some(header) = header_at(&file, offset)? {
@@ -83,26 +95,41 @@ fn check_shard(directory: &Path, owner: Owner, progress: &mut impl FnMut(u64)) -
             if at == recovered.end {
                 break;
             }
-            groups += 1;
-            if header.number != groups {
+            if header.number != due {
                 return Err(differs("a group of its log is missing"));
             }
+            due += 1;
             let bytes = read_frame(&file, offset, header, &mut buffer)?;
-            fold.follow(header, bytes, at)?;
+            match &mut going {
+                Going::FromFirst(fold) => fold.follow(header, bytes, at)?,
+                Going::FromBase(later) => later.follow(header, bytes, at)?,
+            }
             progress(header.frame_bytes());
             offset = after(offset, header)?;
         }
     }
-    if groups + 1 != recovered.next {
+    if due != recovered.next {
         return Err(differs("a group of its log is missing"));
     }
-    fold.compare()?;
+    match &going {
+        Going::FromFirst(fold) => fold.compare()?,
+        Going::FromBase(later) => later.compare()?,
+    }
+    drop(going);
     Ok(Checked {
-        groups,
-        accounts: fold.accounts.len(),
-        agreements: fold.agreements.len(),
-        state: fold.state,
+        released: base.base.position.sequence,
+        groups: due - base.first_group,
+        accounts: recovered.tables.accounts.rows().count(),
+        agreements: recovered.tables.agreements.rows().count(),
+        state: recovered.state,
     })
+}
+
+/// How a store is gone through.
+#[expect(clippy::large_enum_variant, reason = "there is one")]
+enum Going<'a> {
+    FromFirst(Fold<'a>),
+    FromBase(Later<'a>),
 }
 
 /// What the records come to so far.

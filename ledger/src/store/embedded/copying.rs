@@ -12,8 +12,15 @@
 //! Nothing here knows what is committed. Of a store that is in use the caller says so ([`Extent::Committed`]), since a
 //! frame that is written and not yet synced may still be lost. A group is copied wholly or not at all, so a copy always
 //! ends where a group ends.
+//!
+//! A copy begins where the store's log begins when it is begun. Where the first segments were released by then it is given
+//! the base, before anything else, and a snapshot, after everything else: without one it is no store, and says so. What an
+//! earlier copy has of segments that were released since stays, and is gone on from.
 
-use std::fs::{File, OpenOptions};
+mod earliest;
+mod target;
+
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -21,19 +28,19 @@ use std::path::{Path, PathBuf};
 use ledger_journal::{ChainPosition, JournalRecord};
 use ledger_model::{ChinaTime, ShardCount, ShardId};
 
-use super::disk::sync_directory;
+pub use self::earliest::Earliest;
+use self::earliest::{end_of, usable};
+use self::target::Target;
+use super::base::LogBase;
 use super::frame::{Frame, Header};
 use super::log::Written;
-use super::recovery::{check_header, count_segments, log_start, rest_is_torn};
+use super::recovery::{check_header, last_segment, log_start, rest_is_torn};
 use super::resting::shards_of;
 use super::segment::{Owner, SEGMENT_HEADER_BYTES, after, header_at, path_of, read_frame, reading};
-use super::{Lock, shard_directory, take};
+use super::{shard_directory, take};
 use crate::state::ShardState;
 use crate::store::StoreFault;
 use crate::store::row::unpack;
-
-/// Copied between two syncs.
-const SYNC_BYTES: u64 = 64 << 20;
 
 /// How much of a log is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +80,13 @@ pub enum CopyFault {
     EndsEarly,
     #[error("the directory is not empty")]
     NotEmpty,
+    #[error(
+        "what was copied before ends with record {reached}, and records up to {through} were released from the store since; \
+         begin another copy"
+    )]
+    Released { reached: u64, through: u64 },
+    #[error("no snapshot that is whole goes with what is copied, and the records before it were released")]
+    NoSnapshot,
 }
 
 /// A place for copies of the shards of one ledger.
@@ -119,6 +133,20 @@ impl Copies {
         Ok(store.position.sequence)
     }
 
+    /// The first record to which a shard can be restored; `None` where that is from before its first record on.
+    pub fn earliest(&self, shard: ShardId) -> Result<Option<Earliest>, CopyFault> {
+        let directory = shard_directory(&self.from, shard);
+        let shards = self.shards;
+        let owner = Owner { shard, shards };
+        let base = LogBase::read(&directory, owner)?;
+        if base.is_start() {
+            return Ok(None);
+        }
+        let oldest = usable(&directory, owner, &base)?.into_iter().next();
+        let oldest = oldest.ok_or(CopyFault::NoSnapshot)?;
+        Ok(Some(end_of(&directory, &base, oldest)?))
+    }
+
     /// Copies one shard; tells `progress` the bytes of every group copied.
     pub fn copy(&self, shard: ShardId, extent: Extent, progress: impl FnMut(u64)) -> Result<Copied, CopyFault> {
         let owner = Owner {
@@ -126,11 +154,15 @@ impl Copies {
             shards: self.shards,
         };
         std::fs::create_dir_all(&self.to).map_err(CopyFault::Write)?;
+        let from = shard_directory(&self.from, shard);
+        let base = LogBase::read(&from, owner)?;
         let to = shard_directory(&self.to, shard);
         let lock = take(&to)?;
-        let target = Target::open(to, owner, lock)?;
+        let mut target = Target::open(to, owner, lock)?;
+        target.begin_as(&base)?;
         Copying {
-            from: shard_directory(&self.from, shard),
+            from,
+            base,
             target,
             extent,
             progress,
@@ -139,103 +171,10 @@ impl Copies {
     }
 }
 
-/// The end of a copy, or of the store it is of.
-struct Target {
-    directory: PathBuf,
-    owner: Owner,
-    /// The last whole frame.
-    last: Option<(Written, Header)>,
-    /// Where the next one goes.
-    end: Written,
-    position: ChainPosition,
-    /// Number of the next group.
-    next: u64,
-    file: Option<(u32, File)>,
-    /// How the segment of the store begins that is copied now.
-    header: Vec<u8>,
-    unsynced: u64,
-    _lock: Lock,
-}
-
-impl Target {
-    /// Finds the last whole frame, which is in the last segment that has one.
-    fn open(directory: PathBuf, owner: Owner, lock: Lock) -> Result<Self, CopyFault> {
-        let mut target = Self {
-            last: None,
-            end: log_start(),
-            position: ChainPosition::start(owner.shard),
-            next: 1,
-            file: None,
-            header: Vec::new(),
-            unsynced: 0,
-            directory,
-            owner,
-            _lock: lock,
-        };
-        let mut buffer = Vec::new();
-        for segment in (1..=count_segments(&target.directory)?).rev() {
-            let file = File::open(path_of(&target.directory, segment)).map_err(reading)?;
-            // perhaps all that was written of it is its name
-            if check_header(&file, owner, segment).is_err() && file.metadata().map_err(reading)?.len() < 64 {
-                continue;
-            }
-            check_header(&file, owner, segment)?;
-            let mut at = Written { segment, ..log_start() };
-            while let Some(header) = header_at(&file, at.offset)? {
-                let Ok(bytes) = read_frame(&file, at.offset, header, &mut buffer) else {
-                    break;
-                };
-                let state: ShardState = unpack("state", Frame::read(header, bytes)?.state)?;
-                target.last = Some((at, header));
-                target.next = header.number + 1;
-                target.position.sequence = state.sequence;
-                target.position.head = state.head;
-                at.offset = after(at.offset, header)?;
-                target.end = at;
-            }
-            if target.last.is_some() {
-                break;
-            }
-        }
-        Ok(target)
-    }
-
-    fn write(&mut self, at: Written, frame: &[u8]) -> io::Result<()> {
-        if self.file.as_ref().is_none_or(|(segment, _)| *segment != at.segment) {
-            self.sync()?;
-            let file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(path_of(&self.directory, at.segment))?;
-            // whatever was torn is cut off
-            let keeps = if self.end.segment == at.segment { at.offset } else { 0 };
-            file.set_len(keeps.into())?;
-            file.write_all_at(&self.header, 0)?;
-            sync_directory(&self.directory)?;
-            self.file = Some((at.segment, file));
-        }
-        if let Some((_, file)) = &self.file {
-            file.write_all_at(frame, at.offset.into())?;
-        }
-        self.unsynced += u64::try_from(frame.len()).unwrap_or(u64::MAX);
-        if self.unsynced >= SYNC_BYTES {
-            self.sync()?;
-        }
-        Ok(())
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        if let Some((_, file)) = &self.file {
-            file.sync_data()?;
-        }
-        self.unsynced = 0;
-        Ok(())
-    }
-}
-
 struct Copying<P> {
     from: PathBuf,
+    /// Where what is copied begins now.
+    base: LogBase,
     target: Target,
     extent: Extent,
     progress: P,
@@ -258,9 +197,12 @@ impl<P: FnMut(u64)> Copying<P> {
             bytes: 0,
             next_group_ends: None,
         };
-        let segments = count_segments(&self.from)?;
+        let segments = last_segment(&self.from, self.base.first_segment)?;
         let mut buffer = Vec::new();
         let mut at = self.target.end;
+        if at.segment < self.base.first_segment {
+            at = self.base.first();
+        }
         let mut file = self.segment(at.segment)?;
         while !self.is_there() {
             let Some((header, bytes)) = sound_frame(&file, at, &mut buffer)? else {
@@ -291,6 +233,7 @@ impl<P: FnMut(u64)> Copying<P> {
         }
         self.begin_if_empty()?;
         self.target.sync().map_err(CopyFault::Write)?;
+        self.target.take_snapshot(&self.from)?;
         copied.position = self.target.position;
         Ok(copied)
     }
@@ -310,10 +253,23 @@ impl<P: FnMut(u64)> Copying<P> {
 
     /// The last frame of the copy is the store's.
     fn check_beginning(&mut self) -> Result<(), CopyFault> {
+        let (position, base) = (self.target.position, self.base.base.position);
+        let last = self.target.last.map_or(self.target.end, |(at, _)| at);
+        if last.segment < self.base.first_segment {
+            // exactly up to where the store begins now, or what is between the two is nowhere
+            return if position == base && self.target.next == self.base.first_group {
+                Ok(())
+            } else if position.sequence == base.sequence && position.head != base.head {
+                Err(CopyFault::OtherStore)
+            } else {
+                let (reached, through) = (position.sequence, base.sequence);
+                Err(CopyFault::Released { reached, through })
+            };
+        }
         let Some((at, header)) = self.target.last else {
             return Ok(());
         };
-        if at.segment > count_segments(&self.from)? {
+        if at.segment > last_segment(&self.from, self.base.first_segment)? {
             return Err(CopyFault::OtherStore);
         }
         let file = self.segment(at.segment)?;

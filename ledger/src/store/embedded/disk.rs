@@ -13,6 +13,12 @@ pub trait Disk: Send + Sync {
     fn create(&self, path: &Path, bytes: u64) -> io::Result<Box<dyn LogFile>>;
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn LogFile>>;
+
+    /// Gives a whole file this name, in place of the file that had it. Durable when it returns.
+    fn name(&self, file: &Path, name: &Path) -> io::Result<()>;
+
+    /// Takes a file away; durable sooner or later.
+    fn remove(&self, path: &Path) -> io::Result<()>;
 }
 
 /// A file of the log, open for writing.
@@ -48,6 +54,15 @@ impl Disk for RealDisk {
     fn open(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         Ok(Box::new(file))
+    }
+
+    fn name(&self, file: &Path, name: &Path) -> io::Result<()> {
+        std::fs::rename(file, name)?;
+        name.parent().map_or(Ok(()), sync_directory)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
     }
 }
 

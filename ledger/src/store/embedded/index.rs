@@ -101,6 +101,37 @@ impl Day {
     }
 }
 
+impl Day {
+    fn forget_before(&self, first: u64) {
+        for part in &self.parts {
+            write(part).retain(|_, location| *location >= first);
+        }
+        write(&self.refunded).retain(|location, _| *location >= first);
+        // one of them may take the place of what is forgotten
+        let further = std::mem::take(&mut *write(&self.further));
+        for (hash, location) in further {
+            if location >= first {
+                self.insert(hash, location);
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.parts.iter().all(|part| read(part).is_empty()) && read(&self.refunded).is_empty()
+    }
+
+    fn each_location(&self, mut take: impl FnMut(u64)) {
+        for part in &self.parts {
+            read(part).values().copied().for_each(&mut take);
+        }
+        read(&self.further)
+            .iter()
+            .map(|(_, location)| *location)
+            .for_each(&mut take);
+        read(&self.refunded).keys().copied().for_each(&mut take);
+    }
+}
+
 impl Index {
     /// May be said again of the same key and location.
     pub(super) fn insert(&self, key: KeyDigest, location: Location) {
@@ -174,6 +205,27 @@ impl Index {
             // what expires is freed after the lock is
             drop(expired);
         }
+    }
+
+    /// Forgets whatever lies before that place, and days of which nothing is left. Called before anybody else reads.
+    pub(super) fn forget_before(&self, first: Location) {
+        let mut days = write(&self.days);
+        for day in days.values() {
+            day.forget_before(first.number());
+        }
+        days.retain(|_, day| !day.is_empty());
+    }
+
+    /// Of every segment in which anything lies that is held: the latest day of it.
+    pub(super) fn latest_days(&self) -> BTreeMap<u32, u32> {
+        let mut latest: BTreeMap<u32, u32> = BTreeMap::new();
+        for (number, day) in read(&self.days).iter() {
+            day.each_location(|location| {
+                let known = latest.entry(Location::from_number(location).segment()).or_default();
+                *known = (*known).max(*number);
+            });
+        }
+        latest
     }
 
     pub(super) fn days(&self) -> Vec<u32> {
@@ -259,6 +311,8 @@ mod tests {
         assert_eq!(found(&index, 20_260_302, 7), [1 << 32, 2 << 32]);
         assert_eq!(found(&index, 20_260_303, 7), [3 << 32]);
         assert_eq!(found(&index, 20_260_302, 8), Vec::<u64>::new());
+        let latest = index.latest_days().into_iter().collect::<Vec<_>>();
+        assert_eq!(latest, [(1, 20_260_302), (2, 20_260_302), (3, 20_260_303)]);
         let asked = [
             key(20_260_302, 8),
             key(20_260_302, 7),
@@ -275,6 +329,11 @@ mod tests {
         }
         assert_eq!(found(&copy, 20_260_302, 7), [1 << 32, 2 << 32]);
         assert_eq!(copy.refunded(20_260_302, at(1 << 32)), 5);
+        copy.forget_before(at(2 << 32));
+        assert_eq!(found(&copy, 20_260_302, 7), [2 << 32], "the other one of the hash");
+        assert_eq!(copy.refunded(20_260_302, at(1 << 32)), 0);
+        copy.forget_before(at(3 << 32));
+        assert_eq!(copy.days(), [20_260_303]);
         copy.expire_before(20_260_303);
         assert_eq!(found(&copy, 20_260_302, 7), Vec::<u64>::new());
         assert_eq!(copy.refunded(20_260_302, at(1 << 32)), 0);

@@ -3,6 +3,7 @@
 //! ```text
 //!   DIRECTORY/shard-00/   log-000001 log-000002 …    every group, once: its frame is journal, evidence and rows in one
 //!                         snapshot-NNN (two)         rows and index as they stood, so that opening reads little
+//!                         base                       where the log begins, once its first segments were released
 //!                         lock                       held by the process that has it open
 //!
 //!   commit: one frame ──write, sync──▶ log ──then──▶ rows, index ──then──▶ `committed` ──▶ readers
@@ -17,6 +18,7 @@
 //!
 //! Memory: about 95 bytes an account, 120 an agreement, 60 an agreement used in a day, 20 to 40 an idempotency record.
 
+mod base;
 mod check;
 mod copying;
 mod disk;
@@ -26,6 +28,7 @@ mod location;
 mod log;
 mod reader;
 mod recovery;
+mod releasing;
 mod resting;
 mod restore;
 mod segment;
@@ -36,22 +39,23 @@ mod tables;
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
 
 use ledger_model::{BusinessDate, HopState, Packed, ShardCount, ShardId, TransferKey};
 
 pub use self::check::{Checked, check, check_with};
-pub use self::copying::{Copied, Copies, CopyFault, Extent};
+pub use self::copying::{Copied, Copies, CopyFault, Earliest, Extent};
 pub use self::disk::{Disk, LogFile, RealDisk};
 use self::frame::{Draft, Frame, Header, KeyDigest, Refunded};
 use self::log::{Log, LogPlace, Written};
-use self::reader::{EmbeddedReader, Shared};
+use self::reader::{EmbeddedReader, Place, Shared};
 use self::recovery::{apply, recover};
 pub use self::resting::RestingStore;
 use self::segment::{FORMAT, Owner, Segments};
 use self::snapshot::{Progress, Snapshots};
 use self::tables::Tables;
+use super::release::{Base, Release, ReleaseFault, Released};
 use super::row::{returned, unpack_slot};
 use super::{Group, OpenHops, Reader, Store, StoreFault, oldest_first};
 use crate::books::{HeldAccount, HopRow, InternalKey, Remembered, Sides, Usage, UsageKey};
@@ -143,11 +147,11 @@ impl EmbeddedStore {
         let place = |segments| LogPlace {
             directory: directory.clone(),
             owner,
-            disk,
+            disk: Arc::clone(&disk),
             segments,
             segment_bytes_max,
         };
-        let (recovered, log) = if recovery::is_begun(&directory) {
+        let (recovered, log) = if base::is_begun(&directory) {
             let recovered = recover(&directory, owner)?;
             let Written { segment, offset } = recovered.end;
             let place = place(Arc::clone(&recovered.segments));
@@ -158,20 +162,33 @@ impl EmbeddedStore {
             };
             (recovered, log)
         } else {
-            let segments = Arc::new(Segments::new(&directory));
+            let segments = Arc::new(Segments::new(&directory, 1));
             let log = Log::create(place(Arc::clone(&segments)))?;
             (recovery::nothing(owner, segments), log)
         };
         let state = recovered.state;
+        let snapshots = Snapshots::new(&directory, owner, snapshot_bytes, recovered.replayed_bytes);
+        let shared = Arc::new(Shared {
+            committed: AtomicU64::new(state.sequence),
+            index: recovered.index,
+            segments: recovered.segments,
+            base: RwLock::new(recovered.base),
+            place: Place {
+                directory,
+                owner,
+                disk,
+                kept_days,
+            },
+        });
+        // a removal that was interrupted; what stays now takes room, and nothing else
+        if let Err(fault) = shared.clear() {
+            tracing::warn!(%shard, %fault, "segments that were released could not be removed");
+        }
         Ok(Self {
             tables: recovered.tables,
             log,
-            snapshots: Snapshots::new(&directory, owner, snapshot_bytes, recovered.replayed_bytes),
-            shared: Arc::new(Shared {
-                committed: AtomicU64::new(state.sequence),
-                index: recovered.index,
-                segments: recovered.segments,
-            }),
+            snapshots,
+            shared,
             state,
             next: recovered.next,
             kept_days,
@@ -344,6 +361,15 @@ impl Store for EmbeddedStore {
         Arc::new(EmbeddedReader(Arc::clone(&self.shared)))
     }
 
+    fn base(&self) -> Arc<Base> {
+        self.shared.base()
+    }
+
+    fn release(&mut self, release: &Release) -> Result<Released, ReleaseFault> {
+        let unsettled = self.hops(|state| matches!(state, HopState::Open | HopState::Unapplied(_)))?;
+        self.shared.release(release, &unsettled)
+    }
+
     fn epoch(&self) -> u64 {
         0
     }
@@ -392,7 +418,7 @@ fn take(directory: &Path) -> Result<Lock, StoreFault> {
     if let Some(parent) = directory.parent() {
         disk::sync_directory(parent).map_err(&fault)?;
     }
-    if !recovery::is_begun(directory)
+    if !base::is_begun(directory)
         && ["keyspaces", "version"]
             .iter()
             .any(|name| directory.join(name).exists())

@@ -1,25 +1,40 @@
 //! What any thread may read of a shard: what is committed.
 
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
+use ledger_journal::ChainPosition;
 use ledger_model::TransferKey;
 
+use super::base::LogBase;
+use super::disk::Disk;
 use super::frame::{Frame, Item, KeyDigest};
 use super::index::Index;
 use super::location::Location;
-use super::segment::{Segments, read_item, records};
+use super::segment::{Owner, Segments, read_item, records};
 use crate::books::Remembered;
+use crate::store::release::{Base, ReleaseFault, Surveyed};
 use crate::store::row::{StoredRecord, remembered};
 use crate::store::{Kept, Reader, StoreFault};
 
 /// Of one shard, between its thread and its readers.
-#[derive(Debug)]
 pub(super) struct Shared {
     /// Number of the last record that is durable.
     pub(super) committed: AtomicU64,
     pub(super) index: Index,
     pub(super) segments: Arc<Segments>,
+    /// Where the log begins, durably.
+    pub(super) base: RwLock<LogBase>,
+    pub(super) place: Place,
+}
+
+/// Where the files are, and how they are kept.
+pub(super) struct Place {
+    pub(super) directory: PathBuf,
+    pub(super) owner: Owner,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) kept_days: u32,
 }
 
 pub(super) struct EmbeddedReader(pub(super) Arc<Shared>);
@@ -63,8 +78,22 @@ impl Shared {
         }
     }
 
-    fn committed(&self) -> u64 {
+    pub(super) fn committed(&self) -> u64 {
         self.committed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn log_base(&self) -> LogBase {
+        self.base.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn base(&self) -> Arc<Base> {
+        self.log_base().base
+    }
+
+    /// What is read from record `from` on. It may be released while it is read: then that is what is said.
+    fn unreleased<T>(&self, from: u64, read: impl FnOnce() -> Result<T, StoreFault>) -> Result<T, StoreFault> {
+        self.base().check(from)?;
+        read().map_err(|fault| self.base().check(from).err().unwrap_or(fault))
     }
 }
 
@@ -88,7 +117,36 @@ impl Reader for EmbeddedReader {
         Ok(found)
     }
 
+    fn base(&self) -> Result<Arc<Base>, StoreFault> {
+        Ok(self.0.base())
+    }
+
+    fn survey(&self, through: ChainPosition) -> Result<Surveyed, ReleaseFault> {
+        self.0.survey(self, through)
+    }
+
+    fn clear(&self) -> Result<(), StoreFault> {
+        self.0.clear()
+    }
+
     fn journal(&self, from: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreFault> {
+        self.0.unreleased(from, || self.read_journal(from, bytes_max))
+    }
+
+    fn kept(&self, from: u64, bytes_max: usize) -> Result<Vec<Kept>, StoreFault> {
+        self.0.unreleased(from, || self.read_kept(from, bytes_max))
+    }
+
+    fn evidence(&self, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault> {
+        if sequence == 0 || sequence > self.0.committed() {
+            return Ok(None);
+        }
+        self.0.unreleased(sequence, || self.read_evidence(sequence))
+    }
+}
+
+impl EmbeddedReader {
+    fn read_journal(&self, from: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreFault> {
         let committed = self.0.committed();
         let (mut next, mut bytes) = (from, 0_usize);
         let mut found: Vec<Vec<u8>> = Vec::new();
@@ -108,7 +166,7 @@ impl Reader for EmbeddedReader {
         Ok(found)
     }
 
-    fn kept(&self, from: u64, bytes_max: usize) -> Result<Vec<Kept>, StoreFault> {
+    fn read_kept(&self, from: u64, bytes_max: usize) -> Result<Vec<Kept>, StoreFault> {
         let committed = self.0.committed();
         let (mut next, mut bytes) = (from, 0_usize);
         let mut found: Vec<Kept> = Vec::new();
@@ -135,10 +193,7 @@ impl Reader for EmbeddedReader {
         Ok(found)
     }
 
-    fn evidence(&self, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault> {
-        if sequence == 0 || sequence > self.0.committed() {
-            return Ok(None);
-        }
+    fn read_evidence(&self, sequence: u64) -> Result<Option<Vec<u8>>, StoreFault> {
         let mut buffer = Vec::new();
         let (header, frame) = self.0.segments.frame_of(sequence, &mut buffer)?;
         let all = Frame::read(header, frame)?.evidence()?;

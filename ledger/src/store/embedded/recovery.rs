@@ -3,6 +3,9 @@
 //! At most one group was being written when a process ended, so the log may end in one torn frame: nothing of it was
 //! answered, and it is cut off. Anything else that does not read is damage, and refused: where sound frames follow it,
 //! where the log ends before what a snapshot has seen, where a segment is missing.
+//!
+//! Where the first segments were released, what was in them is in the snapshots alone: without a whole one there is no
+//! opening.
 
 use std::fs::File;
 use std::io;
@@ -13,6 +16,7 @@ use ledger_journal::ChainHash;
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
+use super::base::LogBase;
 use super::frame::{Frame, Header, MAGIC, MAGIC_ANY};
 use super::index::Index;
 use super::location::Location;
@@ -36,6 +40,8 @@ pub(super) struct Recovered {
     pub(super) index: Index,
     pub(super) state: ShardState,
     pub(super) segments: Arc<Segments>,
+    /// Where the log begins.
+    pub(super) base: LogBase,
     /// Number of the next group.
     pub(super) next: u64,
     /// Where it goes.
@@ -46,11 +52,6 @@ pub(super) struct Recovered {
     pub(super) replayed_bytes: u64,
 }
 
-/// Whether a log was ever begun here.
-pub(super) fn is_begun(directory: &Path) -> bool {
-    path_of(directory, 1).exists()
-}
-
 /// Of a log that has just been begun.
 pub(super) fn nothing(owner: Owner, segments: Arc<Segments>) -> Recovered {
     Recovered {
@@ -58,6 +59,7 @@ pub(super) fn nothing(owner: Owner, segments: Arc<Segments>) -> Recovered {
         index: Index::default(),
         state: ShardState::empty(owner.shard),
         segments,
+        base: LogBase::start(owner),
         next: 1,
         end: log_start(),
         end_format: FORMAT,
@@ -89,11 +91,18 @@ pub(super) fn apply(frame: &Frame<'_>, at: Written, tables: &mut Tables, index: 
 
 /// Reads a shard's directory; changes nothing in it.
 pub(super) fn recover(directory: &Path, owner: Owner) -> Result<Recovered, StoreFault> {
-    let (loaded, tables, index) = match restore::load(directory, owner)? {
+    let base = LogBase::read(directory, owner)?;
+    let last_segment = last_segment(directory, base.first_segment)?;
+    base.check(directory)?;
+    let (loaded, tables, index) = match restore::load(directory, owner, &base)? {
         Some((loaded, tables, index)) => (Some(loaded), tables, index),
-        None => (None, Tables::new(), Index::default()),
+        None if base.is_start() => (None, Tables::new(), Index::default()),
+        None => {
+            let through = base.base.position.sequence;
+            return Err(StoreFault::NoSnapshot { through });
+        }
     };
-    let segments = Arc::new(Segments::new(directory));
+    let segments = Arc::new(Segments::new(directory, base.first_segment));
     let start = loaded.as_ref().map_or_else(log_start, |loaded| loaded.start);
     let mut replay = Replay {
         state: ShardState::empty(owner.shard),
@@ -106,7 +115,7 @@ pub(super) fn recover(directory: &Path, owner: Owner) -> Result<Recovered, Store
         buffer: Vec::new(),
     };
     let mut formats = Vec::new();
-    for _ in 0..count_segments(directory)? {
+    for _ in base.first_segment..=last_segment {
         let segment = segments.add();
         let file = File::open(path_of(directory, segment.number)).map_err(reading)?;
         formats.push(check_header(&file, owner, segment.number)?);
@@ -119,10 +128,13 @@ pub(super) fn recover(directory: &Path, owner: Owner) -> Result<Recovered, Store
     if formats.iter().any(|format| *format != FORMAT) {
         replay.tables.complete_opening_balances()?;
     }
-    let last = usize::try_from(end.segment)
-        .ok()
-        .and_then(|number| number.checked_sub(1));
-    let end_format = last.and_then(|place| formats.get(place).copied()).ok_or(MISSING)?;
+    let last = end.segment.checked_sub(base.first_segment);
+    let last = last.and_then(|place| formats.get(usize::try_from(place).ok()?).copied());
+    let end_format = last.ok_or(MISSING)?;
+    // a snapshot may still have what was forgotten before it was released
+    if !base.is_start() {
+        replay.index.forget_before(Location::new(base.first_segment, 0));
+    }
     let Replay {
         state,
         next,
@@ -136,6 +148,7 @@ pub(super) fn recover(directory: &Path, owner: Owner) -> Result<Recovered, Store
         index,
         state,
         segments: without_empty(segments, directory, end.segment),
+        base,
         next,
         end,
         end_format,
@@ -143,8 +156,21 @@ pub(super) fn recover(directory: &Path, owner: Owner) -> Result<Recovered, Store
     })
 }
 
-/// Segments there are; refuses to count over a gap.
-pub(super) fn count_segments(directory: &Path) -> Result<u32, StoreFault> {
+/// Number of the last of the segments that are there from `first` on, the one before it where there is none; refuses to
+/// pass over a gap. Those before `first` were released, whether they are still there or not.
+pub(super) fn last_segment(directory: &Path, first: u32) -> Result<u32, StoreFault> {
+    let mut numbers = numbers(directory)?;
+    numbers.retain(|number| *number >= first);
+    let is_whole = numbers.iter().copied().eq((first..).take(numbers.len()));
+    let is_begun = first == 1 || !numbers.is_empty();
+    if !is_whole || !is_begun {
+        return Err(MISSING);
+    }
+    Ok(numbers.last().copied().unwrap_or(first - 1))
+}
+
+/// Numbers of all segments in a directory, in order.
+pub(super) fn numbers(directory: &Path) -> Result<Vec<u32>, StoreFault> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(reading)? {
         let name = entry.map_err(reading)?.file_name();
@@ -152,10 +178,7 @@ pub(super) fn count_segments(directory: &Path) -> Result<u32, StoreFault> {
         numbers.extend(number.and_then(|number| number.parse::<u32>().ok()));
     }
     numbers.sort_unstable();
-    if !numbers.iter().copied().eq((1_u32..).take(numbers.len())) {
-        return Err(MISSING);
-    }
-    u32::try_from(numbers.len()).map_err(reading)
+    Ok(numbers)
 }
 
 pub(super) fn log_start() -> Written {
@@ -170,8 +193,9 @@ fn without_empty(segments: Arc<Segments>, directory: &Path, last: u32) -> Arc<Se
     if segments.last() == last {
         return segments;
     }
-    let used = Segments::new(directory);
-    for _ in 0..last {
+    let first = segments.first();
+    let used = Segments::new(directory, first);
+    for _ in first..=last {
         used.add();
     }
     Arc::new(used)

@@ -3,16 +3,18 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, RwLock};
 
 use ledger_model::{AccountToken, ShardCount};
+use ledger_protocol::ShardPosition;
 
-use super::reader::{EmbeddedReader, Shared};
-use super::recovery::recover;
+use super::base::is_begun;
+use super::reader::{EmbeddedReader, Place, Shared};
+use super::recovery::{numbers, recover};
 use super::segment::{Owner, SEGMENT_HEADER_BYTES, path_of, read_some, reading};
 use super::tables::Tables;
-use super::{Lock, shard_directory, take};
+use super::{KEPT_DAYS, Lock, RealDisk, shard_directory, take};
 use crate::books::{HeldAccount, InternalKey, Sides};
 use crate::state::ShardState;
 use crate::store::row::{Pair, unpack_slot};
@@ -32,7 +34,7 @@ impl RestingStore {
         let shards = shards_of(directory)?;
         let opened = shards.all().map(|shard| {
             let directory = shard_directory(directory, shard);
-            if !path_of(&directory, 1).exists() {
+            if !is_begun(&directory) {
                 return Err(StoreFault::Inconsistent("the directory of a shard is missing"));
             }
             let lock = take(&directory)?;
@@ -44,6 +46,13 @@ impl RestingStore {
                     committed: AtomicU64::new(recovered.state.sequence),
                     index: recovered.index,
                     segments: recovered.segments,
+                    base: RwLock::new(recovered.base),
+                    place: Place {
+                        directory,
+                        owner,
+                        disk: Arc::new(RealDisk),
+                        kept_days: KEPT_DAYS,
+                    },
                 }),
                 state: recovered.state,
                 _lock: lock,
@@ -54,6 +63,14 @@ impl RestingStore {
 
     pub fn reader(&self) -> Arc<dyn Reader> {
         Arc::new(EmbeddedReader(Arc::clone(&self.shared)))
+    }
+
+    /// How far it has come, and where it begins.
+    pub fn position(&self) -> ShardPosition {
+        ShardPosition {
+            base: self.shared.base().told(),
+            ..self.state.position()
+        }
     }
 
     pub fn account(&self, token: AccountToken) -> Result<Option<HeldAccount>, StoreFault> {
@@ -74,11 +91,13 @@ impl RestingStore {
     }
 }
 
-/// How many shards a ledger's directory was made for, as the first segment of the first of them says.
+/// How many shards a ledger's directory was made for, as a segment of the first of them says.
 pub(super) fn shards_of(directory: &Path) -> Result<ShardCount, StoreFault> {
     let one = ShardCount::new(1).expect("one is a count of shards");
     let first = one.all().next().expect("one shard has a first");
-    let file = File::open(path_of(&shard_directory(directory, first), 1)).map_err(reading)?;
+    let directory = shard_directory(directory, first);
+    let number = numbers(&directory)?.first().copied().unwrap_or(1);
+    let file = File::open(path_of(&directory, number)).map_err(reading)?;
     let mut header = vec![0; usize::try_from(SEGMENT_HEADER_BYTES).expect("short")];
     read_some(&file, &mut header, 0).map_err(reading)?;
     let count = header.get(9).copied().and_then(ShardCount::new);

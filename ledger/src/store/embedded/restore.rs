@@ -3,11 +3,13 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use ledger_model::Unpacker;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::base::LogBase;
 use super::index::{Index, Piece};
 use super::log::Written;
 use super::segment::{FORMAT, Owner, is_readable};
@@ -34,8 +36,12 @@ pub(super) struct Loaded {
     pub(super) last_seen: u64,
 }
 
-/// Brings in the newest snapshot that is whole; `None` where there is none.
-pub(super) fn load(directory: &Path, owner: Owner) -> Result<Option<(Loaded, Tables, Index)>, StoreFault> {
+/// Brings in the newest snapshot that is whole and of the log that is there; `None` where there is none.
+pub(super) fn load(
+    directory: &Path,
+    owner: Owner,
+    base: &LogBase,
+) -> Result<Option<(Loaded, Tables, Index)>, StoreFault> {
     let reading = StoreFault::engine("read a snapshot");
     for first in list(directory).map_err(&reading)? {
         let file = File::open(path_of(directory, first)).map_err(&reading)?;
@@ -46,7 +52,9 @@ pub(super) fn load(directory: &Path, owner: Owner) -> Result<Option<(Loaded, Tab
             None
         };
         match parsed {
-            Some(Ok(loaded)) if loaded.first == first => return Ok(Some((loaded, tables, index))),
+            Some(Ok(loaded)) if loaded.first == first && loaded.start.segment >= base.first_segment => {
+                return Ok(Some((loaded, tables, index)));
+            }
             Some(Err(fault)) => return Err(fault),
             _ => {
                 tracing::warn!(shard = %owner.shard, first, "a snapshot is damaged; an older one or the log alone serves");
@@ -54,6 +62,47 @@ pub(super) fn load(directory: &Path, owner: Owner) -> Result<Option<(Loaded, Tab
         }
     }
     Ok(None)
+}
+
+/// Where the log goes on after each snapshot that is whole, the newest first.
+pub(super) fn whole(directory: &Path, owner: Owner) -> Result<Vec<Whole>, StoreFault> {
+    let reading = StoreFault::engine("read a snapshot");
+    let mut found = Vec::new();
+    for first in list(directory).map_err(&reading)? {
+        let file = match File::open(path_of(directory, first)) {
+            Ok(file) => file,
+            // a newer one has taken its place meanwhile
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => continue,
+            Err(fault) => return Err(reading(fault)),
+        };
+        if is_whole(&file).map_err(&reading)? {
+            let mut input = Input::over(&file).map_err(&reading)?;
+            let starts = begins(&mut input, owner).and_then(Result::ok);
+            let last_seen = last_seen(&file).map_err(&reading)?;
+            found.extend(
+                starts
+                    .filter(|starts| starts.first == first)
+                    .map(|starts| Whole { starts, last_seen }),
+            );
+        }
+    }
+    Ok(found)
+}
+
+/// A snapshot that is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Whole {
+    pub(super) starts: Starts,
+    /// Number of the last group that is in it, in parts.
+    pub(super) last_seen: u64,
+}
+
+/// Of a snapshot that is whole: the last but one of its numbers.
+fn last_seen(file: &File) -> io::Result<u64> {
+    let mut number = [0; 8];
+    let at = file.metadata()?.len().checked_sub(2 * SUM_BYTES);
+    file.read_exact_at(&mut number, at.ok_or(io::ErrorKind::UnexpectedEof)?)?;
+    Ok(u64::from_be_bytes(number))
 }
 
 fn is_whole(mut file: &File) -> io::Result<bool> {
@@ -97,13 +146,14 @@ impl<'a> Input<'a> {
     }
 }
 
-/// `input` is whole; `None` where it still does not read.
-fn parse(
-    input: &mut Input<'_>,
-    owner: Owner,
-    tables: &mut Tables,
-    index: &Index,
-) -> Option<Result<Loaded, StoreFault>> {
+/// The first group to replay, and where it lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Starts {
+    pub(super) first: u64,
+    pub(super) at: Written,
+}
+
+fn begins(input: &mut Input<'_>, owner: Owner) -> Option<Result<Starts, StoreFault>> {
     let mut header = Unpacker::new(input.bytes(HEADER_BYTES)?.strip_prefix(&MAGIC)?);
     let found: u32 = header.take().ok()?;
     if !is_readable(found) {
@@ -112,10 +162,24 @@ fn parse(
     if header.bytes(2).ok()? != [owner.shard.number(), owner.shards.count()] {
         return Some(Err(StoreFault::Inconsistent("a snapshot is of another shard")));
     }
-    let first: u64 = header.take().ok()?;
-    let start = Written {
+    let first = header.take().ok()?;
+    let at = Written {
         segment: header.take().ok()?,
         offset: header.take().ok()?,
+    };
+    Some(Ok(Starts { first, at }))
+}
+
+/// `input` is whole; `None` where it still does not read.
+fn parse(
+    input: &mut Input<'_>,
+    owner: Owner,
+    tables: &mut Tables,
+    index: &Index,
+) -> Option<Result<Loaded, StoreFault>> {
+    let Starts { first, at: start } = match begins(input, owner)? {
+        Ok(starts) => starts,
+        Err(fault) => return Some(Err(fault)),
     };
     while let Some(next) = take_slice(input) {
         match next {

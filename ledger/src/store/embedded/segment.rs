@@ -1,4 +1,5 @@
-//! The files of the log, for reading: `log-000001`, `log-000002`, … without a gap.
+//! The files of the log, for reading: `log-000001`, `log-000002`, … without a gap, or from a later one on where the first
+//! were released.
 //!
 //! ```text
 //!   header 32 │ frame │ frame │ … │ zeros to the end of the file
@@ -7,11 +8,12 @@
 //! Readers find records by their numbers from sparse marks, which they leave behind as they hop from frame to frame.
 //! Nobody here knows what is committed: readers ask for nothing beyond it.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ledger_model::{Packed, ShardCount, ShardId, Unpacker};
 use xxhash_rust::xxh3::xxh3_64;
@@ -112,8 +114,26 @@ impl Owner {
 #[derive(Debug)]
 pub(super) struct Segments {
     directory: PathBuf,
-    /// By number, the first of which is 1.
-    all: RwLock<Vec<Arc<Segment>>>,
+    listed: RwLock<Listed>,
+}
+
+#[derive(Debug)]
+struct Listed {
+    /// Number of the first.
+    first: u32,
+    all: VecDeque<Arc<Segment>>,
+}
+
+impl Listed {
+    fn last(&self) -> u32 {
+        let count = u32::try_from(self.all.len()).expect("a log has fewer segments than that");
+        self.first + count - 1
+    }
+
+    fn segment(&self, number: u32) -> Option<&Arc<Segment>> {
+        let place = number.checked_sub(self.first)?;
+        self.all.get(usize::try_from(place).ok()?)
+    }
 }
 
 #[derive(Debug)]
@@ -130,51 +150,72 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Segments {
-    pub(super) fn new(directory: &Path) -> Self {
+    /// None yet; the first that is taken in has that number, from 1 on.
+    pub(super) fn new(directory: &Path, first: u32) -> Self {
+        let all = VecDeque::new();
         Self {
             directory: directory.to_owned(),
-            all: RwLock::default(),
+            listed: RwLock::new(Listed { first, all }),
+        }
+    }
+
+    fn listed(&self) -> RwLockReadGuard<'_, Listed> {
+        self.listed.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listed_mut(&self) -> RwLockWriteGuard<'_, Listed> {
+        self.listed.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn first(&self) -> u32 {
+        self.listed().first
+    }
+
+    /// Knows the segments before that one no more, and has none of them open.
+    pub(super) fn forget_before(&self, first: u32) {
+        let mut listed = self.listed_mut();
+        while listed.first < first && !listed.all.is_empty() {
+            listed.first += 1;
+            if let Some(released) = listed.all.pop_front() {
+                lock(&released.open).take();
+            }
         }
     }
 
     /// Takes in the next segment; closes the one that is not among the newest any more.
     pub(super) fn add(&self) -> Arc<Segment> {
-        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
-        let number = u32::try_from(all.len() + 1).expect("a log has fewer segments than that");
+        let mut listed = self.listed_mut();
+        let number = listed.last() + 1;
         let segment = Arc::new(Segment {
             number,
             path: path_of(&self.directory, number),
             open: Mutex::default(),
             marks: Mutex::default(),
         });
-        all.push(Arc::clone(&segment));
-        if let Some(old) = number.checked_sub(OPEN_MAX + 1) {
-            let old = usize::try_from(old).ok().and_then(|old| all.get(old));
-            if let Some(old) = old {
-                lock(&old.open).take();
-            }
+        listed.all.push_back(Arc::clone(&segment));
+        if let Some(old) = number.checked_sub(OPEN_MAX).and_then(|old| listed.segment(old)) {
+            lock(&old.open).take();
         }
         segment
     }
 
     pub(super) fn last(&self) -> u32 {
-        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
-        u32::try_from(all.len()).expect("a log has fewer segments than that")
+        self.listed().last()
     }
 
     pub(super) fn segment(&self, number: u32) -> Option<Arc<Segment>> {
-        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
-        let place = usize::try_from(number).ok()?.checked_sub(1)?;
-        all.get(place).map(Arc::clone)
+        self.listed().segment(number).map(Arc::clone)
     }
 
     fn file(&self, segment: &Segment) -> Result<Arc<File>, StoreFault> {
+        // first, since whoever changes the list closes files while nobody may read it
+        let last = self.last();
         let mut open = lock(&segment.open);
         if let Some(file) = open.as_ref() {
             return Ok(Arc::clone(file));
         }
         let file = Arc::new(File::open(&segment.path).map_err(reading)?);
-        if segment.number + OPEN_MAX > self.last() {
+        if segment.number + OPEN_MAX > last {
             *open = Some(Arc::clone(&file));
         }
         Ok(file)
@@ -230,7 +271,7 @@ impl Segments {
 
     /// The last segment whose first record is not after this one.
     fn segment_of(&self, sequence: u64) -> Result<Arc<Segment>, StoreFault> {
-        let (mut low, mut high) = (1, self.last());
+        let (mut low, mut high) = (self.first(), self.last());
         let mut found = None;
         while low <= high {
             let middle = low + (high - low) / 2;
@@ -246,8 +287,15 @@ impl Segments {
         found.ok_or(UNREADABLE)
     }
 
-    /// `None` while nothing is in it.
-    fn first_sequence(&self, segment: &Segment) -> Result<Option<u64>, StoreFault> {
+    /// Number of its first group; `None` while nothing is in it.
+    pub(super) fn first_group(&self, segment: &Segment) -> Result<Option<u64>, StoreFault> {
+        let start = u32::try_from(SEGMENT_HEADER_BYTES).expect("short");
+        let file = self.file(segment)?;
+        Ok(header_at(&file, start)?.map(|header| header.number))
+    }
+
+    /// Of its first record; `None` while nothing is in it.
+    pub(super) fn first_sequence(&self, segment: &Segment) -> Result<Option<u64>, StoreFault> {
         if let Some((first, _)) = lock(&segment.marks).first() {
             return Ok(Some(*first));
         }

@@ -60,6 +60,7 @@ pub use self::settings::{CALL_LIMIT, GroupSettings, Host, Password, SettingsFaul
 use self::statements::Writing;
 use self::taking::Neighbours;
 pub use self::whereabouts::{Fixed, UnknownGroup, Whereabouts};
+use super::release::{Base, Release, ReleaseFault, Released};
 use super::{Group, OpenHops, Reader, Store, StoreFault, oldest_first};
 use crate::books::{HopRow, Remembered};
 use crate::hash::FastMap;
@@ -315,6 +316,14 @@ impl Store for PostgresStore {
             self.shards,
             self.shard,
         ))
+    }
+
+    fn base(&self) -> Arc<Base> {
+        Arc::new(Base::start(self.shard))
+    }
+
+    fn release(&mut self, _release: &Release) -> Result<Released, ReleaseFault> {
+        Err(ReleaseFault::NotOffered)
     }
 
     fn has_other_writers(&self) -> bool {

@@ -25,6 +25,7 @@ use super::statements::Reading;
 use super::taking::{Astray, GROUPS_MAX};
 use super::whereabouts::Whereabouts;
 use crate::books::Remembered;
+use crate::store::release::Base;
 use crate::store::row::remembered;
 use crate::store::{Kept, Reader, StoreFault};
 
@@ -182,6 +183,10 @@ impl Session {
 }
 
 impl Reader for PostgresReader {
+    fn base(&self) -> Result<Arc<Base>, StoreFault> {
+        Ok(Arc::new(Base::start(self.shard)))
+    }
+
     fn committed(&self) -> Result<u64, StoreFault> {
         let row = self.ask(&async |client, reading| client.query_one(&reading.committed, &[&self.shard()]).await)?;
         unsigned(column(&row, 0)?)

@@ -13,6 +13,7 @@ use ledger::books::{HopRow, Remembered};
 use ledger::hopping::homecoming::Probe;
 use ledger::state::ShardState;
 use ledger::store::embedded::EmbeddedStore;
+use ledger::store::release::{Base, Release, ReleaseFault, Released};
 use ledger::store::{Group, OpenHops, Reader, Store, StoreFault};
 use ledger::view::{Rows, Wanted};
 use ledger_model::{ShardId, TransferKey};
@@ -286,6 +287,14 @@ impl Store for Connection {
         })
     }
 
+    fn base(&self) -> Arc<Base> {
+        self.kept.store.lock().unwrap().base()
+    }
+
+    fn release(&mut self, release: &Release) -> Result<Released, ReleaseFault> {
+        self.kept.store.lock().unwrap().release(release)
+    }
+
     fn is_seen(&self) -> bool {
         true
     }
@@ -315,6 +324,10 @@ impl ServerReader {
 impl Reader for ServerReader {
     fn committed(&self) -> Result<u64, StoreFault> {
         self.asked()?.committed()
+    }
+
+    fn base(&self) -> Result<Arc<Base>, StoreFault> {
+        self.asked()?.base()
     }
 
     fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
