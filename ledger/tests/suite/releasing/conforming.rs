@@ -25,6 +25,7 @@ fn wanted(number: u64) -> Wanted {
         accounts: vec![token(number)],
         agreements: vec![agreement(number).number],
         transfers: vec![key("0110", PAYMENT), key("0110", PAYMENT + 1)],
+        new: Vec::new(),
         usages: vec![UsageKey { subject, date }],
         internal: vec![batch.in_currency(ledger_model::Currency::CNY)],
         limits: vec![token(number)],
