@@ -202,3 +202,46 @@ fn is_of_log(name: &std::ffi::OsStr) -> bool {
     };
     name == NAME || of("log-") || of("snapshot-")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of one of every field, byte by byte.
+    const GOLDEN: [&str; 8] = [
+        "4c424153000000010204",
+        "0000000000001267",
+        "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5",
+        "000000070000000000001000",
+        "0000000069a4ef20",
+        "066c692e776569",
+        "086172636869766564",
+        "2805eb64903c2cf9",
+    ];
+
+    /// The form is kept for ever: a base that was written is read by every later program.
+    #[test]
+    fn a_base_is_written_as_it_ever_was() {
+        let shards = ledger_model::ShardCount::new(4).unwrap();
+        let shard = shards.shard(2).unwrap();
+        let position = ChainPosition {
+            shard,
+            sequence: 4_711,
+            head: ChainHash([0xA5; 32]),
+        };
+        let by = ReleasedBy {
+            operator: "li.wei".parse().unwrap(),
+            reason: "archived".parse().unwrap(),
+            at: "2026-03-02T10:00:00".parse().unwrap(),
+        };
+        let base = LogBase {
+            base: Arc::new(Base { position, by: Some(by) }),
+            first_segment: 7,
+            first_group: 4_096,
+        };
+        let owner = Owner { shard, shards };
+        let golden = GOLDEN.concat();
+        assert_eq!(hex::encode(base.packed(owner).unwrap()), golden);
+        assert_eq!(LogBase::parse(&hex::decode(golden).unwrap(), owner).unwrap(), base);
+    }
+}
