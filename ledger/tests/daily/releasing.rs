@@ -135,7 +135,9 @@ fn what_is_archived_is_released_and_read_from_the_archive() {
         released.stdout,
         rehearsed.stdout.replace("would be released", "released")
     );
-    assert!(!bank.path(&format!("data/shard-{:02}/log-000001", shard())).exists());
+    // its header stays, so that an earlier program does not take the directory for an empty one
+    let first = bank.path(&format!("data/shard-{:02}/log-000001", shard()));
+    assert_eq!(std::fs::metadata(first).unwrap().len(), 32);
     assert!(bank.log().contains("the year is archived"));
     succeeds(
         &release(&bank, &[]),

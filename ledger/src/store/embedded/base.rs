@@ -8,6 +8,9 @@
 //!
 //! It has its name, durably, before the first segment is removed. Segments before the one it names do not count, whether
 //! they are still there or not; opening removes what was left of them. A directory without it begins with segment 1.
+//!
+//! Of segment 1 the header stays: a program that knows no base would take a directory without it for an empty one, and begin
+//! new books in it. With it, it misses the segments that follow, and says so.
 
 use std::io;
 use std::path::Path;
@@ -21,7 +24,7 @@ use super::disk::Disk;
 use super::frame::{Frame, Header};
 use super::log::Written;
 use super::recovery::log_start;
-use super::segment::{Owner, header_at, path_of, read_frame, reading};
+use super::segment::{Owner, SEGMENT_HEADER_BYTES, header_at, path_of, read_frame, reading};
 use crate::state::ShardState;
 use crate::store::StoreFault;
 use crate::store::release::{Base, ReleasedBy};
@@ -31,6 +34,9 @@ const MAGIC: [u8; 4] = *b"LBAS";
 const FORMAT: u32 = 1;
 const NAME: &str = "base";
 const UNNAMED: &str = "base-next";
+/// The segment of which the header stays.
+pub(super) const STUB: u32 = 1;
+const STUB_UNNAMED: &str = "base-stub";
 const SUM_BYTES: usize = 8;
 /// Two remarks, and little else.
 const BYTES_MAX: u64 = 4096;
@@ -153,6 +159,19 @@ impl LogBase {
         file.write_at(&bytes, 0)?;
         file.sync()?;
         disk.name(&unnamed, &directory.join(NAME))
+    }
+
+    /// Makes the stub of segment 1 where that was never there.
+    pub(super) fn write_stub(&self, disk: &dyn Disk, directory: &Path, owner: Owner) -> io::Result<()> {
+        let path = path_of(directory, STUB);
+        if self.is_start() || path.try_exists()? {
+            return Ok(());
+        }
+        let unnamed = directory.join(STUB_UNNAMED);
+        let file = disk.create(&unnamed, SEGMENT_HEADER_BYTES)?;
+        file.write_at(&owner.header(STUB), 0)?;
+        file.sync()?;
+        disk.name(&unnamed, &path)
     }
 
     /// The first group that is kept follows the last record that was released. Of a log of which nothing was released

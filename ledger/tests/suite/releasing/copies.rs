@@ -133,6 +133,7 @@ fn a_backup_that_is_begun_afterwards_has_base_and_snapshot() {
         assert_eq!(copied.state(), store.state());
         begins_at(&copied, &store.base());
         open_accounts(&mut store, &mut fresh);
+        assert_eq!(std::fs::metadata(in_backup("log-000001")).unwrap().len(), 32);
         if round == 20 {
             // as where it was killed before the snapshot was there: no store, and says so, until it is gone on with
             for entry in std::fs::read_dir(backup.path().join("shard-00")).unwrap() {

@@ -83,7 +83,7 @@ fn a_base_that_is_lost_or_of_another_log_is_refused() {
         }
     });
     refused(made.path(), "a segment of its log is missing", |directory| {
-        std::fs::remove_file(files(directory, "log-").remove(0)).unwrap();
+        std::fs::remove_file(files(directory, "log-").remove(1)).unwrap();
     });
     refused(made.path(), "a segment of its log is missing", |directory| {
         for path in files(directory, "log-") {
@@ -174,7 +174,7 @@ fn a_check_finds_what_was_altered_by_whoever_knows_the_form() {
     let checked = check(made.path()).unwrap().remove(0);
     assert!(checked.released > 0);
     assert_eq!(checked.state, state);
-    let log = files(made.path(), "log-").remove(0);
+    let log = files(made.path(), "log-").remove(1);
     let whole = std::fs::read(&log).unwrap();
     let places = frames(&whole);
     let balance = 100_000_i64.to_be_bytes();
