@@ -121,15 +121,7 @@ fn what_is_archived_is_released_and_read_from_the_archive() {
         &told,
         "nothing more to release; the records that follow stay: orders of 2024-03-04 may come again",
     );
-    bank.killed_then(|config| {
-        let text = std::fs::read_to_string(config).unwrap();
-        std::fs::write(config, text.replace("kept_days = 3660", "kept_days = 400")).unwrap();
-    });
-    let today = of_today(1, "CNY2.00");
-    assert!(matches!(
-        bank.post(today.clone()),
-        PostReply::Decided { repeat: false, .. }
-    ));
+    let today = forgets(&mut bank);
     check_refusals(&bank, &archive);
     let before = read(|words| bank.ledger(words), &[]);
     let rehearsed = release(&bank, &["--dry-run"]);
@@ -143,7 +135,9 @@ fn what_is_archived_is_released_and_read_from_the_archive() {
         released.stdout,
         rehearsed.stdout.replace("would be released", "released")
     );
-    assert!(!bank.path(&format!("data/shard-{:02}/log-000001", shard())).exists());
+    // its header stays, so that an earlier program does not take the directory for an empty one
+    let first = bank.path(&format!("data/shard-{:02}/log-000001", shard()));
+    assert_eq!(std::fs::metadata(first).unwrap().len(), 32);
     assert!(bank.log().contains("the year is archived"));
     succeeds(
         &release(&bank, &[]),
@@ -155,6 +149,43 @@ fn what_is_archived_is_released_and_read_from_the_archive() {
         bank.killed_and_started();
     }
     check_copies(bank, &archive, &before);
+}
+
+/// The first records are kept for no resend any more: as after many days. The order by which that came.
+fn forgets(bank: &mut Bank) -> Instruction {
+    bank.killed_then(|config| {
+        let text = std::fs::read_to_string(config).unwrap();
+        std::fs::write(config, text.replace("kept_days = 3660", "kept_days = 400")).unwrap();
+    });
+    let today = of_today(1, "CNY2.00");
+    let posted = bank.post(today.clone());
+    assert!(matches!(posted, PostReply::Decided { repeat: false, .. }), "{posted:?}");
+    today
+}
+
+#[test]
+fn what_was_released_is_not_read_from_the_archive_of_another_ledger() {
+    let (mut bank, archive) = archived();
+    let (_other, of_other) = archived();
+    forgets(&mut bank);
+    let told = bank.ledger(&[&["archive", "release", "--archive", &archive], &BY[..]].concat());
+    succeeds(&told, "released, head ");
+    let foreign = read(|words| bank.ledger(words), &["--archive", &of_other]);
+    for told in [&foreign.statement, &foreign.trial] {
+        fails(told, 5, "the archive is not of this ledger's journal");
+    }
+    fails(
+        &bank.ledger(&["archive", "check", &of_other]),
+        5,
+        "the archive is not of this ledger's journal",
+    );
+    // nor is another archive begun with what is left
+    let late = bank.path("late").to_str().unwrap().to_owned();
+    fails(
+        &bank.ledger(&["archive", "--to", &late]),
+        1,
+        "go on with the archive that has them",
+    );
 }
 
 /// Nothing is released by an archive that does not hold together, or is not this ledger's, nor beyond what it has.

@@ -8,6 +8,9 @@
 //!
 //! It has its name, durably, before the first segment is removed. Segments before the one it names do not count, whether
 //! they are still there or not; opening removes what was left of them. A directory without it begins with segment 1.
+//!
+//! Of segment 1 the header stays: a program that knows no base would take a directory without it for an empty one, and begin
+//! new books in it. With it, it misses the segments that follow, and says so.
 
 use std::io;
 use std::path::Path;
@@ -21,7 +24,7 @@ use super::disk::Disk;
 use super::frame::{Frame, Header};
 use super::log::Written;
 use super::recovery::log_start;
-use super::segment::{Owner, header_at, path_of, read_frame, reading};
+use super::segment::{Owner, SEGMENT_HEADER_BYTES, header_at, path_of, read_frame, reading};
 use crate::state::ShardState;
 use crate::store::StoreFault;
 use crate::store::release::{Base, ReleasedBy};
@@ -31,6 +34,9 @@ const MAGIC: [u8; 4] = *b"LBAS";
 const FORMAT: u32 = 1;
 const NAME: &str = "base";
 const UNNAMED: &str = "base-next";
+/// The segment of which the header stays.
+pub(super) const STUB: u32 = 1;
+const STUB_UNNAMED: &str = "base-stub";
 const SUM_BYTES: usize = 8;
 /// Two remarks, and little else.
 const BYTES_MAX: u64 = 4096;
@@ -155,6 +161,19 @@ impl LogBase {
         disk.name(&unnamed, &directory.join(NAME))
     }
 
+    /// Makes the stub of segment 1 where that was never there.
+    pub(super) fn write_stub(&self, disk: &dyn Disk, directory: &Path, owner: Owner) -> io::Result<()> {
+        let path = path_of(directory, STUB);
+        if self.is_start() || path.try_exists()? {
+            return Ok(());
+        }
+        let unnamed = directory.join(STUB_UNNAMED);
+        let file = disk.create(&unnamed, SEGMENT_HEADER_BYTES)?;
+        file.write_at(&owner.header(STUB), 0)?;
+        file.sync()?;
+        disk.name(&unnamed, &path)
+    }
+
     /// The first group that is kept follows the last record that was released. Of a log of which nothing was released
     /// there is nothing to check.
     pub(super) fn check(&self, directory: &Path) -> Result<(), StoreFault> {
@@ -201,4 +220,47 @@ fn is_of_log(name: &std::ffi::OsStr) -> bool {
             .is_some_and(is_numbered)
     };
     name == NAME || of("log-") || of("snapshot-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of one of every field, byte by byte.
+    const GOLDEN: [&str; 8] = [
+        "4c424153000000010204",
+        "0000000000001267",
+        "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5",
+        "000000070000000000001000",
+        "0000000069a4ef20",
+        "066c692e776569",
+        "086172636869766564",
+        "2805eb64903c2cf9",
+    ];
+
+    /// The form is kept for ever: a base that was written is read by every later program.
+    #[test]
+    fn a_base_is_written_as_it_ever_was() {
+        let shards = ledger_model::ShardCount::new(4).unwrap();
+        let shard = shards.shard(2).unwrap();
+        let position = ChainPosition {
+            shard,
+            sequence: 4_711,
+            head: ChainHash([0xA5; 32]),
+        };
+        let by = ReleasedBy {
+            operator: "li.wei".parse().unwrap(),
+            reason: "archived".parse().unwrap(),
+            at: "2026-03-02T10:00:00".parse().unwrap(),
+        };
+        let base = LogBase {
+            base: Arc::new(Base { position, by: Some(by) }),
+            first_segment: 7,
+            first_group: 4_096,
+        };
+        let owner = Owner { shard, shards };
+        let golden = GOLDEN.concat();
+        assert_eq!(hex::encode(base.packed(owner).unwrap()), golden);
+        assert_eq!(LogBase::parse(&hex::decode(golden).unwrap(), owner).unwrap(), base);
+    }
 }

@@ -119,17 +119,6 @@ impl Day {
     fn is_empty(&self) -> bool {
         self.parts.iter().all(|part| read(part).is_empty()) && read(&self.refunded).is_empty()
     }
-
-    fn each_location(&self, mut take: impl FnMut(u64)) {
-        for part in &self.parts {
-            read(part).values().copied().for_each(&mut take);
-        }
-        read(&self.further)
-            .iter()
-            .map(|(_, location)| *location)
-            .for_each(&mut take);
-        read(&self.refunded).keys().copied().for_each(&mut take);
-    }
 }
 
 impl Index {
@@ -219,13 +208,36 @@ impl Index {
     /// Of every segment in which anything lies that is held: the latest day of it.
     pub(super) fn latest_days(&self) -> BTreeMap<u32, u32> {
         let mut latest: BTreeMap<u32, u32> = BTreeMap::new();
-        for (number, day) in read(&self.days).iter() {
-            day.each_location(|location| {
-                let known = latest.entry(Location::from_number(location).segment()).or_default();
-                *known = (*known).max(*number);
-            });
+        let pieces = || (0..PARTS).map(Piece::Part).chain([Piece::Further, Piece::Refunded]);
+        for number in self.days() {
+            // a piece at a time, so that whoever begins a day does not wait for long
+            for piece in pieces() {
+                self.each_location(number, piece, |location| {
+                    let known = latest.entry(Location::from_number(location).segment()).or_default();
+                    *known = (*known).max(number);
+                });
+            }
         }
         latest
+    }
+
+    fn each_location(&self, day: u32, piece: Piece, mut take: impl FnMut(u64)) {
+        let days = read(&self.days);
+        let Some(day) = days.get(&day) else {
+            return;
+        };
+        match piece {
+            Piece::Part(number) => {
+                if let Some(part) = day.parts.get(number) {
+                    read(part).values().copied().for_each(&mut take);
+                }
+            }
+            Piece::Further => read(&day.further)
+                .iter()
+                .map(|(_, location)| *location)
+                .for_each(&mut take),
+            Piece::Refunded => read(&day.refunded).keys().copied().for_each(&mut take),
+        }
     }
 
     pub(super) fn days(&self) -> Vec<u32> {

@@ -5,19 +5,21 @@
 //! whole snapshots and goes over the whole index, so it is no work for the shard's thread; that decides by a few numbers,
 //! writes the base down, and leaves the removal to others.
 
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use ledger_journal::{ChainHash, ChainPosition, JournalRecord};
 use ledger_model::{BusinessDate, ChinaTime};
 
 use super::SPARE_DAYS;
-use super::base::LogBase;
+use super::base::{LogBase, STUB};
 use super::disk::sync_directory;
 use super::frame::{Frame, KeyDigest};
 use super::reader::{EmbeddedReader, Shared};
 use super::recovery::numbers;
 use super::restore::{self, Whole};
-use super::segment::path_of;
+use super::segment::{SEGMENT_HEADER_BYTES, path_of};
 use crate::books::HopRow;
 use crate::store::StoreFault;
 use crate::store::release::{Base, KeptFor, Release, ReleaseFault, ReleaseMode, Released, Repeats, Surveyed, prove};
@@ -186,7 +188,7 @@ impl Shared {
         Ok(base)
     }
 
-    /// Removes the segments before the base that are still there.
+    /// Removes the segments before the base that are still there; the header of the first stays.
     pub(super) fn clear(&self) -> Result<(), StoreFault> {
         let removing = StoreFault::engine("remove a segment of its log that was released");
         let first = self.log_base().first_segment;
@@ -198,8 +200,22 @@ impl Shared {
         }
         for number in released {
             let path = path_of(&self.place.directory, number);
-            self.place.disk.remove(&path).map_err(&removing)?;
+            let removed = if number == STUB {
+                self.cut_to_stub(&path)
+            } else {
+                self.place.disk.remove(&path)
+            };
+            removed.map_err(&removing)?;
         }
         Ok(())
+    }
+
+    fn cut_to_stub(&self, path: &Path) -> io::Result<()> {
+        if std::fs::metadata(path)?.len() <= SEGMENT_HEADER_BYTES {
+            return Ok(());
+        }
+        let file = self.place.disk.open(path)?;
+        file.cut(SEGMENT_HEADER_BYTES)?;
+        file.sync()
     }
 }

@@ -96,8 +96,8 @@ pub(super) fn shards_of(directory: &Path) -> Result<ShardCount, StoreFault> {
     let one = ShardCount::new(1).expect("one is a count of shards");
     let first = one.all().next().expect("one shard has a first");
     let directory = shard_directory(directory, first);
-    let number = numbers(&directory)?.first().copied().unwrap_or(1);
-    let file = File::open(path_of(&directory, number)).map_err(reading)?;
+    let first = numbers(&directory)?.first().copied().unwrap_or(1);
+    let file = File::open(path_of(&directory, first)).map_err(reading)?;
     let mut header = vec![0; usize::try_from(SEGMENT_HEADER_BYTES).expect("short")];
     read_some(&file, &mut header, 0).map_err(reading)?;
     let count = header.get(9).copied().and_then(ShardCount::new);

@@ -83,7 +83,7 @@ fn a_base_that_is_lost_or_of_another_log_is_refused() {
         }
     });
     refused(made.path(), "a segment of its log is missing", |directory| {
-        std::fs::remove_file(files(directory, "log-").remove(0)).unwrap();
+        std::fs::remove_file(files(directory, "log-").remove(1)).unwrap();
     });
     refused(made.path(), "a segment of its log is missing", |directory| {
         for path in files(directory, "log-") {
@@ -147,5 +147,55 @@ fn one_of_two_snapshots_may_be_lost_and_not_both() {
             lose(directory, &[0, 1], damages);
         });
     }
-    drop(check(made.path()));
+}
+
+/// Where each frame of a segment begins, and where the last ends.
+fn frames(log: &[u8]) -> Vec<usize> {
+    let mut places = vec![32];
+    while log
+        .get(places[places.len() - 1]..)
+        .is_some_and(|rest| rest.starts_with(b"LFR3"))
+    {
+        let at = places[places.len() - 1];
+        let body = u32::from_be_bytes(log[at + 4..at + 8].try_into().unwrap());
+        places.push(at + 36 + usize::try_from(body).unwrap());
+    }
+    places
+}
+
+/// Though it goes from the base on, and opening reads none of it.
+#[test]
+fn a_check_finds_what_was_altered_by_whoever_knows_the_form() {
+    let made = released();
+    for other in SHARDS.all().filter(|other| *other != shard()) {
+        drop(EmbeddedStore::open_with(made.path(), SHARDS, other, small()).unwrap());
+    }
+    let state = open(made.path(), small()).unwrap().state().clone();
+    let checked = check(made.path()).unwrap().remove(0);
+    assert!(checked.released > 0);
+    assert_eq!(checked.state, state);
+    let log = files(made.path(), "log-").remove(1);
+    let whole = std::fs::read(&log).unwrap();
+    let places = frames(&whole);
+    let balance = 100_000_i64.to_be_bytes();
+    let frame = &whole[places[0]..places[1]];
+    let found: Vec<usize> = (0..frame.len() - 8)
+        .filter(|place| frame[*place..].starts_with(&balance))
+        .collect();
+    // in records and in rows
+    for place in [found[0], found[found.len() - 1]] {
+        let mut changed = whole.clone();
+        changed[places[0] + place + 7] ^= 1;
+        let sum =
+            xxhash_rust::xxh3::xxh3_64_with_seed(&changed[places[0] + 16..places[1]], u64::from_be_bytes(*b"ledger 2"));
+        changed[places[0] + 8..places[0] + 16].copy_from_slice(&sum.to_be_bytes());
+        std::fs::write(&log, changed).unwrap();
+        let found = check(made.path()).unwrap_err();
+        assert!(
+            matches!(found, StoreFault::Inconsistent(_) | StoreFault::Content { .. }),
+            "{found}"
+        );
+    }
+    std::fs::write(&log, whole).unwrap();
+    check(made.path()).unwrap();
 }

@@ -2,6 +2,7 @@
 //! middle of it or damage after it.
 
 pub(crate) mod conforming;
+mod copies;
 mod crashes;
 mod damaged;
 mod reasons;

@@ -96,7 +96,8 @@ impl Target {
 
     /// Nothing but a base is there, perhaps.
     fn is_new(&self) -> bool {
-        numbers(&self.directory).is_ok_and(|numbers| numbers.is_empty())
+        let first = self.base.first_segment;
+        numbers(&self.directory).is_ok_and(|numbers| numbers.iter().all(|number| *number < first))
     }
 
     /// Where nothing was copied yet it begins as the store does.
@@ -108,7 +109,9 @@ impl Target {
         if base.is_start() {
             return Err(CopyFault::OtherStore);
         }
-        let written = base.write(&RealDisk, &self.directory, self.owner);
+        let written = base
+            .write(&RealDisk, &self.directory, self.owner)
+            .and_then(|()| base.write_stub(&RealDisk, &self.directory, self.owner));
         written.map_err(CopyFault::Write)?;
         self.base = base.clone();
         self.end = base.first();
