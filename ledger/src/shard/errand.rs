@@ -102,6 +102,8 @@ impl Worker {
                 let hops = self.parts.store.unapplied_hops(limit).map_err(read_fault).ok();
                 hops.map(|hops| Done::ListedUnapplied(reply, hops))
             }
+            // what is refused in this very group has a record of its own first
+            Errand::Settle { row, .. } if working.is_refused_in_this_group(&row.transfer.key) => None,
             Errand::Settle { row, reply } => {
                 let state = working.settle_hop(&row).map_err(|source| self.defect(source))?;
                 Some(Done::Settled(reply, state))

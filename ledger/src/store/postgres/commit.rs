@@ -7,7 +7,7 @@ use ledger_model::{Packed, ShardId};
 use tokio_postgres::types::ToSql;
 
 use super::digest::Digest;
-use super::frame::{Items, pack_evidence, pack_rows, signed};
+use super::frame::{Decided, Items, pack_evidence, pack_rows, signed};
 use super::held::{self, Change, Due, Span};
 use super::link::CallFault;
 use super::{Open, PostgresStore};
@@ -141,12 +141,13 @@ type Touched = Result<u64, tokio_postgres::Error>;
 
 /// The statements of a group. Each is sent when it is first polled, and is nothing where there is nothing to send.
 impl Draft {
-    async fn add(&self, Open { client, writing }: &Open, place: Place) -> Touched {
+    async fn add(&self, open: &Open, place: Place) -> Touched {
+        let Open { client, writing } = open;
         let Some(FramePart { items, rows, evidence }) = &self.frame else {
             return Ok(0);
         };
         let Place { shard, first, last } = place;
-        let new = Columns::of(items);
+        let new = Columns::of(items, |decided| !decided.may_replace);
         let frame: [Parameter<'_>; 6] = [&shard, &last, &first, &items.bytes, rows, evidence];
         let transfers: [Parameter<'_>; 7] = [
             &new.digests,
@@ -157,11 +158,21 @@ impl Draft {
             &new.lengths,
             &shard,
         ];
-        let (_, added) = futures::try_join!(
+        let (_, added, _) = futures::try_join!(
             client.execute(&writing.add_frame, &frame),
             client.execute(&writing.add_transfers, &transfers),
+            self.replace(open, items, shard),
         )?;
         Ok(added)
+    }
+
+    async fn replace(&self, Open { client, writing }: &Open, items: &Items, shard: i16) -> Touched {
+        let new = Columns::of(items, |decided| decided.may_replace);
+        if new.digests.is_empty() {
+            return Ok(0);
+        }
+        let changed: [Parameter<'_>; 5] = [&new.digests, &new.sequences, &new.places, &new.lengths, &shard];
+        client.execute(&writing.replace_transfers, &changed).await
     }
 
     async fn give_back(&self, Open { client, writing }: &Open, shard: i16) -> Touched {
@@ -247,9 +258,9 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(items: &Items) -> Self {
+    fn of(items: &Items, is_meant: impl Fn(&Decided) -> bool) -> Self {
         let mut columns = Self::default();
-        for decided in &items.decided {
+        for decided in items.decided.iter().filter(|decided| is_meant(decided)) {
             columns.digests.push(decided.digest);
             columns.sequences.push(decided.sequence);
             columns.returned.push(decided.returned);

@@ -37,6 +37,16 @@ const ADD_TRANSFERS: &str = "INSERT INTO transfer (key, sequence, returned, is_h
      SELECT new.*, $7::int2 \
      FROM unnest($1::uuid[], $2::int8[], $3::int8[], $4::bool[], $5::int4[], $6::int4[]) AS new";
 
+/// What the shard itself has under one of these keys is replaced; the others are added, as [`ADD_TRANSFERS`] does.
+const REPLACE_TRANSFERS: &str = "WITH new AS (SELECT * FROM unnest($1::uuid[], $2::int8[], $3::int4[], $4::int4[]) \
+     AS new (key, sequence, place, length)), \
+     replaced AS (UPDATE transfer SET sequence = new.sequence, place = new.place, length = new.length \
+     FROM new WHERE transfer.key = new.key AND NOT transfer.is_hopped AND transfer.shard = $5::int2 \
+     RETURNING transfer.key) \
+     INSERT INTO transfer (key, sequence, returned, is_hopped, place, length, shard) \
+     SELECT new.key, new.sequence, 0, false, new.place, new.length, $5::int2 \
+     FROM new WHERE new.key NOT IN (SELECT key FROM replaced)";
+
 const GIVE_BACK: &str = "UPDATE transfer SET returned = changed.returned \
      FROM unnest($1::uuid[], $2::bool[], $3::int8[]) AS changed (key, is_hopped, returned) \
      WHERE transfer.key = changed.key AND transfer.is_hopped = changed.is_hopped AND transfer.shard = $4::int2";
@@ -86,6 +96,7 @@ pub(super) struct Writing {
     pub(super) transfers: Statement,
     pub(super) add_frame: Statement,
     pub(super) add_transfers: Statement,
+    pub(super) replace_transfers: Statement,
     pub(super) give_back: Statement,
     pub(super) write: Statement,
     pub(super) open_hops: Statement,
@@ -120,6 +131,7 @@ impl Writing {
             TRANSFERS,
             ADD_FRAME,
             ADD_TRANSFERS,
+            REPLACE_TRANSFERS,
             GIVE_BACK,
             WRITE,
             OPEN_HOPS,
@@ -137,6 +149,7 @@ impl Writing {
             transfers,
             add_frame,
             add_transfers,
+            replace_transfers,
             give_back,
             write,
             open_hops,
@@ -154,6 +167,7 @@ impl Writing {
             transfers,
             add_frame,
             add_transfers,
+            replace_transfers,
             give_back,
             write,
             open_hops,
