@@ -68,6 +68,11 @@
 //! hop row goes along with the shard that took it in, so debts are noted by shard. Where the shards are at the start, and
 //! that none is made twice, is worked out in [`survey`] from what all databases say; [`placement`] keeps it for the process.
 //!
+//! # How long it is remembered
+//!
+//! A hop that is settled or compensated is of use for as long as its order may be sent again: its row goes with the record
+//! of its transfer, `kept_days` after the day in the transfer's id. One that is open or unapplied stays however old it is.
+//!
 //! # What it deliberately does not do
 //!
 //! * A stand-in's limit is counted where the map sends it: on a day on which groups change, perhaps in two shards.

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::group::Working;
 use super::worker::Worker;
 use super::{FatalFault, Job};
-use crate::books::HopRow;
+use crate::books::{Books, HopRow};
 use crate::hopping::selector::Seen;
 use crate::store::{OpenHops, StoreFault};
 
@@ -107,6 +107,12 @@ impl Worker {
             Errand::Settle { row, reply } => {
                 let state = working.settle_hop(&row).map_err(|source| self.defect(source))?;
                 Some(Done::Settled(reply, state))
+            }
+            // closed meanwhile, and so long ago that it has been forgotten
+            Errand::Close { row, reply, .. }
+                if working.view().hop(&row.transfer.key).is_none() && self.is_past(row.transfer.key.id.date()) =>
+            {
+                Some(Done::Closed(reply))
             }
             Errand::Close { row, state, reply } => {
                 working

@@ -245,11 +245,21 @@ impl Worker {
         }
     }
 
+    /// Of those of which records are kept.
+    fn first_day(&self) -> Option<BusinessDate> {
+        let kept_seconds = i64::from(self.parts.limits.kept_days) * 24 * 3600;
+        (self.parts.clock)().plus_seconds(-kept_seconds).map(ChinaTime::date)
+    }
+
+    /// Whether records of this day may have been forgotten.
+    pub(super) fn is_past(&self, day: BusinessDate) -> bool {
+        self.first_day().is_some_and(|first| day < first)
+    }
+
     fn without_expired(&self, jobs: Vec<Job>, now: Instant) -> Vec<Job> {
         #[cfg(feature = "mutations")]
         let now = crate::mutation::now(now);
-        let kept_seconds = i64::from(self.parts.limits.kept_days) * 24 * 3600;
-        let first_day = (self.parts.clock)().plus_seconds(-kept_seconds).map(ChinaTime::date);
+        let first_day = self.first_day();
         let mut left = Vec::with_capacity(jobs.len());
         for job in jobs {
             match job {

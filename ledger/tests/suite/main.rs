@@ -19,6 +19,7 @@ mod faulty_stores;
 mod formats;
 mod further;
 mod groups;
+mod hop_rows;
 mod hopping;
 mod journals;
 mod key_taken;

@@ -7,6 +7,7 @@ use ledger_model::{Packed, ShardId};
 use tokio_postgres::types::ToSql;
 
 use super::digest::Digest;
+use super::expiry::Expired;
 use super::frame::{Decided, Items, pack_evidence, pack_rows, signed};
 use super::held::{self, Change, Due, Span};
 use super::link::CallFault;
@@ -27,7 +28,15 @@ pub(super) struct Draft {
     pub(super) due: Due,
     pub(super) changes: Vec<Change>,
     state: Vec<u8>,
-    pub(super) first_day: Option<u32>,
+    expiring: Option<Expiring>,
+}
+
+/// What has been kept long enough.
+struct Expiring {
+    /// Of days before this one.
+    first_day: u32,
+    /// Hops are looked at that have keys above the first and below the second.
+    hops: [Vec<u8>; 2],
 }
 
 pub(super) struct FramePart {
@@ -39,7 +48,8 @@ pub(super) struct FramePart {
 /// What became of a commit that was sent whole.
 pub(super) enum Sent {
     Durable {
-        expired: u64,
+        /// Where something was due.
+        expired: Option<Expired>,
     },
     /// A statement before it was refused, so nothing of it is there.
     Refused(CallFault),
@@ -88,7 +98,10 @@ impl PostgresStore {
             due,
             changes,
             state,
-            first_day: self.expiry.first_day,
+            expiring: self.expiry.first_day.map(|first_day| Expiring {
+                first_day,
+                hops: self.expiry.hops_left(self.shard),
+            }),
         })
     }
 
@@ -206,18 +219,30 @@ impl Draft {
         client.execute(&writing.open_hops, &[closed, opened]).await
     }
 
-    async fn expire(&self, Open { client, writing }: &Open, shard: ShardId) -> Touched {
-        let Some(day) = self.first_day else {
-            return Ok(0);
+    async fn expire(
+        &self,
+        Open { client, writing }: &Open,
+        shard: ShardId,
+    ) -> Result<Option<Expired>, tokio_postgres::Error> {
+        let Some(Expiring { first_day, hops }) = &self.expiring else {
+            return Ok(None);
         };
-        let first = Digest::first_of(day);
-        let [from, to] = [0, day].map(|day| held::usages_from(shard, day));
+        let first = Digest::first_of(*first_day);
+        let [from, to] = [0, *first_day].map(|day| held::usages_from(shard, day));
         let (digests, usages): ([Parameter<'_>; 1], [Parameter<'_>; 2]) = ([&first], [&from, &to]);
-        let (transfers, rows) = futures::try_join!(
+        let [after, end] = hops;
+        let day = first_day.to_string().into_bytes();
+        let hops: [Parameter<'_>; 3] = [after, end, &day];
+        let (transfers, rows, seen) = futures::try_join!(
             client.execute(&writing.expire_transfers, &digests),
             client.execute(&writing.expire_held, &usages),
+            client.query_opt(&writing.expire_hops, &hops),
         )?;
-        Ok(transfers + rows)
+        let hops_seen = seen.map(|row| row.try_get(0)).transpose()?;
+        Ok(Some(Expired {
+            rows: transfers + rows,
+            hops_seen,
+        }))
     }
 }
 

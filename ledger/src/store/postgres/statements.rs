@@ -73,6 +73,14 @@ const EXPIRE_TRANSFERS: &str = "DELETE FROM transfer WHERE key IN (SELECT key FR
 const EXPIRE_HELD: &str = "DELETE FROM held WHERE key IN (SELECT key FROM held WHERE key >= $1 AND key < $2 \
      ORDER BY key LIMIT 500)";
 
+/// Looks at hops with keys from `$1` on and below `$2`, and deletes those that are over and of days before `$3`; the last it has
+/// looked at. The day begins a transfer's id, which is behind shard, kind, issuer and category.
+const EXPIRE_HOPS: &str = "WITH seen AS MATERIALIZED (SELECT key FROM held WHERE key > $1 AND key < $2 \
+     ORDER BY key LIMIT 500), \
+     expired AS (DELETE FROM held USING seen WHERE held.key = seen.key AND substr(seen.key, 21, 8) < $3::bytea \
+     AND NOT EXISTS (SELECT FROM open_hop WHERE open_hop.key = seen.key)) \
+     SELECT key FROM seen ORDER BY key DESC LIMIT 1";
+
 const COMMITTED: &str = "SELECT sequence FROM shard WHERE shard = $1";
 
 /// Asked after whatever else was asked: what was read before it was all there if the shard still lived here.
@@ -104,6 +112,7 @@ pub(super) struct Writing {
     pub(super) settle: Statement,
     pub(super) expire_transfers: Statement,
     pub(super) expire_held: Statement,
+    pub(super) expire_hops: Statement,
 }
 
 /// Of a session that reads.
@@ -139,6 +148,7 @@ impl Writing {
             SETTLE,
             EXPIRE_TRANSFERS,
             EXPIRE_HELD,
+            EXPIRE_HOPS,
         ];
         let [
             take,
@@ -157,6 +167,7 @@ impl Writing {
             settle,
             expire_transfers,
             expire_held,
+            expire_hops,
         ] = prepared(client, texts).await?;
         Ok(Self {
             take,
@@ -175,6 +186,7 @@ impl Writing {
             settle,
             expire_transfers,
             expire_held,
+            expire_hops,
         })
     }
 }

@@ -3,7 +3,7 @@
 use ledger::books::InternalAccount;
 use ledger::outcome::Outcome;
 use ledger::shard::Errand;
-use ledger_model::Instruction;
+use ledger_model::{HopState, Instruction};
 
 use super::server::Condition;
 use super::site::{Site, of_a, of_b, of_c};
@@ -116,4 +116,18 @@ async fn a_query_is_not_told_a_posting_that_was_taken_back() {
     for process in [&one, &other] {
         assert_eq!(process.posted(&order).await, at_home);
     }
+}
+
+/// Another ledger has closed it since it was listed, so long ago that its row is gone.
+#[tokio::test]
+async fn a_close_that_comes_after_its_hop_was_forgotten_is_done() {
+    let (_site, mut ledger) = site().await;
+    ledger.lose(0);
+    ledger.posted(&payout(1, of_a(), 700), 2);
+    let mut row = ledger.open_in_b();
+    row.transfer.key.id = "2020010200000000000000010000000".parse().unwrap();
+    let state = HopState::Settled;
+    let mut closed = ledger.ask(2, |reply| Errand::Close { row, state, reply });
+    ledger.step(2);
+    assert_eq!(closed.try_recv(), Ok(()));
 }
