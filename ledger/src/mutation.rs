@@ -82,6 +82,8 @@ pub enum Mutation {
     DoubtLostOnTheWay,
     /// Of several rows of a key the first is told.
     FirstFoundTold,
+    /// A group in which a key was posted before is answered as posted.
+    TakenKeyToldAsPosted,
     /// A carrier writes to a partition without having shut out whoever wrote to it before.
     NotTakenOver,
     /// A carrier goes on where it was before, whatever the partition ends with.
@@ -91,7 +93,7 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::OneSidedPosting,
         Self::UnequalSides,
         Self::SumsForgotten,
@@ -126,6 +128,7 @@ impl Mutation {
         Self::UnaskedForgotten,
         Self::DoubtLostOnTheWay,
         Self::FirstFoundTold,
+        Self::TakenKeyToldAsPosted,
         Self::NotTakenOver,
         Self::EndNotBelieved,
         Self::RecreatedUnnoticed,
