@@ -138,7 +138,7 @@ impl Worker {
         let may_hop = may_hop && self.parts.groups.can_hop(self.shard);
         // where keys are kept for other writers too, one of them may be faster
         let spare = (may_hop || self.parts.store.has_other_writers()).then(|| evidence.clone());
-        let is_open_question = self.may_be_posted_unseen(&instruction, elsewhere);
+        let is_open_question = self.may_be_posted_unseen(home, &instruction, elsewhere);
         #[cfg(feature = "mutations")]
         let (task, is_open_question) = crate::mutation::question(task, is_open_question);
         let outcome = match (self.known_elsewhere(working, &instruction, elsewhere), &task) {
@@ -151,6 +151,10 @@ impl Worker {
                 outcome.map_err(|source| self.defect(source))?
             }
             (Ok(known), Task::Recall) => working.recall(&instruction, known.as_ref()),
+            // its home is back since it was sent here, and had refused it
+            (Ok(Some(known)), Task::TakeIn { .. }) if is_open_question && known.is_refused() => {
+                working.recall_posted(&instruction, Some(&known))
+            }
             (Ok(known), Task::TakeIn { hop, .. }) => {
                 let order = HopOrder {
                     hop: *hop,

@@ -67,6 +67,24 @@ async fn what_was_told_as_posted_is_not_told_as_refused_again() {
     site.check_files();
 }
 
+#[tokio::test]
+async fn a_third_shard_does_not_tell_the_refusal_of_a_home_that_is_back() {
+    let (site, process, order) = refused().await;
+    drop(process);
+    let mut ledger = Stepped::over(&site);
+    ledger.lose(0);
+    let serial = ledger.posted(&order, 2);
+    // sent on to c, since neither the home nor b can be asked; before it is worked there the home is back
+    ledger.lose(1);
+    let mut again = ledger.send(&order);
+    ledger.recover(0);
+    ledger.step(3);
+    assert_eq!(again.outcome(), Outcome::InProcess);
+    ledger.recover(1);
+    assert_eq!(ledger.posted(&order, 0), serial);
+    assert_eq!(site.internal(InternalAccount::Suspense), 700);
+}
+
 /// Taken in by groups b and c; one of them is away when the other's hop comes home.
 async fn check_twice(away: usize, begins_anew: bool) {
     let (site, process, order) = refused().await;
