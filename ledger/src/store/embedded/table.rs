@@ -130,16 +130,16 @@ impl<const N: usize> Table<N> {
     /// The rows of one chunk in their slots; none past the end.
     pub(super) fn chunk(&self, number: usize) -> impl Iterator<Item = &[u8; N]> + Clone {
         let slots = self.chunks.get(number).map_or(&[][..], Vec::as_slice);
-        slots.iter().filter(is_taken)
+        slots.iter().filter(|slot| is_taken(slot.as_slice()))
     }
 
     /// Every row in its slot, in no order.
     pub(super) fn rows(&self) -> impl Iterator<Item = &[u8; N]> {
-        self.chunks.iter().flatten().filter(is_taken)
+        self.chunks.iter().flatten().filter(|slot| is_taken(slot.as_slice()))
     }
 }
 
-fn is_taken<const N: usize>(slot: &&[u8; N]) -> bool {
+fn is_taken(slot: &[u8]) -> bool {
     slot.iter().any(|byte| *byte != 0)
 }
 
