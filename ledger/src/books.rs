@@ -155,6 +155,17 @@ impl Remembered {
     }
 }
 
+impl HopRow {
+    /// Nothing more comes of it: it waits neither for its home nor for an operator. It is kept as long as the record of its
+    /// transfer is.
+    pub const fn is_over(&self) -> bool {
+        match self.state {
+            HopState::Open | HopState::Unapplied(_) => false,
+            HopState::Settled | HopState::Compensated => true,
+        }
+    }
+}
+
 impl InternalAccount {
     /// Where it is a customer's account, the customer's token.
     pub const fn of(account: LedgerAccount) -> Result<Self, AccountToken> {

@@ -62,6 +62,8 @@ pub enum Mutation {
     DayReopened,
     /// Settlement compares keys and not serials.
     SettledByKey,
+    /// A home that had refused an order does not remember which of its hops counts.
+    CountingHopForgotten,
     /// A hop is closed as compensated, and nothing is posted for it.
     CompensationSkipped,
     /// A hop is closed before its home has settled it.
@@ -91,7 +93,7 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::OneSidedPosting,
         Self::UnequalSides,
         Self::SumsForgotten,
@@ -116,6 +118,7 @@ impl Mutation {
         Self::TornTailKept,
         Self::DayReopened,
         Self::SettledByKey,
+        Self::CountingHopForgotten,
         Self::CompensationSkipped,
         Self::ClosedUnsettled,
         Self::FenceSkipped,
@@ -215,6 +218,11 @@ pub(crate) fn settlement(known: Option<&Remembered>, settlement: Settlement) -> 
     let is_posted = known.is_some_and(|known| known.transfer.decision == Decision::Posted);
     match settlement {
         Settlement::Known(_) if is_posted && is(Mutation::SettledByKey) => Settlement::Known(HopState::Settled),
+        Settlement::Decided(verdict)
+            if known.is_some_and(Remembered::is_refused) && is(Mutation::CountingHopForgotten) =>
+        {
+            Settlement::Known(crate::engine::state_after(verdict.decision))
+        }
         settlement => settlement,
     }
 }

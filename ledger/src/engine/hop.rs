@@ -6,6 +6,8 @@
 //!   payment  Dr advance   Cr network clearing  ──▶ Dr customer  Cr advance         ──▶ nothing to post
 //!                                                  refused: nothing posted         ──▶ unapplied, money stays
 //!                                                  a late commit posted it already ──▶ the first posting taken back
+//!                                                  or refused it: the first hop that comes home is written down in its
+//!                                                  place and unapplied     ──▶ every other hop taken back
 //! ```
 //!
 //! Each step finds out whether it was taken before, and then changes nothing: a crash between two of them is repeated.
@@ -110,8 +112,14 @@ pub fn settle_hop(books: &impl Books, row: &HopRow) -> Result<Settlement, Defect
             (Arrival::Settled(_), _) | (Arrival::Direct, Decision::Posted) => {
                 Ok(Settlement::Known(HopState::Compensated))
             }
-            // a late commit refused it: then nobody has the money yet
-            (Arrival::Direct, refused @ Decision::Refused(_)) => Ok(Settlement::Known(state_after(refused))),
+            // home refused it by itself: then nobody has the money yet, and the first hop that comes home is the one that
+            // counts. Written down in place of what home had said, so that the next one is taken back.
+            (Arrival::Direct, refused @ Decision::Refused(_)) => Ok(Settlement::Decided(Verdict {
+                decision: refused,
+                account: None,
+                entries: Vec::new(),
+                changes: Changes::default(),
+            })),
             (Arrival::Hopped, _) => Err(broken("a hop is settled in a shard that took it in")),
         };
     }

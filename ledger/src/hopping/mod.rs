@@ -40,6 +40,10 @@
 //! * *Two hops of one key* (T died before the hop came home, and the resend hopped to another): the home settles the one
 //!   it is asked about first and remembers its serial; the other is compensated. That is why settlement compares serials
 //!   and not only keys.
+//! * *Hops of a key that the home refused by itself* (the refusal was in doubt or came late, or the order was sent again while
+//!   the home was down): the first that comes home is written down as settled, with that refusal, in place of the refusal. So
+//!   the home remembers which hop counts, and tells it as it was told; it is unapplied, and every other is compensated, in
+//!   whatever order they come and however often they are asked about.
 //! * *Order of commits.* The home's commit comes before the close at T. Between the two the money is in the customer's
 //!   account and the hop row still open; the repeat finds its own serial at home and only closes.
 //! * *What was answered stays.* The network was told "posted" with T's serial; the home remembers just that, also when it
@@ -55,7 +59,7 @@
 //!   "original not found" would be final and wrong. Nothing was posted, and a query says so.
 //! * An order that its home has refused and another shard told as posted since (a late refusal, or a resend while the home
 //!   was down) stays posted: what was taken in elsewhere goes before the refusal. It is in process while that
-//!   shard cannot be asked.
+//!   shard cannot be asked, until the home has been told of it.
 //!
 //! # While groups come and go
 //!
@@ -63,6 +67,11 @@
 //! shard may be written where it is looked for is said by its row, under its lock; a store that finds it gone follows it. A
 //! hop row goes along with the shard that took it in, so debts are noted by shard. Where the shards are at the start, and
 //! that none is made twice, is worked out in [`survey`] from what all databases say; [`placement`] keeps it for the process.
+//!
+//! # How long it is remembered
+//!
+//! A hop that is settled or compensated is of use for as long as its order may be sent again: its row goes with the record
+//! of its transfer, `kept_days` after the day in the transfer's id. One that is open or unapplied stays however old it is.
 //!
 //! # What it deliberately does not do
 //!

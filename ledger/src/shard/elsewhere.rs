@@ -46,12 +46,12 @@ impl Worker {
         here.is_none_or(|here| here.is_refused() && hops(instruction) && self.parts.groups.can_hop(self.shard))
     }
 
-    /// Whether an order of this shard may have been posted by a shard that was not asked.
-    pub(super) fn may_be_posted_unseen(&self, instruction: &Instruction, elsewhere: &Elsewhere) -> bool {
+    /// Whether an order of this home may have been posted by a shard that was not asked.
+    pub(super) fn may_be_posted_unseen(&self, home: ShardId, instruction: &Instruction, elsewhere: &Elsewhere) -> bool {
         let is_unasked = |taker| elsewhere.unasked.contains(&taker);
         let groups = &self.parts.groups;
         let is_taken_in = groups.stands_in() || !matches!(instruction, Instruction::Payment(_));
-        hops(instruction) && is_taken_in && groups.may_be_open_in(self.shard, is_unasked)
+        hops(instruction) && is_taken_in && groups.may_be_open_in(home, is_unasked)
     }
 
     /// Under the keys of these jobs of which this shard holds nothing, or a refusal after which another may have taken the

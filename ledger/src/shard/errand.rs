@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::group::Working;
 use super::worker::Worker;
 use super::{FatalFault, Job};
-use crate::books::HopRow;
+use crate::books::{Books, HopRow};
 use crate::hopping::selector::Seen;
 use crate::store::release::{Release, ReleaseFault, Released};
 use crate::store::{OpenHops, StoreFault};
@@ -127,9 +127,17 @@ impl Worker {
                 let hops = self.parts.store.unapplied_hops(limit).map_err(read_fault).ok();
                 hops.map(|hops| Done::ListedUnapplied(reply, hops))
             }
+            // what is refused in this very group has a record of its own first
+            Errand::Settle { row, .. } if working.is_refused_in_this_group(&row.transfer.key) => None,
             Errand::Settle { row, reply } => {
                 let state = working.settle_hop(&row).map_err(|source| self.defect(source))?;
                 Some(Done::Settled(reply, state))
+            }
+            // closed meanwhile, and so long ago that it has been forgotten
+            Errand::Close { row, reply, .. }
+                if working.view().hop(&row.transfer.key).is_none() && self.is_past(row.transfer.key.id.date()) =>
+            {
+                Some(Done::Closed(reply))
             }
             Errand::Close { row, state, reply } => {
                 working

@@ -141,7 +141,7 @@ impl Worker {
         let may_hop = may_hop && self.parts.groups.can_hop(self.shard);
         // where keys are kept for other writers too, one of them may be faster
         let spare = (may_hop || self.parts.store.has_other_writers()).then(|| evidence.clone());
-        let is_open_question = self.may_be_posted_unseen(&instruction, elsewhere);
+        let is_open_question = self.may_be_posted_unseen(home, &instruction, elsewhere);
         #[cfg(feature = "mutations")]
         let (task, is_open_question) = crate::mutation::question(task, is_open_question);
         let outcome = match (self.known_elsewhere(working, &instruction, elsewhere), &task) {
@@ -154,6 +154,10 @@ impl Worker {
                 outcome.map_err(|source| self.defect(source))?
             }
             (Ok(known), Task::Recall) => working.recall(&instruction, known.as_ref()),
+            // its home is back since it was sent here, and had refused it
+            (Ok(Some(known)), Task::TakeIn { .. }) if is_open_question && known.is_refused() => {
+                working.recall_posted(&instruction, Some(&known))
+            }
             (Ok(known), Task::TakeIn { hop, .. }) => {
                 let order = HopOrder {
                     hop: *hop,
@@ -268,11 +272,21 @@ impl Worker {
         }
     }
 
+    /// Of those of which records are kept.
+    fn first_day(&self) -> Option<BusinessDate> {
+        let kept_seconds = i64::from(self.parts.limits.kept_days) * 24 * 3600;
+        (self.parts.clock)().plus_seconds(-kept_seconds).map(ChinaTime::date)
+    }
+
+    /// Whether records of this day may have been forgotten.
+    pub(super) fn is_past(&self, day: BusinessDate) -> bool {
+        self.first_day().is_some_and(|first| day < first)
+    }
+
     fn without_expired(&self, jobs: Vec<Job>, now: Instant) -> Vec<Job> {
         #[cfg(feature = "mutations")]
         let now = crate::mutation::now(now);
-        let kept_seconds = i64::from(self.parts.limits.kept_days) * 24 * 3600;
-        let first_day = (self.parts.clock)().plus_seconds(-kept_seconds).map(ChinaTime::date);
+        let first_day = self.first_day();
         let mut left = Vec::with_capacity(jobs.len());
         for job in jobs {
             match job {

@@ -9,7 +9,7 @@ use ledger_journal::{ChainPosition, JournalRecord};
 use ledger_model::{Currency, Decision, Instruction, Money, UsageSubject};
 
 use crate::bank::{self, SHARDS, account, agreement, first_of, key, now, payment, refund, sealed, token};
-use crate::further::{change_everything, holds_everything, rows_of_everything};
+use crate::further::{change_everything, holds_everything, is_replaced, refuse, replace_refusal, rows_of_everything};
 
 /// Works one group as a shard does, and commits it.
 pub(crate) fn work(store: &mut dyn Store, wanted: Wanted, task: impl FnOnce(&mut Working)) {
@@ -104,9 +104,12 @@ pub(crate) fn conforms(mut store: Box<dyn Store>, reopen: &dyn Fn(Box<dyn Store>
     goes_on(store.as_mut(), number);
     change_everything(store.as_mut(), number);
     holds_everything(store.as_ref(), number);
+    refuse(store.as_mut(), number, 5_010);
+    replace_refusal(store.as_mut(), number, 5_010);
     let before = rows_of_everything(store.as_ref(), number);
     let store = reopen(store);
     holds_everything(store.as_ref(), number);
+    is_replaced(store.as_ref(), number, 5_010);
     shows_what_was_taken_in(store.as_ref());
     assert_eq!(rows_of_everything(store.as_ref(), number), before);
     follows_whole_chain(store.as_ref());

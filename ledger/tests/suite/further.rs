@@ -174,6 +174,43 @@ pub(crate) fn change_everything(store: &mut dyn Store, number: u64) {
     assert_eq!(unapplied, HopState::Unapplied(Refusal::AccountFrozen));
 }
 
+/// A payout to an account that takes none.
+pub(crate) fn refuse(store: &mut dyn Store, number: u64, id: u64) {
+    post_all(store, &[payout(id, number, 55)]);
+    let known = store.reader().transfer(&key("0120", id)).unwrap().unwrap();
+    assert_eq!(known.arrival, Arrival::Direct);
+    assert_ne!(known.transfer.decision, Decision::Posted);
+}
+
+/// What was refused here comes home as two hops: the first is remembered from then on.
+pub(crate) fn replace_refusal(store: &mut dyn Store, number: u64, id: u64) {
+    let shard = store.state().shard;
+    let reader = store.reader();
+    let refused = reader.transfer(&key("0120", id)).unwrap().unwrap();
+    let Decision::Refused(refusal) = refused.transfer.decision else {
+        panic!("it was refused")
+    };
+    let first = hopped(number, id, HopState::Open, shard);
+    let mut second = first.clone();
+    second.transfer.serial = BankSerial::issue(now().date(), other(shard), id + 1);
+    for _ in 0..2 {
+        assert_eq!(settle(store, &first), HopState::Unapplied(refusal));
+        assert_eq!(settle(store, &second), HopState::Compensated);
+    }
+    is_replaced(store, number, id);
+    let settled = reader.transfer(&key("0120", id)).unwrap().unwrap();
+    assert!(settled.sequence > refused.sequence);
+    assert_eq!(reader.transfers(&[key("0120", id)]).unwrap(), [settled]);
+}
+
+/// The hop is what is known under the key, wherever the shard lives.
+pub(crate) fn is_replaced(store: &dyn Store, number: u64, id: u64) {
+    let first = hopped(number, id, HopState::Open, store.state().shard);
+    let known = store.reader().transfer(&key("0120", id)).unwrap().unwrap();
+    assert_eq!(known.transfer, first.transfer);
+    assert!(matches!(known.arrival, Arrival::Settled(Decision::Refused(_))));
+}
+
 /// All rows that it left, and those of the instructions before it.
 pub(crate) fn rows_of_everything(store: &dyn Store, number: u64) -> Rows {
     let mut wanted = Wanted::default();

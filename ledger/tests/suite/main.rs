@@ -20,6 +20,7 @@ mod formats;
 mod further;
 mod groups;
 mod hold;
+mod hop_rows;
 mod hopping;
 mod journals;
 mod key_taken;

@@ -109,6 +109,12 @@ impl Working {
         self.view.transfer(key).is_some_and(|row| row.sequence > self.before)
     }
 
+    /// Whether this shard has refused the order by itself, and in this group.
+    pub fn is_refused_in_this_group(&self, key: &TransferKey) -> bool {
+        let known = self.view.transfer(key);
+        known.is_some_and(|row| row.sequence > self.before && row.is_refused())
+    }
+
     /// When the group is decided.
     pub const fn now(&self) -> ChinaTime {
         self.now

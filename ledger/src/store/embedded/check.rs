@@ -243,7 +243,14 @@ impl Fold<'_> {
         let limits = tables.limits.rows().map(<[u8; _]>::as_slice);
         same(&self.limits, limits, |(token, limits)| pair(token, limits))?;
         let hops = tables.hops.rows().map(<[u8; _]>::as_slice);
-        same(&self.hops, hops, |(_, row)| packed(row))?;
+        // what is over goes with the record of its transfer
+        let days = self.recovered.index.days();
+        let is_there = |key: &TransferKey, row: &HopRow| {
+            let is_kept = !row.is_over() || days.contains(&key.id.date().number());
+            is_kept || tables.hops.find(&key.bytes()).is_some()
+        };
+        let due: BTreeMap<_, _> = self.hops.iter().filter(|(key, row)| is_there(key, row)).collect();
+        same(&due, hops, |(_, row)| packed(*row))?;
         let kept = |key: &UsageKey| tables.usages.contains_key(&key.date.number());
         let used: BTreeMap<_, _> = self.usages.iter().filter(|(key, _)| kept(key)).collect();
         let usages = tables

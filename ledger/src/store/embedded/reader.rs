@@ -40,22 +40,27 @@ pub(super) struct Place {
 pub(super) struct EmbeddedReader(pub(super) Arc<Shared>);
 
 impl Shared {
-    /// What is held under a key, and where its item lies.
+    /// What is held under a key, and where its item lies: the last that a committed record says of it, where a hop has taken
+    /// the place of a refusal.
     pub(super) fn find(
         &self,
         key: &TransferKey,
         digest: KeyDigest,
     ) -> Result<Option<(Location, Remembered)>, StoreFault> {
+        let committed = self.committed();
+        let mut last: Option<(Location, Remembered)> = None;
         for location in self.index.candidates(digest) {
             let bytes = self.segments.item(location)?;
             let Item { record, said, .. } = read_item(&bytes, location)?;
             let stored = StoredRecord { record, said };
             let refunded_minor = self.index.refunded(digest.day, location);
-            if let Some(found) = remembered(key, stored, refunded_minor)? {
-                return Ok(Some((location, found)));
+            let found = remembered(key, stored, refunded_minor)?;
+            let before = last.as_ref().map(|(_, last)| last.sequence);
+            if let Some(found) = found.filter(|found| found.sequence <= committed && before < Some(found.sequence)) {
+                last = Some((location, found));
             }
         }
-        Ok(None)
+        Ok(last)
     }
 
     /// Those of `keys` under which something is held.
@@ -103,18 +108,12 @@ impl Reader for EmbeddedReader {
     }
 
     fn transfer(&self, key: &TransferKey) -> Result<Option<Remembered>, StoreFault> {
-        let committed = self.0.committed();
         let found = self.0.find(key, KeyDigest::of(key))?;
-        Ok(found
-            .map(|(_, remembered)| remembered)
-            .filter(|remembered| remembered.sequence <= committed))
+        Ok(found.map(|(_, remembered)| remembered))
     }
 
     fn transfers(&self, keys: &[TransferKey]) -> Result<Vec<Remembered>, StoreFault> {
-        let committed = self.0.committed();
-        let mut found = self.0.find_all(keys)?;
-        found.retain(|remembered| remembered.sequence <= committed);
-        Ok(found)
+        self.0.find_all(keys)
     }
 
     fn base(&self) -> Result<Arc<Base>, StoreFault> {

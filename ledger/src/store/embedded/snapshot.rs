@@ -28,6 +28,7 @@ use super::index::{Index, PARTS, Piece};
 use super::log::Written;
 use super::segment::{FORMAT, Owner};
 use super::tables::Tables;
+use crate::store::row::USAGE_BYTES;
 
 pub(super) const MAGIC: [u8; 4] = *b"LSN2";
 const KEPT: usize = 2;
@@ -222,10 +223,10 @@ fn copy(slice: Slice, progress: &Progress<'_>) -> Vec<u8> {
     match slice {
         Slice::Accounts(chunk) => rows(ACCOUNTS, 0, tables.accounts.chunk(chunk)),
         Slice::Agreements(chunk) => rows(AGREEMENTS, 0, tables.agreements.chunk(chunk)),
-        Slice::Usages(day, chunk) => {
-            let rows_of_day = tables.usages.get(&day).map_or(&[][..], |table| table.chunk(chunk));
-            rows(USAGES, day, rows_of_day)
-        }
+        Slice::Usages(day, chunk) => match tables.usages.get(&day) {
+            Some(table) => rows(USAGES, day, table.chunk(chunk)),
+            None => rows(USAGES, day, std::iter::empty::<&[u8; USAGE_BYTES]>()),
+        },
         Slice::Internal(chunk) => rows(INTERNAL, 0, tables.internal.chunk(chunk)),
         Slice::Limits(chunk) => rows(LIMITS, 0, tables.limits.chunk(chunk)),
         Slice::Hops(chunk) => rows(HOPS, 0, tables.hops.chunk(chunk)),
@@ -256,8 +257,8 @@ fn slice_header(kind: u8, day: u32, piece: usize, width: usize, count: usize) ->
     out
 }
 
-fn rows<const N: usize>(kind: u8, day: u32, rows: &[[u8; N]]) -> Vec<u8> {
-    let mut out = slice_header(kind, day, 0, N, rows.len());
+fn rows<'a, const N: usize>(kind: u8, day: u32, rows: impl Iterator<Item = &'a [u8; N]> + Clone) -> Vec<u8> {
+    let mut out = slice_header(kind, day, 0, N, rows.clone().count());
     for row in rows {
         out.extend_from_slice(row);
     }

@@ -6,8 +6,9 @@
 //!
 //! The places are in 64 maps, since a map that grows looks at every row it has, and must not hold up a commit.
 //!
-//! A row keeps its number for the life of the table, so whoever copies the table chunk by chunk while it changes sees
-//! every row that was there when the copying began.
+//! A row keeps its number for as long as it is there, so whoever copies the table chunk by chunk while it changes sees
+//! every row that was there when the copying began and stayed. The slot of one that was taken out is zeros, which no row is,
+//! until another has it.
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -21,6 +22,8 @@ pub(super) struct Table<const N: usize> {
     places: Vec<HashTable<u32>>,
     rows: usize,
     chunks: Vec<Vec<[u8; N]>>,
+    /// Numbers of rows that were taken out.
+    free: Vec<u32>,
     /// How many bytes of a row are its key. No key is the beginning of another.
     key_length: fn(&[u8]) -> usize,
 }
@@ -41,13 +44,14 @@ impl<const N: usize> Table<N> {
             places: (0..PARTS).map(|_| HashTable::new()).collect(),
             rows: 0,
             chunks: Vec::new(),
+            free: Vec::new(),
             key_length,
         }
     }
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.rows
+        self.rows - self.free.len()
     }
 
     /// The row in its slot, zeros after it.
@@ -69,6 +73,7 @@ impl<const N: usize> Table<N> {
             places,
             rows,
             chunks,
+            free,
             key_length,
         } = self;
         let hash = xxh3_64(key);
@@ -84,6 +89,11 @@ impl<const N: usize> Table<N> {
                 *at_mut(chunks, place) = slot;
             }
             Entry::Vacant(vacant) => {
+                if let Some(place) = free.pop() {
+                    vacant.insert(place);
+                    *at_mut(chunks, place) = slot;
+                    return Ok(());
+                }
                 vacant.insert(u32::try_from(*rows).map_err(|_| TableFault::Full)?);
                 if *rows % CHUNK_ROWS == 0 {
                     chunks.push(Vec::with_capacity(CHUNK_ROWS));
@@ -98,20 +108,39 @@ impl<const N: usize> Table<N> {
         Ok(())
     }
 
+    /// Takes the row with this key out, if there is one.
+    pub(super) fn remove(&mut self, key: &[u8]) {
+        let hash = xxh3_64(key);
+        let Self {
+            places, chunks, free, ..
+        } = self;
+        let part = places.get_mut(part_of(hash)).expect("a remainder is within the parts");
+        if let Ok(held) = part.find_entry(hash, |place| at(chunks, *place).starts_with(key)) {
+            let (place, _) = held.remove();
+            *at_mut(chunks, place) = [0; N];
+            free.push(place);
+        }
+    }
+
     /// Chunks there are now, the last perhaps not full.
     pub(super) fn chunks(&self) -> usize {
         self.chunks.len()
     }
 
-    /// The slots of one chunk; none past the end.
-    pub(super) fn chunk(&self, number: usize) -> &[[u8; N]] {
-        self.chunks.get(number).map_or(&[], Vec::as_slice)
+    /// The rows of one chunk in their slots; none past the end.
+    pub(super) fn chunk(&self, number: usize) -> impl Iterator<Item = &[u8; N]> + Clone {
+        let slots = self.chunks.get(number).map_or(&[][..], Vec::as_slice);
+        slots.iter().filter(|slot| is_taken(slot.as_slice()))
     }
 
     /// Every row in its slot, in no order.
     pub(super) fn rows(&self) -> impl Iterator<Item = &[u8; N]> {
-        self.chunks.iter().flatten()
+        self.chunks.iter().flatten().filter(|slot| is_taken(slot.as_slice()))
     }
+}
+
+fn is_taken(slot: &[u8]) -> bool {
+    slot.iter().any(|byte| *byte != 0)
 }
 
 /// By bits that the maps themselves use little.
@@ -150,21 +179,27 @@ mod tests {
 
     proptest! {
         #[test]
-        fn holds_the_last_row_of_each_key(rows in prop::collection::vec((0_u16..3000, any::<u32>()), 0..6000)) {
+        fn holds_the_last_row_of_each_key(rows in prop::collection::vec((0_u16..3000, 1..=u32::MAX, 0_u8..4), 0..6000)) {
             let mut table = Table::<8>::new(|_| 2);
             let mut expected = BTreeMap::new();
-            for (key, value) in rows {
+            for (key, value, act) in rows {
                 let row = [&key.to_be_bytes()[..], &value.to_be_bytes()].concat();
-                table.put(&row).unwrap();
-                expected.insert(key, row);
+                if act == 0 {
+                    table.remove(&key.to_be_bytes());
+                    expected.remove(&key);
+                } else {
+                    table.put(&row).unwrap();
+                    expected.insert(key, row);
+                }
             }
             prop_assert_eq!(table.len(), expected.len());
             for (key, row) in &expected {
                 prop_assert_eq!(&table.find(&key.to_be_bytes()).unwrap()[..6], row.as_slice());
             }
             prop_assert!(table.find(&3000_u16.to_be_bytes()).is_none());
-            let copied: usize = (0..table.chunks()).map(|chunk| table.chunk(chunk).len()).sum();
+            let copied: usize = (0..table.chunks()).map(|chunk| table.chunk(chunk).count()).sum();
             prop_assert_eq!(copied, expected.len());
+            prop_assert_eq!(table.rows().count(), expected.len());
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::table::{Table, TableFault};
-use crate::books::{HeldAccount, InternalAccount, InternalKey, Sides};
+use crate::books::{HeldAccount, HopRow, InternalAccount, InternalKey, Sides};
 use crate::store::StoreFault;
 use crate::store::row::{
     ACCOUNT_BYTES, AGREEMENT_BYTES, HOP_BYTES, INTERNAL_BYTES, Kinds, LIMITS_BYTES, USAGE_BYTES, agreement_length,
@@ -88,10 +88,20 @@ impl Tables {
         Ok(())
     }
 
-    /// Forgets what was used on the days before `first`.
+    /// Forgets what was used on the days before `first`, and the hops of those days that are over.
     pub(super) fn expire_before(&mut self, first: u32) {
         if self.usages.keys().next().is_some_and(|day| *day < first) {
             self.usages = self.usages.split_off(&first);
+        }
+        // there are few, if any: where one process holds all shards, none hops
+        let rows = self.hops.rows().map(|row| unpack_slot::<HopRow>("hop", row));
+        let over = rows.filter_map(Result::ok).filter(|row| {
+            let day = row.transfer.key.id.date().number();
+            day < first && row.is_over()
+        });
+        let over: Vec<_> = over.map(|row| row.transfer.key.bytes()).collect();
+        for key in over {
+            self.hops.remove(&key);
         }
     }
 }

@@ -7,7 +7,8 @@ use ledger_model::{Packed, ShardId};
 use tokio_postgres::types::ToSql;
 
 use super::digest::Digest;
-use super::frame::{Items, pack_evidence, pack_rows, signed};
+use super::expiry::Expired;
+use super::frame::{Decided, Items, pack_evidence, pack_rows, signed};
 use super::held::{self, Change, Due, Span};
 use super::link::CallFault;
 use super::{Open, PostgresStore};
@@ -27,7 +28,15 @@ pub(super) struct Draft {
     pub(super) due: Due,
     pub(super) changes: Vec<Change>,
     state: Vec<u8>,
-    pub(super) first_day: Option<u32>,
+    expiring: Option<Expiring>,
+}
+
+/// What has been kept long enough.
+struct Expiring {
+    /// Of days before this one.
+    first_day: u32,
+    /// Hops are looked at that have keys above the first and below the second.
+    hops: [Vec<u8>; 2],
 }
 
 pub(super) struct FramePart {
@@ -39,7 +48,8 @@ pub(super) struct FramePart {
 /// What became of a commit that was sent whole.
 pub(super) enum Sent {
     Durable {
-        expired: u64,
+        /// Where something was due.
+        expired: Option<Expired>,
     },
     /// A statement before it was refused, so nothing of it is there.
     Refused(CallFault),
@@ -88,7 +98,10 @@ impl PostgresStore {
             due,
             changes,
             state,
-            first_day: self.expiry.first_day,
+            expiring: self.expiry.first_day.map(|first_day| Expiring {
+                first_day,
+                hops: self.expiry.hops_left(self.shard),
+            }),
         })
     }
 
@@ -141,12 +154,13 @@ type Touched = Result<u64, tokio_postgres::Error>;
 
 /// The statements of a group. Each is sent when it is first polled, and is nothing where there is nothing to send.
 impl Draft {
-    async fn add(&self, Open { client, writing }: &Open, place: Place) -> Touched {
+    async fn add(&self, open: &Open, place: Place) -> Touched {
+        let Open { client, writing } = open;
         let Some(FramePart { items, rows, evidence }) = &self.frame else {
             return Ok(0);
         };
         let Place { shard, first, last } = place;
-        let new = Columns::of(items);
+        let new = Columns::of(items, |decided| !decided.may_replace);
         let frame: [Parameter<'_>; 6] = [&shard, &last, &first, &items.bytes, rows, evidence];
         let transfers: [Parameter<'_>; 7] = [
             &new.digests,
@@ -157,11 +171,21 @@ impl Draft {
             &new.lengths,
             &shard,
         ];
-        let (_, added) = futures::try_join!(
+        let (_, added, _) = futures::try_join!(
             client.execute(&writing.add_frame, &frame),
             client.execute(&writing.add_transfers, &transfers),
+            self.replace(open, items, shard),
         )?;
         Ok(added)
+    }
+
+    async fn replace(&self, Open { client, writing }: &Open, items: &Items, shard: i16) -> Touched {
+        let new = Columns::of(items, |decided| decided.may_replace);
+        if new.digests.is_empty() {
+            return Ok(0);
+        }
+        let changed: [Parameter<'_>; 5] = [&new.digests, &new.sequences, &new.places, &new.lengths, &shard];
+        client.execute(&writing.replace_transfers, &changed).await
     }
 
     async fn give_back(&self, Open { client, writing }: &Open, shard: i16) -> Touched {
@@ -195,18 +219,30 @@ impl Draft {
         client.execute(&writing.open_hops, &[closed, opened]).await
     }
 
-    async fn expire(&self, Open { client, writing }: &Open, shard: ShardId) -> Touched {
-        let Some(day) = self.first_day else {
-            return Ok(0);
+    async fn expire(
+        &self,
+        Open { client, writing }: &Open,
+        shard: ShardId,
+    ) -> Result<Option<Expired>, tokio_postgres::Error> {
+        let Some(Expiring { first_day, hops }) = &self.expiring else {
+            return Ok(None);
         };
-        let first = Digest::first_of(day);
-        let [from, to] = [0, day].map(|day| held::usages_from(shard, day));
+        let first = Digest::first_of(*first_day);
+        let [from, to] = [0, *first_day].map(|day| held::usages_from(shard, day));
         let (digests, usages): ([Parameter<'_>; 1], [Parameter<'_>; 2]) = ([&first], [&from, &to]);
-        let (transfers, rows) = futures::try_join!(
+        let [after, end] = hops;
+        let day = first_day.to_string().into_bytes();
+        let hops: [Parameter<'_>; 3] = [after, end, &day];
+        let (transfers, rows, seen) = futures::try_join!(
             client.execute(&writing.expire_transfers, &digests),
             client.execute(&writing.expire_held, &usages),
+            client.query_opt(&writing.expire_hops, &hops),
         )?;
-        Ok(transfers + rows)
+        let hops_seen = seen.map(|row| row.try_get(0)).transpose()?;
+        Ok(Some(Expired {
+            rows: transfers + rows,
+            hops_seen,
+        }))
     }
 }
 
@@ -247,9 +283,9 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(items: &Items) -> Self {
+    fn of(items: &Items, is_meant: impl Fn(&Decided) -> bool) -> Self {
         let mut columns = Self::default();
-        for decided in &items.decided {
+        for decided in items.decided.iter().filter(|decided| is_meant(decided)) {
             columns.digests.push(decided.digest);
             columns.sequences.push(decided.sequence);
             columns.returned.push(decided.returned);

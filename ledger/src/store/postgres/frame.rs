@@ -9,7 +9,7 @@
 //! Items lie there as they are, so that one is read without the others. The evidence of a group is compressed together:
 //! its messages are alike.
 
-use ledger_model::{Packed, Unpacker};
+use ledger_model::{Decision, Packed, Unpacker};
 
 use super::digest::Digest;
 use super::held::Change;
@@ -28,6 +28,8 @@ pub(super) struct Decided {
     /// What was taken back of it, see `row::returned`.
     pub(super) returned: i64,
     pub(super) is_hopped: bool,
+    /// A hop that its home refuses, perhaps after it had refused the order by itself: then it takes the place of that.
+    pub(super) may_replace: bool,
     /// Of its item, from the beginning of the items, counted from 1 as SQL does.
     pub(super) place: i32,
     pub(super) length: i32,
@@ -67,6 +69,7 @@ impl Items {
                 sequence: signed(*sequence)?,
                 returned: returned(row),
                 is_hopped: row.arrival == Arrival::Hopped,
+                may_replace: matches!(row.arrival, Arrival::Settled(Decision::Refused(_))),
                 place: i32::try_from(from + 1).map_err(|_| StoreFault::TooLarge)?,
                 length: i32::try_from(length).map_err(|_| StoreFault::TooLarge)?,
             });

@@ -49,7 +49,7 @@ use tokio_postgres::Client;
 
 use self::asking::WantedTransfers;
 use self::commit::{Draft, Sent};
-use self::expiry::Expiry;
+use self::expiry::{Expired, Expiry};
 use self::held::{Change, Held, HeldLimits, Unknown};
 use self::link::{CallFault, Link};
 pub use self::moving::{Move, MoveFault, MoveProgress, MoveStep};
@@ -148,13 +148,12 @@ impl PostgresStore {
     }
 
     /// The group is there.
-    fn settle(&mut self, group: Group, draft: Draft, expired: u64) {
+    fn settle(&mut self, group: Group, draft: Draft, expired: Option<Expired>) {
         let Draft {
             span,
             frame,
             due,
             changes,
-            first_day,
             ..
         } = draft;
         let limits = self.limits();
@@ -164,8 +163,8 @@ impl PostgresStore {
         }
         self.seen = group.state.sequence;
         self.state = group.state;
-        if first_day.is_some() && expired == 0 {
-            self.expiry.first_day = None;
+        if let Some(expired) = expired {
+            self.expiry.went_on(expired);
         }
         let decided = group
             .rows

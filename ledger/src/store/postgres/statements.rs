@@ -53,6 +53,16 @@ const ADD_TRANSFERS: &str = "INSERT INTO transfer (key, sequence, returned, is_h
      SELECT new.*, $7::int2 \
      FROM unnest($1::uuid[], $2::int8[], $3::int8[], $4::bool[], $5::int4[], $6::int4[]) AS new";
 
+/// What the shard itself has under one of these keys is replaced; the others are added, as [`ADD_TRANSFERS`] does.
+const REPLACE_TRANSFERS: &str = "WITH new AS (SELECT * FROM unnest($1::uuid[], $2::int8[], $3::int4[], $4::int4[]) \
+     AS new (key, sequence, place, length)), \
+     replaced AS (UPDATE transfer SET sequence = new.sequence, place = new.place, length = new.length \
+     FROM new WHERE transfer.key = new.key AND NOT transfer.is_hopped AND transfer.shard = $5::int2 \
+     RETURNING transfer.key) \
+     INSERT INTO transfer (key, sequence, returned, is_hopped, place, length, shard) \
+     SELECT new.key, new.sequence, 0, false, new.place, new.length, $5::int2 \
+     FROM new WHERE new.key NOT IN (SELECT key FROM replaced)";
+
 const GIVE_BACK: &str = "UPDATE transfer SET returned = changed.returned \
      FROM unnest($1::uuid[], $2::bool[], $3::int8[]) AS changed (key, is_hopped, returned) \
      WHERE transfer.key = changed.key AND transfer.is_hopped = changed.is_hopped AND transfer.shard = $4::int2";
@@ -79,6 +89,14 @@ const EXPIRE_TRANSFERS: &str = "DELETE FROM transfer WHERE key IN (SELECT key FR
 const EXPIRE_HELD: &str = "DELETE FROM held WHERE key IN (SELECT key FROM held WHERE key >= $1 AND key < $2 \
      ORDER BY key LIMIT 500)";
 
+/// Looks at hops with keys from `$1` on and below `$2`, and deletes those that are over and of days before `$3`; the last it has
+/// looked at. The day begins a transfer's id, which is behind shard, kind, issuer and category.
+const EXPIRE_HOPS: &str = "WITH seen AS MATERIALIZED (SELECT key FROM held WHERE key > $1 AND key < $2 \
+     ORDER BY key LIMIT 500), \
+     expired AS (DELETE FROM held USING seen WHERE held.key = seen.key AND substr(seen.key, 21, 8) < $3::bytea \
+     AND NOT EXISTS (SELECT FROM open_hop WHERE open_hop.key = seen.key)) \
+     SELECT key FROM seen ORDER BY key DESC LIMIT 1";
+
 const COMMITTED: &str = "SELECT sequence FROM shard WHERE shard = $1";
 
 /// Asked after whatever else was asked: what was read before it was all there if the shard still lived here.
@@ -103,6 +121,7 @@ pub(super) struct Writing {
     pub(super) transfers_beside: Statement,
     pub(super) add_frame: Statement,
     pub(super) add_transfers: Statement,
+    pub(super) replace_transfers: Statement,
     pub(super) give_back: Statement,
     pub(super) write: Statement,
     pub(super) open_hops: Statement,
@@ -110,6 +129,7 @@ pub(super) struct Writing {
     pub(super) settle: Statement,
     pub(super) expire_transfers: Statement,
     pub(super) expire_held: Statement,
+    pub(super) expire_hops: Statement,
 }
 
 /// Of a session that reads.
@@ -138,6 +158,7 @@ impl Writing {
             TRANSFERS_BESIDE,
             ADD_FRAME,
             ADD_TRANSFERS,
+            REPLACE_TRANSFERS,
             GIVE_BACK,
             WRITE,
             OPEN_HOPS,
@@ -145,6 +166,7 @@ impl Writing {
             SETTLE,
             EXPIRE_TRANSFERS,
             EXPIRE_HELD,
+            EXPIRE_HOPS,
         ];
         let [
             take,
@@ -156,6 +178,7 @@ impl Writing {
             transfers_beside,
             add_frame,
             add_transfers,
+            replace_transfers,
             give_back,
             write,
             open_hops,
@@ -163,6 +186,7 @@ impl Writing {
             settle,
             expire_transfers,
             expire_held,
+            expire_hops,
         ] = prepared(client, texts).await?;
         Ok(Self {
             take,
@@ -174,6 +198,7 @@ impl Writing {
             transfers_beside,
             add_frame,
             add_transfers,
+            replace_transfers,
             give_back,
             write,
             open_hops,
@@ -181,6 +206,7 @@ impl Writing {
             settle,
             expire_transfers,
             expire_held,
+            expire_hops,
         })
     }
 }

@@ -46,7 +46,7 @@ impl Oracle {
                 if !repeat {
                     self.is_not_decided_anew(place, &key)?;
                 }
-                self.told_decision(place, transfer, at)
+                self.told_decision(place, transfer)
             }
             Outcome::Conflict(field) => {
                 let known = self.known(key);
@@ -78,15 +78,16 @@ impl Oracle {
         }
     }
 
-    /// What is known of a key and by which request, at home and where it was taken in.
+    /// What is known of a key and by which request, at home and where it was taken in. What a hop has taken the place of
+    /// may have been found just before.
     fn known(&self, key: TransferKey) -> impl Iterator<Item = (&Transfer, usize)> {
-        let at_home = self.decided.get(&key);
+        let at_home = self.decided.get(&key).into_iter().chain(self.superseded_of(key));
         let at_home = at_home.map(|decided| (&decided.transfer, decided.order));
         let hops = self.hops_of(key).map(|hopped| (&hopped.transfer, hopped.order));
-        at_home.into_iter().chain(hops)
+        at_home.chain(hops)
     }
 
-    fn told_decision(&mut self, place: usize, transfer: &Transfer, at: Circumstances) -> Check {
+    fn told_decision(&mut self, place: usize, transfer: &Transfer) -> Check {
         let key = *self.orders[place].instruction.key();
         let is_same = |(known, order): (&Transfer, usize)| known == transfer && self.difference(order, place).is_none();
         if !self.known(key).any(is_same) {
@@ -100,12 +101,12 @@ impl Oracle {
                 format!("request {place} is told {transfer:?}; decided was {known:?}")
             })?;
         }
-        self.told_of(transfer, at)
+        self.told_of(transfer)
     }
 
-    fn told_of(&mut self, transfer: &Transfer, at: Circumstances) -> Check {
+    fn told_of(&mut self, transfer: &Transfer) -> Check {
         match transfer.decision {
-            Decision::Refused(_) => self.stays_posted(transfer, at),
+            Decision::Refused(_) => self.stays_posted(transfer),
             Decision::Posted => {
                 self.told_as_posted(transfer);
                 Ok(())
@@ -137,7 +138,7 @@ impl Oracle {
                 if at.all_to_be_asked && !at.store_failed {
                     self.is_not_taken_back(transfer)?;
                 }
-                self.told_of(transfer, at)
+                self.told_of(transfer)
             }
             Outcome::NotFound => {
                 let under_way = self.orders.iter().position(|order| {

@@ -10,7 +10,8 @@ use ledger_model::{
     TransferKey, UsageSubject,
 };
 
-use super::{Check, Circumstances, Decided, Oracle, Rule, must};
+use super::rules::Due;
+use super::{Check, Decided, Oracle, Rule, must};
 use crate::bank::home;
 
 /// A transfer as a shard has it that took it in for its home.
@@ -26,6 +27,16 @@ pub(super) struct Hopped {
     pub(super) life: u64,
     /// Requests that had been sent when it was first told as posted.
     pub(super) told_before: Option<usize>,
+}
+
+impl Hopped {
+    /// It is the one hop of its key whose money was put where it belongs, or waits for an operator.
+    const fn counts(&self) -> bool {
+        match self.state {
+            HopState::Settled | HopState::Unapplied(_) => true,
+            HopState::Open | HopState::Compensated => false,
+        }
+    }
 }
 
 impl Oracle {
@@ -167,12 +178,18 @@ impl Oracle {
         must(epoch > hopped.hop.epoch, Rule::Hop, || {
             format!("shard {shard} is under epoch {epoch} and was not fenced: {hopped:?}")
         })?;
-        let before = self.decided.get(&key);
-        must(before.is_none(), Rule::L4, || {
-            format!("shard {shard} settles {}, and has decided it: {before:?}", key.id)
-        })?;
         let order = self.orders[hopped.order].instruction.clone();
-        let due = self.due_of_hop(shard, &order);
+        let before = self.decided.get(&key);
+        let due = match before.map(|before| (before.arrival, before.transfer.decision)) {
+            None => self.due_of_hop(shard, &order),
+            // what it has refused stays refused, and it remembers for which of the hops
+            Some((Arrival::Direct, Decision::Refused(refusal))) => Due::refused(refusal, None),
+            Some(_) => {
+                return must(false, Rule::L4, || {
+                    format!("shard {shard} settles {}, and has decided it: {before:?}", key.id)
+                });
+            }
+        };
         let account = due.account.or(hopped.transfer.account);
         let found = (decision, transfer.account, entries);
         must(
@@ -201,7 +218,9 @@ impl Oracle {
             reversed: false,
             life: self.life,
         };
-        self.decided.insert(key, decided);
+        if let Some(before) = self.decided.insert(key, decided) {
+            self.superseded.insert((before.shard, before.sequence), before);
+        }
         self.post(shard, entries)
     }
 
@@ -216,9 +235,16 @@ impl Oracle {
             });
         };
         let at_home = self.decided.get(&key);
-        let due = at_home.map(|at_home| closed_with(at_home, hopped));
+        let due = at_home.and_then(|at_home| closed_with(at_home, hopped));
         must(due == Some(state), Rule::Hop, || {
             format!("{} is closed as {state:?}, not {due:?}; at home is {at_home:?}", key.id)
+        })?;
+        let other = self.hops_of(key).find(|other| other.counts());
+        must(state == HopState::Compensated || other.is_none(), Rule::Hop, || {
+            format!(
+                "{} is closed as {state:?}, and another hop of it counts: {other:?}",
+                key.id
+            )
         })?;
         let due = match state {
             HopState::Compensated => {
@@ -231,7 +257,7 @@ impl Oracle {
         })?;
         let reached = match state {
             HopState::Compensated => &mut self.reached.compensations,
-            HopState::Unapplied(_) if at_home.is_some_and(|at_home| at_home.arrival == Arrival::Direct) => {
+            HopState::Unapplied(_) if self.superseded_of(key).next().is_some() => {
                 self.reached.unapplied += 1;
                 &mut self.reached.refused_before
             }
@@ -275,7 +301,7 @@ impl Oracle {
             HopState::Settled | HopState::Compensated => false,
             HopState::Open => {
                 let at_home = self.decided.get(&hopped.transfer.key);
-                at_home.is_none_or(|at_home| closed_with(at_home, hopped) != HopState::Settled)
+                at_home.is_none_or(|at_home| closed_with(at_home, hopped) != Some(HopState::Settled))
             }
         }
     }
@@ -289,6 +315,12 @@ impl Oracle {
     pub(super) fn hops_of(&self, key: TransferKey) -> impl Iterator<Item = &Hopped> {
         let all = self.hops.iter().filter(move |((of, _), _)| *of == key);
         all.map(|(_, hopped)| hopped)
+    }
+
+    /// What its home had refused before a hop of it came home.
+    pub(super) fn superseded_of(&self, key: TransferKey) -> impl Iterator<Item = &Decided> {
+        let all = self.superseded.values();
+        all.filter(move |decided| decided.transfer.key == key)
     }
 
     fn hop_of(&self, transfer: &Transfer) -> Option<&Hopped> {
@@ -310,15 +342,14 @@ impl Oracle {
     }
 
     /// What this process told as posted is never told as refused. A process that began later may not know of it while the
-    /// shard that took it in cannot be asked; nor may any, once a home that had refused it before has left it unapplied.
-    pub(super) fn stays_posted(&self, refused: &Transfer, at: Circumstances) -> Check {
+    /// shard that took it in cannot be asked.
+    pub(super) fn stays_posted(&self, refused: &Transfer) -> Check {
         let at_home = self.decided.get(&refused.key);
         let unknown = |hopped: &Hopped| {
             let later = at_home.is_some_and(|at_home| at_home.life > hopped.life);
             match hopped.state {
                 HopState::Open => later || self.life > hopped.life,
-                HopState::Unapplied(_) => !at.all_to_be_asked,
-                HopState::Settled | HopState::Compensated => false,
+                HopState::Settled | HopState::Compensated | HopState::Unapplied(_) => false,
             }
         };
         let request = self.request_of(refused);
@@ -346,10 +377,13 @@ impl Oracle {
         })
     }
 
-    /// Where everybody can be asked, what was taken back is not told any more.
+    /// Where everybody can be asked, what was taken back is not told any more, nor what a hop has taken the place of.
     pub(super) fn is_not_taken_back(&self, transfer: &Transfer) -> Check {
         let hopped = self.hop_of(transfer);
-        let taken_back = hopped.is_some_and(|hopped| hopped.state == HopState::Compensated);
+        let taken_back = hopped.is_some_and(|hopped| hopped.state == HopState::Compensated)
+            || self
+                .superseded_of(transfer.key)
+                .any(|before| before.transfer == *transfer);
         must(!taken_back, Rule::Repeat, || {
             format!("{transfer:?} is told, and was taken back")
         })
@@ -366,17 +400,17 @@ pub(super) fn may_be_in_two_places(order: &Instruction, hop: Hop) -> bool {
     matches!(order, Instruction::Payout(_)) && hop.attempt == 2
 }
 
-/// What a hop has to be closed with, after what its home says.
-fn closed_with(at_home: &Decided, hopped: &Hopped) -> HopState {
+/// What a hop has to be closed with, after what its home says; `None` where it has not said it yet.
+fn closed_with(at_home: &Decided, hopped: &Hopped) -> Option<HopState> {
     let same = at_home.transfer.serial == hopped.transfer.serial;
     match at_home.arrival {
-        Arrival::Settled(Decision::Posted) if same => HopState::Settled,
-        Arrival::Settled(Decision::Refused(refusal)) if same => HopState::Unapplied(refusal),
-        Arrival::Settled(_) | Arrival::Hopped => HopState::Compensated,
+        Arrival::Settled(Decision::Posted) if same => Some(HopState::Settled),
+        Arrival::Settled(Decision::Refused(refusal)) if same => Some(HopState::Unapplied(refusal)),
+        Arrival::Settled(_) | Arrival::Hopped => Some(HopState::Compensated),
         Arrival::Direct => match at_home.transfer.decision {
-            // nobody has the money yet
-            Decision::Refused(refusal) => HopState::Unapplied(refusal),
-            Decision::Posted => HopState::Compensated,
+            // nobody has the money yet, and another hop of it may come home first
+            Decision::Refused(_) => None,
+            Decision::Posted => Some(HopState::Compensated),
         },
     }
 }

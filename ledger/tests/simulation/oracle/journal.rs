@@ -310,7 +310,8 @@ impl Oracle {
 
     /// What a reader gave as evidence of a record is what its request signed.
     pub(crate) fn evidence_is(&self, shard: ShardId, sequence: u64, sealed: Option<&[u8]>) -> Check {
-        let direct = self.decided.values().find(|decided| {
+        let mut all = self.decided.values().chain(self.superseded.values());
+        let direct = all.find(|decided| {
             decided.shard == shard && decided.sequence == sequence && decided.arrival == Arrival::Direct
         });
         let hopped = self

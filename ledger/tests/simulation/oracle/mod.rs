@@ -157,6 +157,8 @@ pub(crate) struct Oracle {
     limits: BTreeMap<AccountToken, AccountLimits>,
     agreements: BTreeMap<AgreementNumber, Agreement>,
     decided: BTreeMap<TransferKey, Decided>,
+    /// Refusals of homes that a hop has taken the place of since, by shard and record.
+    superseded: BTreeMap<(ShardId, u64), Decided>,
     /// By the shard that took them in.
     hops: BTreeMap<(TransferKey, ShardId), hops::Hopped>,
     /// In suspense and advanced by orders of the bank itself: credits less debits.
@@ -183,6 +185,7 @@ impl Oracle {
             limits: BTreeMap::new(),
             agreements: BTreeMap::new(),
             decided: BTreeMap::new(),
+            superseded: BTreeMap::new(),
             hops: BTreeMap::new(),
             besides: BTreeMap::new(),
             told_posted: Vec::new(),

@@ -66,7 +66,7 @@ fn against(what: SupplementAgainst, batch: BatchId) -> LedgerAccount {
 }
 
 impl Due {
-    fn refused(refusal: Refusal, account: Option<AccountToken>) -> Self {
+    pub(super) fn refused(refusal: Refusal, account: Option<AccountToken>) -> Self {
         Self {
             decision: Decision::Refused(refusal),
             account,

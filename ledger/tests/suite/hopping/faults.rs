@@ -22,7 +22,11 @@ async fn site() -> (Site, Process) {
 }
 
 /// An errand done for whoever asks, as the homecoming does it.
-async fn ask<T>(process: &Process, number: u8, errand: impl FnOnce(oneshot::Sender<T>) -> Errand) -> Option<T> {
+pub(crate) async fn ask<T>(
+    process: &Process,
+    number: u8,
+    errand: impl FnOnce(oneshot::Sender<T>) -> Errand,
+) -> Option<T> {
     let (reply, done) = oneshot::channel();
     process.running.ledger.shard(shard(number)).errand(errand(reply));
     done.await.ok()

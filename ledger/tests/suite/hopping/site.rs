@@ -28,7 +28,7 @@ const ROUNDS_MAX: usize = 20;
 
 pub(crate) struct Site {
     pub(crate) servers: Vec<Arc<Server>>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// One ledger over the servers.
@@ -63,13 +63,40 @@ fn map() -> GroupMap {
     GroupMap::new(SHARDS, &groups).unwrap()
 }
 
+/// As a ledger that begins sees them: all up.
+pub(crate) fn groups(stand_in_daily_max: Option<Amount>) -> Arc<Groups> {
+    let settings = HoppingSettings {
+        selector: SelectorSettings {
+            failures_max: NonZeroU32::new(2).unwrap(),
+            window: Duration::from_mins(1),
+            probes_to_return: NonZeroU32::new(2).unwrap(),
+        },
+        stand_in_daily_max,
+    };
+    Groups::new(map(), settings, Arc::new(Instant::now))
+}
+
+/// As if the calls of a group had failed.
+pub(crate) fn lose(groups: &Groups, place: usize) {
+    while groups.see(group(place), Seen::Failed, groups.now()) != GroupState::Down {}
+}
+
+/// A group is used again, and nothing has been brought home.
+pub(crate) fn recover(groups: &Groups, place: usize) {
+    while !groups.state(group(place)).is_used() {
+        for seen in [Seen::ProbeWrote, Seen::Fenced] {
+            groups.see(group(place), seen, groups.now());
+        }
+    }
+}
+
 impl Site {
     pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let servers = GROUPS.map(|(_, shards)| Server::start(directory.path(), shards));
         Self {
             servers: servers.to_vec(),
-            _directory: directory,
+            directory,
         }
     }
 
@@ -78,16 +105,8 @@ impl Site {
     }
 
     pub(crate) fn process_standing_in(&self, stand_in_daily_max: Option<Amount>) -> Process {
-        let settings = HoppingSettings {
-            selector: SelectorSettings {
-                failures_max: NonZeroU32::new(2).unwrap(),
-                window: Duration::from_mins(1),
-                probes_to_return: NonZeroU32::new(2).unwrap(),
-            },
-            stand_in_daily_max,
-        };
-        let groups = Groups::new(map(), settings, Arc::new(Instant::now));
-        let stores = SHARDS.all().map(|shard| self.connect(shard)).collect();
+        let groups = groups(stand_in_daily_max);
+        let stores = self.stores();
         let running = Running::start_over(Arc::clone(&groups), stores, LIMITS);
         let probes = groups.map().groups().zip(&self.servers);
         let probes: Probes = probes
@@ -99,6 +118,17 @@ impl Site {
         let clock: Clock = Arc::new(now);
         let homecoming = Homecoming::new(Arc::clone(&running.ledger), probes, clock, Arc::clone(&running.meters));
         Process { running, homecoming }
+    }
+
+    pub(crate) fn stores(&self) -> Vec<Box<dyn Store>> {
+        SHARDS.all().map(|shard| self.connect(shard)).collect()
+    }
+
+    /// What is on disk is what its records come to.
+    pub(crate) fn check_files(&self) {
+        let copied = tempfile::tempdir().unwrap();
+        crate::embedded::copy(self.directory.path(), copied.path());
+        ledger::store::embedded::check(copied.path()).unwrap();
     }
 
     fn connect(&self, shard: ShardId) -> Box<dyn Store> {
@@ -174,8 +204,11 @@ impl Process {
 
     /// As if its calls had failed.
     pub(crate) fn lose(&self, place: usize) {
-        let groups = self.running.ledger.groups();
-        while groups.see(group(place), Seen::Failed, groups.now()) != GroupState::Down {}
+        lose(self.running.ledger.groups(), place);
+    }
+
+    pub(crate) fn recover(&self, place: usize) {
+        recover(self.running.ledger.groups(), place);
     }
 
     /// Rounds until all groups are up and nothing is open.

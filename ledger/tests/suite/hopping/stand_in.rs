@@ -79,15 +79,7 @@ async fn a_refund_of_what_was_advanced_waits_until_it_is_settled() {
     let back = refund(1, 1, of_a(), 300, 300);
     assert_eq!(process.running.post(&back).await, HOME_DOWN);
     // the home is back and does not know the payment yet: "original not found" would be final
-    while !process.state(0).is_used() {
-        let groups = process.running.ledger.groups();
-        for seen in [
-            ledger::hopping::selector::Seen::ProbeWrote,
-            ledger::hopping::selector::Seen::Fenced,
-        ] {
-            groups.see(super::site::group(0), seen, groups.now());
-        }
-    }
+    process.recover(0);
     assert_eq!(process.running.post(&back).await, Outcome::InProcess);
     process.come_home().await;
     process.posted(&back).await;

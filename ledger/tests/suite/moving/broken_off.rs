@@ -11,8 +11,8 @@ use super::site::{
     Site, account_of, begun, everything_of_shard, is_repeat, let_open, posted, refuse_to_open, rows_of_shard, run,
     shard,
 };
-use crate::bank::{WAIT, payment};
-use crate::further::{change_everything, holds_everything};
+use crate::bank::{SHARDS, WAIT, payment, token};
+use crate::further::{change_everything, holds_everything, is_replaced, refuse, replace_refusal};
 use crate::postgres::{Group, balance, check_chain, post};
 use crate::server::{FLEETING, Server, Wanted};
 
@@ -34,6 +34,9 @@ fn stopped_anywhere_it_goes_on() {
         let process = site.process();
         let (mut store, number) = (process.open(shard(0)), account_of(0));
         post(&mut store, &payment(1, number, 100)).unwrap();
+        let nobody = (number + 1..1_000).find(|other| SHARDS.of_account(token(*other)) == shard(0));
+        let nobody = nobody.unwrap();
+        refuse(&mut store, nobody, 6_001);
         match run_until(&site, asked) {
             Ok(()) => break,
             Err(MoveFault::Stopped) => stops += 1,
@@ -42,10 +45,12 @@ fn stopped_anywhere_it_goes_on() {
         // wherever it is, it is in use
         posted(&mut store, &payment(2, number, 100));
         change_everything(&mut store, number);
+        replace_refusal(&mut store, nobody, 6_001);
         run(site.to_b()).unwrap();
         site.check_moved();
         begun(&mut store);
         holds_everything(&store, number);
+        is_replaced(&store, nobody, 6_001);
         assert!(is_repeat(&posted(&mut store, &payment(1, number, 100))));
         assert!(is_repeat(&posted(&mut store, &payment(2, number, 100))));
         check_chain(&mut store);

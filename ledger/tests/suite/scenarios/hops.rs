@@ -13,13 +13,15 @@ use super::{Scenario, admit, outcome};
 use crate::bank::{amount, sealed};
 
 /// Names that hops have in the scenario.
-const NAMES: [(&str, &str); 9] = [
+const NAMES: [(&str, &str); 11] = [
     ("payout", "o1"),
     ("payout", "o2"),
     ("payout", "o3"),
     ("payout", "o4"),
     ("payout", "o5"),
     ("payout", "o6"),
+    ("payout", "o8"),
+    ("payout", "o9"),
     ("pay", "p1"),
     ("pay", "p2"),
     ("pay", "p3"),

@@ -185,10 +185,7 @@ pub(in super::super) fn is_open(row: &HopRow) -> bool {
 
 /// It is open, or an operator has to deal with it.
 pub(in super::super) const fn is_unsettled(row: &HopRow) -> bool {
-    match row.state {
-        HopState::Open | HopState::Unapplied(_) => true,
-        HopState::Settled | HopState::Compensated => false,
-    }
+    !row.is_over()
 }
 
 /// Keys of what is wanted, but for transfers.

@@ -198,7 +198,9 @@ impl Arrival {
                 &changed,
             )?;
         }
-        let columns = Columns::of(piece, |sequence| sequence > before);
+        // a row that was replaced meanwhile is brought with the record that says so
+        let last = signed(piece.position.sequence).map_err(MoveFault::Content)?;
+        let columns = Columns::of(piece, |sequence| before < sequence && sequence <= last);
         if columns.digests.is_empty() {
             return Ok(());
         }
@@ -220,6 +222,13 @@ impl Arrival {
         if usize::try_from(added) == Ok(columns.digests.len()) {
             return Ok(());
         }
+        // rows of the shard itself that were replaced
+        let replaced = format!(
+            "UPDATE transfer SET sequence = new.sequence, place = new.place, length = new.length {NEW} \
+             WHERE transfer.key = new.key AND transfer.is_hopped = new.is_hopped AND transfer.shard = $7::int2 \
+             AND transfer.sequence < new.sequence"
+        );
+        to.execute(&replaced, &new)?;
         // keys that another shard here has
         let statement = format!(
             "INSERT INTO transfer {columns_of} SELECT new.*, $7::int2, {own} {NEW} WHERE NOT EXISTS ( \
