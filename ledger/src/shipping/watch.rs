@@ -52,6 +52,8 @@ impl Watch {
         if records == 0 {
             return Ok(Lag::default());
         }
+        // what was released before anything was shipped is not waited for
+        let shipped = shipped.max(route.feed.reader.base()?.position.sequence);
         let oldest = route.feed.reader.journal(shipped.saturating_add(1), 1)?;
         let committed_at = oldest
             .first()
