@@ -266,7 +266,7 @@ pub(crate) fn question(task: Task, is_open: bool) -> (Task, bool) {
 
 /// What time a shard takes it to be.
 pub(crate) fn now(now: Instant) -> Instant {
-    const LONG: Duration = Duration::from_secs(24 * 3600);
+    const LONG: Duration = Duration::from_hours(24);
     let earlier = now.checked_sub(LONG).filter(|_| is(Mutation::ExpiredWorked));
     earlier.unwrap_or(now)
 }
