@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::access::{Access, AccessFault, Surroundings, own_user, user_named};
 use crate::calendar::{self, Calendar};
 use crate::hopping::settings::{Hopping, WrittenHopping};
-use crate::shard::ShardLimits;
+use crate::shard::{CALM_GROUPS, ShardLimits};
 use crate::shipping::{KafkaSettings, LagLimits};
 use crate::store::embedded::KEPT_DAYS;
 
@@ -224,6 +224,7 @@ pub fn read(path: &Path) -> Result<Config, ConfigFault> {
             queue_max,
             commit_batch_max,
             kept_days,
+            calm_groups: CALM_GROUPS,
         },
         snapshot_bytes: u64::from(snapshot_mib) << 20,
         operations: operations.address,

@@ -80,6 +80,8 @@ pub enum Mutation {
     DoubtLostOnTheWay,
     /// Of several rows of a key the first is told.
     FirstFoundTold,
+    /// A group in which a key was posted before is answered as posted.
+    TakenKeyToldAsPosted,
     /// A carrier writes to a partition without having shut out whoever wrote to it before.
     NotTakenOver,
     /// A carrier goes on where it was before, whatever the partition ends with.
@@ -89,7 +91,7 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::OneSidedPosting,
         Self::UnequalSides,
         Self::SumsForgotten,
@@ -123,6 +125,7 @@ impl Mutation {
         Self::UnaskedForgotten,
         Self::DoubtLostOnTheWay,
         Self::FirstFoundTold,
+        Self::TakenKeyToldAsPosted,
         Self::NotTakenOver,
         Self::EndNotBelieved,
         Self::RecreatedUnnoticed,

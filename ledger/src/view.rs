@@ -38,6 +38,9 @@ pub struct Wanted {
     pub limits: Vec<AccountToken>,
     pub agreements: Vec<AgreementNumber>,
     pub transfers: Vec<TransferKey>,
+    /// Keys of transfers that the group adds if they are not there. A store that refuses such a group where one of them is
+    /// there ([`StoreFault::KeyTaken`](crate::store::StoreFault::KeyTaken)) need not look for them.
+    pub new: Vec<TransferKey>,
     pub hops: Vec<TransferKey>,
     pub usages: Vec<UsageKey>,
     pub internal: Vec<InternalKey>,
@@ -76,12 +79,13 @@ impl Wanted {
             limits,
             agreements,
             transfers,
+            new,
             hops,
             usages,
             internal,
         } = self;
         let by_account = accounts.is_empty() && limits.is_empty() && agreements.is_empty();
-        let by_transfer = transfers.is_empty() && hops.is_empty();
+        let by_transfer = transfers.is_empty() && new.is_empty() && hops.is_empty();
         by_account && by_transfer && usages.is_empty() && internal.is_empty()
     }
 
@@ -95,6 +99,9 @@ impl Wanted {
         order(&mut self.limits);
         order(&mut self.agreements);
         order(&mut self.transfers);
+        order(&mut self.new);
+        let looked_for = &self.transfers;
+        self.new.retain(|key| looked_for.binary_search(key).is_err());
         order(&mut self.hops);
         order(&mut self.usages);
         order(&mut self.internal);
@@ -117,6 +124,7 @@ impl View {
         wanted.limits.retain(|key| !self.limits.contains_key(key));
         wanted.agreements.retain(|key| !self.agreements.contains_key(key));
         wanted.transfers.retain(|key| !self.transfers.contains_key(key));
+        wanted.new.retain(|key| !self.transfers.contains_key(key));
         wanted.hops.retain(|key| !self.hops.contains_key(key));
         wanted.usages.retain(|key| !self.usages.contains_key(key));
         wanted.internal.retain(|key| !self.internal.contains_key(key));
@@ -146,7 +154,7 @@ impl View {
         );
         admit(
             &mut self.transfers,
-            wanted.transfers,
+            [wanted.transfers, wanted.new].concat(),
             rows.transfers.into_iter().map(|row| (row.transfer.key, row)),
         );
         admit(

@@ -34,6 +34,7 @@ pub(crate) const LIMITS: ShardLimits = ShardLimits {
     queue_max: 8192,
     commit_batch_max: 512,
     kept_days: KEPT_DAYS,
+    calm_groups: ledger::shard::CALM_GROUPS,
 };
 
 /// A ledger with its books, and how far the work has come.

@@ -34,6 +34,7 @@ impl Fate {
         use crate::mutation::{Mutation, is};
         match self {
             Self::Nothing | Self::Unreachable if is(Mutation::UnwrittenToldAsPosted) => Self::Durable,
+            Self::KeyTaken if is(Mutation::TakenKeyToldAsPosted) => Self::Durable,
             Self::Unknown if is(Mutation::DoubtToldAsPosted) => Self::Durable,
             Self::Unknown if is(Mutation::DoubtDenied) => Self::Nothing,
             fate => fate,
@@ -95,6 +96,14 @@ impl Again {
             turned_away,
             in_doubt_at,
         })
+    }
+}
+
+impl WorkedPost {
+    /// To be decided again as if it had not been.
+    pub(super) fn into_job(self) -> Job {
+        let again = self.again.expect("a post can be decided again where others write");
+        Job::Post(again.into_post(self.reply, self.claim, self.task, self.in_doubt_at))
     }
 }
 

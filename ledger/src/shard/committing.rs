@@ -41,7 +41,8 @@ impl Worker {
                 self.see(self.shard, Seen::Wrote, taken);
             }
             Fate::Unknown | Fate::Unreachable => self.see(self.shard, Seen::Failed, taken),
-            Fate::Nothing | Fate::KeyTaken => {}
+            Fate::KeyTaken => self.repeats.came(),
+            Fate::Nothing => {}
         }
         Ok(fate)
     }

@@ -2,9 +2,10 @@
 //! name.
 
 use super::group::{
-    Working, wanted_by_agreement, wanted_by_closing, wanted_by_hop, wanted_by_loading, wanted_by_settlement_first,
-    wanted_by_settlement_second, wanted_first, wanted_second,
+    Working, wanted_by_agreement, wanted_by_closing, wanted_by_hop, wanted_by_loading, wanted_by_new,
+    wanted_by_settlement_first, wanted_by_settlement_second, wanted_first, wanted_second,
 };
+use super::repeats::Keys;
 use super::worker::Worker;
 use super::{Errand, Job, Task};
 use crate::store::StoreFault;
@@ -12,11 +13,12 @@ use crate::view::Wanted;
 
 impl Worker {
     /// Every row the group may touch.
-    pub(super) fn fetch_all(&self, jobs: &[Job], working: &mut Working) -> Result<(), StoreFault> {
+    pub(super) fn fetch_all(&self, jobs: &[Job], keys: Keys, working: &mut Working) -> Result<(), StoreFault> {
         let mut first = Wanted::default();
         for job in jobs {
             match job {
                 Job::Post(post) => match post.task {
+                    Task::Decide if keys == Keys::TakenAsNew => wanted_by_new(&post.instruction, &mut first),
                     Task::Decide | Task::Recall => wanted_first(&post.instruction, &mut first),
                     Task::TakeIn { .. } => wanted_by_hop(&post.instruction, &mut first),
                 },

@@ -18,6 +18,7 @@ mod elsewhere;
 mod errand;
 mod fetching;
 pub mod group;
+mod repeats;
 mod thread;
 mod worker;
 
@@ -31,6 +32,8 @@ use ledger_protocol::{LoadReply, NewAccount, NothingPosted};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{oneshot, watch};
 
+pub use self::repeats::CALM_GROUPS;
+use self::repeats::Repeats;
 use self::worker::Worker;
 use crate::claims::Claim;
 use crate::clock::Clock;
@@ -165,6 +168,8 @@ pub struct ShardLimits {
     /// Days for which idempotency records and daily sums are kept. An order of an earlier day is not worked: whether it
     /// was posted before could not be told.
     pub kept_days: u32,
+    /// Groups in a row without a repeat, after which keys are taken as new where the store finds out that one is not.
+    pub calm_groups: u32,
 }
 
 /// What a shard's thread works with.
@@ -214,6 +219,7 @@ impl Shard {
                 epoch: Arc::clone(&epoch),
                 is_seen: Arc::clone(&is_seen),
                 in_doubt: InDoubt::default(),
+                repeats: Repeats::default(),
             },
             queue: jobs,
             depth: depth.clone(),

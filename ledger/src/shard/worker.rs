@@ -15,6 +15,7 @@ use super::administering::Pending;
 use super::answering::{Again, Worked, WorkedPost};
 use super::elsewhere::Elsewhere;
 use super::group::{Loaded, Working};
+use super::repeats::{Keys, Repeats};
 use super::{Ask, FatalFault, InDoubt, Job, Load, Post, ShardParts, Task};
 use crate::engine::Defect;
 use crate::engine::HopOrder;
@@ -36,6 +37,7 @@ pub(super) struct Worker {
     pub(super) is_seen: Arc<AtomicBool>,
     /// Of groups of which it is not known whether they are there.
     pub(super) in_doubt: InDoubt,
+    pub(super) repeats: Repeats,
 }
 
 impl Worker {
@@ -62,11 +64,13 @@ impl Worker {
     }
 
     fn work_group(&mut self, mut jobs: Vec<Job>, now: Instant) -> Result<(), FatalFault> {
+        let mut keys = self.keys_of(&jobs);
         for _ in 0..DECIDED_MAX {
-            jobs = self.work_once(jobs, now)?;
+            jobs = self.work_once(jobs, now, keys)?;
             if jobs.is_empty() {
                 return Ok(());
             }
+            keys = Keys::LookedFor;
         }
         for job in jobs {
             job.nothing_posted(NothingPosted::Store);
@@ -75,13 +79,13 @@ impl Worker {
     }
 
     /// The posts that are left to be decided again.
-    fn work_once(&mut self, jobs: Vec<Job>, now: Instant) -> Result<Vec<Job>, FatalFault> {
+    fn work_once(&mut self, jobs: Vec<Job>, now: Instant, keys: Keys) -> Result<Vec<Job>, FatalFault> {
         let jobs = self.without_expired(jobs, now);
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
         let began = self.parts.groups.now();
-        let mut working = match self.begin(&jobs) {
+        let mut working = match self.begin_with(&jobs, keys) {
             Ok(working) => working,
             Err(fault) => {
                 self.not_begun(jobs, &fault, began);
@@ -105,6 +109,9 @@ impl Worker {
                 }
                 Job::Stop => {}
             }
+        }
+        if !self.holds(&worked, keys) {
+            return Ok(self.again(worked));
         }
         let fate = self.commit(working, began)?;
         Ok(self.answer(worked, fate))
@@ -177,11 +184,15 @@ impl Worker {
 
     /// Takes the shard for a group, and brings in every row it may touch.
     pub(super) fn begin(&mut self, jobs: &[Job]) -> Result<Working, StoreFault> {
+        self.begin_with(jobs, Keys::LookedFor)
+    }
+
+    fn begin_with(&mut self, jobs: &[Job], keys: Keys) -> Result<Working, StoreFault> {
         let state = self.parts.store.begin()?;
         self.taken(self.parts.store.epoch());
         self.in_doubt.settled();
         let mut working = Working::over(self.parts.shards, state, (self.parts.clock)());
-        self.fetch_all(jobs, &mut working)?;
+        self.fetch_all(jobs, keys, &mut working)?;
         Ok(working)
     }
 

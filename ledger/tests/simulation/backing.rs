@@ -14,8 +14,8 @@ const SEGMENT_BYTES_MAX: u64 = 16 << 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The test double.
-    Faulty,
+    /// The test double, which looks for new keys or lets a commit find them.
+    Faulty { refuses_taken: bool },
     /// The embedded store on a faulty disk.
     Embedded,
 }
@@ -28,9 +28,12 @@ pub(crate) enum Backing {
 impl Backing {
     /// `groups` says how many shard groups there are; shards are dealt out to them in turn.
     pub(crate) fn new(kind: Kind, shards: ShardCount, groups: usize, trouble: &Trouble) -> Self {
-        let platter = |shard: ShardId| Platter::in_group(shard, shard.index() % groups);
         match kind {
-            Kind::Faulty => Self::Faulty(shards.all().map(platter).collect()),
+            Kind::Faulty { refuses_taken } => {
+                let platter = |shard: ShardId| Platter::in_group(shard, shard.index() % groups);
+                let platters = shards.all().map(platter);
+                Self::Faulty(platters.map(|platter| platter.refusing_taken(refuses_taken)).collect())
+            }
             Kind::Embedded => Self::Embedded {
                 directory: in_memory(),
                 disks: shards.all().map(|_| FaultyDisk::new(trouble)).collect(),

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use ledger::books::{HeldAccount, HopRow, InternalKey, Remembered, Sides, Usage, UsageKey};
+use ledger::books::{Arrival, HeldAccount, HopRow, InternalKey, Remembered, Sides, Usage, UsageKey};
 use ledger::state::ShardState;
 use ledger::store::{Group, OpenHops, Reader, Store, StoreFault};
 use ledger::view::{Rows, Wanted};
@@ -24,6 +24,8 @@ pub(crate) struct Platter {
     held: Arc<Mutex<Held>>,
     /// Place of its shard group in the ring.
     group: usize,
+    /// New keys are not looked for: a commit that adds one that is there is refused.
+    refuses_taken: bool,
 }
 
 #[derive(Debug)]
@@ -77,7 +79,15 @@ impl Platter {
             evidence: BTreeMap::new(),
             under_way: UnderWay::Nothing,
         }));
-        Self { held, group }
+        Self {
+            held,
+            group,
+            refuses_taken: false,
+        }
+    }
+
+    pub(crate) fn refusing_taken(self, refuses_taken: bool) -> Self {
+        Self { refuses_taken, ..self }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -164,6 +174,20 @@ impl Platter {
 }
 
 impl Held {
+    /// Whether a group adds a transfer that is there.
+    fn has_one_of(&self, group: &Group) -> bool {
+        let first = group.first_sequence();
+        let mut new = group.rows.transfers.iter().filter(|row| row.sequence >= first);
+        new.any(|row| row.arrival == Arrival::Direct && self.would_meet(&row.transfer.key))
+    }
+
+    /// Whether a new transfer of the key would meet one.
+    fn would_meet(&self, key: &TransferKey) -> bool {
+        self.transfers
+            .get(key)
+            .is_some_and(|row| row.arrival != Arrival::Hopped)
+    }
+
     fn apply(&mut self, group: Group) {
         let Group {
             rows,
@@ -335,15 +359,23 @@ impl Store for FaultyStore {
             limits,
             agreements,
             transfers,
+            new,
             hops,
             usages,
             internal,
         } = wanted;
+        let mut transfers = found(&held.transfers, transfers);
+        let is_shown = |key: &TransferKey| !self.platter.refuses_taken || !held.would_meet(key);
+        transfers.extend(
+            new.iter()
+                .filter(|key| is_shown(key))
+                .filter_map(|key| held.transfers.get(key).cloned()),
+        );
         Ok(Rows {
             accounts: found(&held.accounts, accounts),
             limits: found_pairs(&held.limits, limits),
             agreements: found(&held.agreements, agreements),
-            transfers: found(&held.transfers, transfers),
+            transfers,
             hops: found(&held.hops, hops),
             usages: found_pairs(&held.usages, usages),
             internal: found_pairs(&held.internal, internal),
@@ -368,6 +400,10 @@ impl Store for FaultyStore {
     }
 
     fn commit(&mut self, group: Group) -> Result<(), StoreFault> {
+        if self.platter.refuses_taken && self.platter.held().has_one_of(&group) {
+            self.trouble.key_was_taken();
+            return Err(StoreFault::KeyTaken);
+        }
         self.platter.held().under_way = UnderWay::Written(Box::new(group));
         self.trouble.moment();
         if self.trouble.is_crashed() {
@@ -389,7 +425,7 @@ impl Store for FaultyStore {
     }
 
     fn has_other_writers(&self) -> bool {
-        false
+        self.platter.refuses_taken
     }
 
     fn keeps_keys_with(&self, _shard: ShardId) -> bool {

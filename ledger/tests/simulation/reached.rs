@@ -14,6 +14,8 @@ pub(crate) struct Reached {
     /// Of these, of orders that the home had refused by itself.
     pub(crate) refused_before: u64,
     pub(crate) days_closed: u64,
+    /// Commits refused because a key that was taken as new was there.
+    pub(crate) keys_taken: u64,
     /// Calls to a broker that was away.
     pub(crate) broker_away: u64,
     pub(crate) pieces_lost: u64,
@@ -28,7 +30,7 @@ pub(crate) struct Reached {
 pub(crate) struct Tally([u64; Reached::NAMES.len()]);
 
 impl Reached {
-    const NAMES: [&'static str; 13] = [
+    const NAMES: [&'static str; 14] = [
         "hops",
         "stand-ins",
         "second attempts",
@@ -37,6 +39,7 @@ impl Reached {
         "unapplied",
         "refused before",
         "days closed",
+        "keys taken",
         "broker away",
         "pieces lost",
         "pieces in doubt",
@@ -54,6 +57,7 @@ impl Reached {
             unapplied,
             refused_before,
             days_closed,
+            keys_taken,
             broker_away,
             pieces_lost,
             pieces_in_doubt,
@@ -69,6 +73,7 @@ impl Reached {
             unapplied,
             refused_before,
             days_closed,
+            keys_taken,
             broker_away,
             pieces_lost,
             pieces_in_doubt,

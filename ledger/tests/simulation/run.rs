@@ -70,6 +70,7 @@ pub(crate) fn run(seed: u64, telling: Telling) -> Ran {
         result,
         fingerprint: world.oracle.fingerprint(),
         reached: Reached {
+            keys_taken: world.trouble.keys_taken(),
             broker_away: met.calls_while_away,
             pieces_lost: met.pieces_lost,
             pieces_in_doubt: met.pieces_in_doubt,

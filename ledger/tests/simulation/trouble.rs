@@ -44,6 +44,8 @@ pub(crate) struct Troubles {
     crashed: bool,
     /// Shard groups that cannot be reached, by place in the ring.
     down: BTreeSet<usize>,
+    /// Commits that were refused because a key was there.
+    keys_taken: u64,
     /// Time that calls have waited for them, on the clock by which groups are judged.
     waited_ms: Arc<AtomicU64>,
 }
@@ -64,6 +66,7 @@ impl Trouble {
             count: 0,
             crashed: false,
             down: BTreeSet::new(),
+            keys_taken: 0,
             waited_ms: Arc::default(),
         })))
     }
@@ -89,6 +92,14 @@ impl Trouble {
     /// Something is amiss that no call needs to fail over.
     pub(crate) fn goes_on(&self) {
         self.held().count += 1;
+    }
+
+    pub(crate) fn key_was_taken(&self) {
+        self.held().keys_taken += 1;
+    }
+
+    pub(crate) fn keys_taken(&self) -> u64 {
+        self.held().keys_taken
     }
 
     pub(crate) fn set_down(&self, group: usize, is_down: bool) {

@@ -48,13 +48,14 @@ impl Plan {
         let kind = if chance.next().is_multiple_of(EMBEDDED_ONE_IN) {
             Kind::Embedded
         } else {
-            Kind::Faulty
+            let refuses_taken = chance.per_mille(250);
+            Kind::Faulty { refuses_taken }
         };
         let rate = |chance: &mut Chance, rates: [u64; 3]| rates[chance.below(3)];
         let count = chance.between(1, 4);
         let groups = match (kind, count) {
             (Kind::Embedded, _) | (_, 1) => 1,
-            (Kind::Faulty, _) => usize::try_from(chance.between(1, count.min(3))).unwrap(),
+            (Kind::Faulty { .. }, _) => usize::try_from(chance.between(1, count.min(3))).unwrap(),
         };
         let longer = if groups == 1 { 1 } else { 2 };
         Self {
@@ -66,6 +67,7 @@ impl Plan {
                 queue_max: [2, 6, 32][chance.below(3)],
                 commit_batch_max: [1, 3, 16][chance.below(3)],
                 kept_days: KEPT_DAYS,
+                calm_groups: [0, 2, 8][chance.below(3)],
             },
             rates: Rates {
                 begin_fails: rate(chance, [0, 20, 100]),

@@ -199,6 +199,7 @@ pub(crate) const LIMITS: ShardLimits = ShardLimits {
     queue_max: 4096,
     commit_batch_max: 256,
     kept_days: 400,
+    calm_groups: 3,
 };
 
 impl Running {

@@ -246,6 +246,7 @@ async fn a_full_queue_refuses_definitely() {
         queue_max: 1,
         commit_batch_max: 1,
         kept_days: 400,
+        calm_groups: ledger::shard::CALM_GROUPS,
     };
     let running = Arc::new(Running::start_with(boxed(stores), limits));
     running.load(1..=1, "CNY1000.00").await;

@@ -1,10 +1,10 @@
 //! What every store owes, as one function over the trait. `reopen` closes the store as a crash would, without any
 //! farewell, and opens what is left.
 
-use ledger::books::{HeldAccount, InternalAccount, Remembered, Said, Sides, Usage, UsageKey};
+use ledger::books::{Arrival, Books, HeldAccount, InternalAccount, Remembered, Said, Sides, Usage, UsageKey};
 use ledger::shard::group::Working;
-use ledger::store::Store;
-use ledger::view::Wanted;
+use ledger::store::{Store, StoreFault};
+use ledger::view::{Rows, Wanted};
 use ledger_journal::{ChainPosition, JournalRecord};
 use ledger_model::{Currency, Decision, Instruction, Money, UsageSubject};
 
@@ -46,6 +46,7 @@ fn everything(number: u64) -> Wanted {
         accounts: vec![token(number)],
         agreements: vec![agreement(number).number],
         transfers: vec![key("0110", 1), key("0110", 2), key("0121", 1)],
+        new: Vec::new(),
         usages: vec![
             UsageKey {
                 subject: UsageSubject::Agreement(agreement(number).number),
@@ -99,12 +100,14 @@ pub(crate) fn conforms(mut store: Box<dyn Store>, reopen: &dyn Fn(Box<dyn Store>
     assert_eq!(*store.state(), before, "the state survives");
     keeps_rows(store.as_ref(), number, &paid);
     reads_committed(store.as_ref(), &paid);
+    meets_what_is_taken_as_new(store.as_mut(), number, &paid);
     goes_on(store.as_mut(), number);
     change_everything(store.as_mut(), number);
     holds_everything(store.as_ref(), number);
     let before = rows_of_everything(store.as_ref(), number);
     let store = reopen(store);
     holds_everything(store.as_ref(), number);
+    shows_what_was_taken_in(store.as_ref());
     assert_eq!(rows_of_everything(store.as_ref(), number), before);
     follows_whole_chain(store.as_ref());
 }
@@ -196,6 +199,52 @@ fn reads_committed(store: &dyn Store, paid: &Instruction) {
         "one record, whatever the bound"
     );
     assert_eq!(reader.kept(6, 1 << 20).unwrap(), Vec::new());
+}
+
+/// A key that is taken as new is shown to be there, or a commit that adds it is refused as a whole.
+fn meets_what_is_taken_as_new(store: &mut dyn Store, number: u64, paid: &Instruction) {
+    let before = store.state().clone();
+    let mut wanted = everything(number);
+    wanted.new = std::mem::take(&mut wanted.transfers);
+    let mut working = Working::over(SHARDS, store.begin().unwrap(), now());
+    fetch(store, &mut working, wanted);
+    if working.view().transfer(paid.key()).is_some() {
+        store.abandon();
+    } else {
+        let other = payment(900, number, 100);
+        working.view_mut().admit(only_new(&other), Rows::default());
+        for instruction in [paid, &other] {
+            working.post(instruction, sealed(instruction), None).unwrap();
+        }
+        let refused = store.commit(working.into_group(0).unwrap());
+        assert!(matches!(refused, Err(StoreFault::KeyTaken)), "{refused:?}");
+        assert_eq!(store.reader().transfer(other.key()).unwrap(), None);
+    }
+    assert_eq!(*store.state(), before);
+    keeps_rows(store, number, paid);
+}
+
+fn only_new(instruction: &Instruction) -> Wanted {
+    Wanted {
+        new: vec![*instruction.key()],
+        ..Wanted::default()
+    }
+}
+
+/// What was taken in for another shard would not be met by a commit, so it is shown.
+fn shows_what_was_taken_in(store: &dyn Store) {
+    let taken_in = key("0120", 5_005);
+    let wanted = Wanted {
+        new: vec![taken_in],
+        ..Wanted::default()
+    };
+    let rows = store.fetch(&wanted).unwrap();
+    let found: Vec<_> = rows
+        .transfers
+        .iter()
+        .map(|row| (row.transfer.key, row.arrival))
+        .collect();
+    assert_eq!(found, [(taken_in, Arrival::Hopped)]);
 }
 
 /// A reader taken earlier follows what is committed later.

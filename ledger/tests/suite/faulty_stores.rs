@@ -14,8 +14,10 @@ use crate::trouble::Trouble;
 #[test]
 fn the_faulty_store_conforms_over_crashes() {
     let trouble = Trouble::none();
-    for shard in SHARDS.all() {
-        let platter = Platter::new(shard);
+    let platters = SHARDS
+        .all()
+        .flat_map(|shard| [true, false].map(|refuses_taken| Platter::new(shard).refusing_taken(refuses_taken)));
+    for platter in platters {
         let open = |platter: &Platter| -> Box<dyn Store> { Box::new(platter.open(&trouble)) };
         conforms(open(&platter), &|store| {
             drop(store);

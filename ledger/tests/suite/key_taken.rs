@@ -13,8 +13,10 @@ use ledger::view::{Rows, Wanted};
 use ledger_model::{Decision, ShardId, TransferKey};
 use ledger_protocol::NothingPosted;
 
-use crate::bank::{Running, SHARDS, first_of, key, payment};
+use crate::bank::{LIMITS, Running, SHARDS, first_of, key, payment};
+use crate::faulty::Platter;
 use crate::groups::small;
+use crate::trouble::Trouble;
 
 /// Number of the payment whose key others take.
 const TAKEN: u64 = 7;
@@ -153,4 +155,60 @@ async fn a_group_whose_key_was_taken_is_decided_again_and_finds_it() {
 async fn a_key_that_is_taken_for_ever_ends_with_nothing_posted() {
     let refused = |outcome: &Outcome| matches!(outcome, Outcome::NothingPosted(NothingPosted::Store));
     check(usize::MAX, None, refused, 4).await;
+}
+
+/// Over stores that do not look for new keys.
+struct Unlooking {
+    running: Running,
+    trouble: Trouble,
+    number: u64,
+    /// Of the next payment that is new.
+    next: u64,
+}
+
+impl Unlooking {
+    async fn start() -> Self {
+        let trouble = Trouble::none();
+        let open = |shard| -> Box<dyn Store> { Box::new(Platter::new(shard).refusing_taken(true).open(&trouble)) };
+        let running = Running::start(SHARDS.all().map(open).collect());
+        let number = first_of(SHARDS.shard(0).unwrap());
+        running.load([number].into_iter(), "CNY1000.00").await;
+        Self {
+            running,
+            trouble,
+            number,
+            next: 100,
+        }
+    }
+
+    /// Posts so many new payments, each in a group of its own.
+    async fn post_new(&mut self, count: u32) {
+        for _ in 0..count {
+            let outcome = self.running.post(&payment(self.next, self.number, 100)).await;
+            assert!(matches!(outcome, Outcome::Decided { repeat: false, .. }), "{outcome:?}");
+            self.next += 1;
+        }
+    }
+
+    /// Of payment 100, and how many groups were worked for nothing until then.
+    async fn check_known(&self, minor: i64, expected: impl Fn(&Outcome) -> bool, refused: u64) {
+        let outcome = self.running.post(&payment(100, self.number, minor)).await;
+        assert!(expected(&outcome), "{outcome:?}");
+        assert_eq!(self.trouble.keys_taken(), refused);
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_is_found_by_the_commit_and_others_are_looked_for() {
+    let repeat = |outcome: &Outcome| matches!(outcome, Outcome::Decided { repeat: true, transfer } if transfer.decision == Decision::Posted);
+    let conflict = |outcome: &Outcome| matches!(outcome, Outcome::Conflict(_));
+    let mut unlooking = Unlooking::start().await;
+    unlooking.post_new(LIMITS.calm_groups + 1).await;
+    unlooking.check_known(100, repeat, 1).await;
+    // others are expected now
+    unlooking.check_known(100, repeat, 1).await;
+    unlooking.check_known(999, conflict, 1).await;
+    unlooking.post_new(LIMITS.calm_groups).await;
+    unlooking.check_known(999, conflict, 2).await;
+    assert_eq!(*unlooking.running.faults.lock().unwrap(), Vec::<String>::new());
 }

@@ -129,7 +129,7 @@ impl Store for MemoryStore {
         Ok(Rows {
             accounts: found(&kept.accounts, &wanted.accounts),
             agreements: found(&kept.agreements, &wanted.agreements),
-            transfers: found(&kept.transfers, &wanted.transfers),
+            transfers: found(&kept.transfers, &[&wanted.transfers[..], &wanted.new].concat()),
             usages: found_pairs(&kept.usages, &wanted.usages),
             internal: found_pairs(&kept.internal, &wanted.internal),
             limits: found_pairs(&kept.limits, &wanted.limits),

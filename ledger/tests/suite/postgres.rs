@@ -324,6 +324,23 @@ fn a_session_that_is_cut_off_is_made_again() {
     assert_eq!(check_chain(&mut store).len(), 4);
 }
 
+/// A shard that was made, or has come, after another was opened is found without anybody leaving.
+#[test]
+fn learns_of_shards_that_have_come_to_its_database() {
+    let group = Group::new();
+    let [first, later] = [0, 1].map(|number| SHARDS.shard(number).unwrap());
+    let mut store = group.open(first);
+    drop(group.open(later));
+    let has_company = |store: &mut PostgresStore| {
+        store.begin().unwrap();
+        let has_company = store.keeps_keys_with(later);
+        store.abandon();
+        has_company
+    };
+    assert!(!has_company(&mut store), "nobody has looked yet");
+    assert!(has_company(&mut store));
+}
+
 #[test]
 fn refuses_another_count_of_shards_and_later_tables() {
     let group = Group::new();
@@ -335,11 +352,11 @@ fn refuses_another_count_of_shards_and_later_tables() {
         refused.to_string(),
         "the store was created for shard 0 of 4, not for shard 0 of 2"
     );
-    group.sql("INSERT INTO ledger.schema_version VALUES (3)");
+    group.sql("INSERT INTO ledger.schema_version VALUES (99)");
     let refused = group.opened(SHARDS, shard).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the store is of format 3; this program reads and writes format 2"
+        "the store is of format 99; this program reads and writes format 3"
     );
 }
 

@@ -17,7 +17,7 @@ use ledger_protocol::NewAccount;
 
 pub use self::wanted::{
     wanted_by_account, wanted_by_act, wanted_by_agreement, wanted_by_closing, wanted_by_hop, wanted_by_loading,
-    wanted_by_settlement_first, wanted_by_settlement_second, wanted_first, wanted_second,
+    wanted_by_new, wanted_by_settlement_first, wanted_by_settlement_second, wanted_first, wanted_second,
 };
 use crate::books::{Arrival, Books, Remembered, Said};
 use crate::engine::{

@@ -11,6 +11,16 @@ use crate::view::Wanted;
 /// Rows an instruction names itself.
 pub fn wanted_first(instruction: &Instruction, wanted: &mut Wanted) {
     wanted.transfers.push(*instruction.key());
+    wanted_beside_key(instruction, wanted);
+}
+
+/// As [`wanted_first`], of an instruction whose key is taken to be new.
+pub fn wanted_by_new(instruction: &Instruction, wanted: &mut Wanted) {
+    wanted.new.push(*instruction.key());
+    wanted_beside_key(instruction, wanted);
+}
+
+fn wanted_beside_key(instruction: &Instruction, wanted: &mut Wanted) {
     wanted.transfers.extend(instruction.original());
     wanted.agreements.extend(agreement_named(instruction));
     wanted.accounts.extend(account_named(instruction));

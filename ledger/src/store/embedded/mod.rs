@@ -257,7 +257,8 @@ impl Store for EmbeddedStore {
             limits,
             hops,
         } = &self.tables;
-        let transfers = self.shared.find_all(&wanted.transfers)?;
+        let mut transfers = self.shared.find_all(&wanted.transfers)?;
+        transfers.extend(self.shared.find_all(&wanted.new)?);
         Ok(Rows {
             accounts: fetch_rows(
                 &wanted.accounts,

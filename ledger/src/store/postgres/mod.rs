@@ -47,8 +47,8 @@ use std::sync::Arc;
 use ledger_model::{ShardCount, ShardId, TransferKey};
 use tokio_postgres::Client;
 
+use self::asking::WantedTransfers;
 use self::commit::{Draft, Sent};
-use self::digest::Digest;
 use self::expiry::Expiry;
 use self::held::{Change, Held, HeldLimits, Unknown};
 use self::link::{CallFault, Link};
@@ -216,9 +216,8 @@ impl Store for PostgresStore {
     fn fetch(&self, wanted: &Wanted) -> Result<Rows, StoreFault> {
         let mut held = self.held.borrow_mut();
         let unknown = held.unknown(held::keys(self.shard, wanted));
-        let mut digests: Vec<_> = wanted.transfers.iter().map(|key| (Digest::of(key), key)).collect();
-        digests.sort_unstable();
-        let asked = self.ask(&unknown, &digests)?;
+        let transfers_wanted = WantedTransfers::of(wanted);
+        let asked = self.ask(&unknown, &transfers_wanted)?;
         let Unknown { keys, ranges } = unknown;
         for (range, keys) in ranges.into_iter().zip(&asked.ranges) {
             let keys = keys
@@ -237,7 +236,7 @@ impl Store for PostgresStore {
         held.learn(self.limits(), keys, found);
         let mut fetched = held.rows(self.shard, wanted)?;
         let mut here = FastMap::default();
-        for (shard, known) in transfers(&digests, &asked.transfers)? {
+        for (shard, known) in transfers(|digest| transfers_wanted.key_of(digest), &asked.transfers)? {
             let map = if shard == self.shard.number() {
                 &mut here
             } else {
@@ -245,7 +244,8 @@ impl Store for PostgresStore {
             };
             map.insert(known.transfer.key, known);
         }
-        fetched.transfers = wanted.transfers.iter().filter_map(|key| here.remove(key)).collect();
+        let keys = wanted.transfers.iter().chain(&wanted.new);
+        fetched.transfers = keys.filter_map(|key| here.remove(key)).collect();
         Ok(fetched)
     }
 
@@ -279,15 +279,14 @@ impl Store for PostgresStore {
             Sent::Refused(fault) => {
                 // the commit that followed has ended the transaction as a rollback
                 self.in_transaction = false;
+                if fault.is_key_taken() {
+                    return Err(StoreFault::KeyTaken);
+                }
                 self.doubt();
                 if matches!(fault, CallFault::Lost(_)) {
                     self.give_up();
                 }
-                Err(if fault.is_key_taken() {
-                    StoreFault::KeyTaken
-                } else {
-                    StoreFault::NotWritten(std::io::Error::other(fault))
-                })
+                Err(StoreFault::NotWritten(std::io::Error::other(fault)))
             }
             Sent::Unknown(fault) => {
                 self.doubt();
@@ -323,7 +322,14 @@ impl Store for PostgresStore {
     }
 
     fn keeps_keys_with(&self, shard: ShardId) -> bool {
-        self.neighbours.has(&self.link.settings().name, shard)
+        let group = &self.link.settings().name;
+        if self.neighbours.has(group, shard) {
+            return true;
+        }
+        if self.whereabouts.servers(shard).name == *group {
+            self.neighbours.may_have_come();
+        }
+        false
     }
 
     fn elsewhere(&self, key: &TransferKey) -> Option<Remembered> {

@@ -7,6 +7,7 @@
 //! A shard that moves is followed. With every answer comes, asked after it, where the shard lives: what was read of a shard
 //! that still lived there was all there was. While a shard is between two groups, the one it left still has all of it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ledger_model::{ShardCount, ShardId, TransferKey};
@@ -51,8 +52,11 @@ pub(super) fn column<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, pl
     row.try_get(place).map_err(StoreFault::engine("read a column"))
 }
 
-/// Transfers as `TRANSFERS` tells them, of those wanted, which are in order: the shard that decided each.
-pub(super) fn transfers(wanted: &[(Digest, &TransferKey)], rows: &[Row]) -> Result<Vec<(u8, Remembered)>, StoreFault> {
+/// Transfers as `TRANSFERS` tells them, of those wanted: the shard that decided each.
+pub(super) fn transfers<'a>(
+    wanted: impl Fn(Digest) -> Option<&'a TransferKey>,
+    rows: &[Row],
+) -> Result<Vec<(u8, Remembered)>, StoreFault> {
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {
         let digest: Digest = column(row, 0)?;
@@ -60,9 +64,7 @@ pub(super) fn transfers(wanted: &[(Digest, &TransferKey)], rows: &[Row]) -> Resu
         let shard = u8::try_from(shard).map_err(|_| StoreFault::Inconsistent("there is no such shard"))?;
         let returned: i64 = column(row, 2)?;
         let bytes: &[u8] = column(row, 3)?;
-        let place = wanted.binary_search_by_key(&digest, |(known, _)| *known).ok();
-        let key = place.and_then(|place| wanted.get(place));
-        let (_, key) = key.ok_or(StoreFault::Inconsistent("a transfer came that was not asked for"))?;
+        let key = wanted(digest).ok_or(StoreFault::Inconsistent("a transfer came that was not asked for"))?;
         let known = remembered(key, item(bytes)?, returned)?;
         found.extend(known.map(|known| (shard, known)));
     }
@@ -194,17 +196,16 @@ impl Reader for PostgresReader {
         let digest = Digest::of(key);
         let rows =
             self.ask(&async |client, reading| client.query(&reading.transfers, &[&[digest].as_slice()]).await)?;
-        let found = transfers(&[(digest, key)], &rows)?;
+        let found = transfers(|found| (found == digest).then_some(key), &rows)?;
         let here = found.into_iter().find(|(shard, _)| *shard == self.shard.number());
         Ok(here.map(|(_, known)| known))
     }
 
     fn transfers(&self, keys: &[TransferKey]) -> Result<Vec<Remembered>, StoreFault> {
-        let mut wanted: Vec<_> = keys.iter().map(|key| (Digest::of(key), key)).collect();
-        wanted.sort_unstable();
-        let digests: Vec<Digest> = wanted.iter().map(|(digest, _)| *digest).collect();
+        let wanted: BTreeMap<Digest, &TransferKey> = keys.iter().map(|key| (Digest::of(key), key)).collect();
+        let digests: Vec<Digest> = wanted.keys().copied().collect();
         let rows = self.ask(&async |client, reading| client.query(&reading.transfers, &[&digests]).await)?;
-        let found = transfers(&wanted, &rows)?.into_iter();
+        let found = transfers(|digest| wanted.get(&digest).copied(), &rows)?.into_iter();
         let here = found.filter(|(shard, _)| *shard == self.shard.number());
         Ok(here.map(|(_, known)| known).collect())
     }

@@ -10,9 +10,10 @@ use super::reader::column;
 use crate::store::StoreFault;
 
 /// What makes each version out of the one before.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     include_str!("schema/0001_tables.sql"),
     include_str!("schema/0002_moving.sql"),
+    include_str!("schema/0003_beside.sql"),
 ];
 /// Held while the tables are changed; any number would do that nothing else in the database uses.
 const LOCK: i64 = 0x6C65_6467_6572;

@@ -5,6 +5,20 @@
 use futures::future::try_join_all;
 use tokio_postgres::{Client, Statement};
 
+/// Transfers by their keys, under a further condition.
+macro_rules! transfers {
+    ($condition:literal) => {
+        concat!(
+            "SELECT transfer.key, transfer.shard, transfer.returned, ",
+            "substr(frame.items, transfer.place, transfer.length) ",
+            "FROM unnest($1::uuid[]) AS wanted (key) JOIN transfer ON transfer.key = wanted.key ",
+            $condition,
+            "CROSS JOIN LATERAL (SELECT items FROM frame WHERE frame.shard = transfer.shard ",
+            "AND frame.last >= transfer.sequence ORDER BY frame.last LIMIT 1) AS frame"
+        )
+    };
+}
+
 /// Takes the shard: whoever comes later waits.
 const TAKE: &str = "SELECT epoch, flushed, state, moved_to, arrives_from, moves FROM shard WHERE shard = $1 FOR UPDATE";
 
@@ -24,11 +38,13 @@ const HELD: &str =
 const HELD_KEYS: &str = "SELECT key FROM held WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3";
 
 /// Of all shards that live here. An item is cut out of its group where it lies.
-const TRANSFERS: &str = "SELECT transfer.key, transfer.shard, transfer.returned, \
-     substr(frame.items, transfer.place, transfer.length) \
-     FROM unnest($1::uuid[]) AS wanted (key) JOIN transfer ON transfer.key = wanted.key \
-     CROSS JOIN LATERAL (SELECT items FROM frame WHERE frame.shard = transfer.shard \
-     AND frame.last >= transfer.sequence ORDER BY frame.last LIMIT 1) AS frame";
+const TRANSFERS: &str = transfers!("");
+
+/// Those of them that a new transfer of the same key would not meet. Mostly there are none at all, and no key is looked for.
+const TRANSFERS_BESIDE: &str = transfers!(
+    "AND (transfer.is_hopped OR transfer.also <> 0) \
+     AND EXISTS (SELECT FROM transfer WHERE is_hopped OR also <> 0) "
+);
 
 const ADD_FRAME: &str = "INSERT INTO frame (shard, last, first, items, rows, evidence) VALUES ($1, $2, $3, $4, $5, $6)";
 
@@ -84,6 +100,7 @@ pub(super) struct Writing {
     pub(super) held: Statement,
     pub(super) held_keys: Statement,
     pub(super) transfers: Statement,
+    pub(super) transfers_beside: Statement,
     pub(super) add_frame: Statement,
     pub(super) add_transfers: Statement,
     pub(super) give_back: Statement,
@@ -118,6 +135,7 @@ impl Writing {
             HELD,
             HELD_KEYS,
             TRANSFERS,
+            TRANSFERS_BESIDE,
             ADD_FRAME,
             ADD_TRANSFERS,
             GIVE_BACK,
@@ -135,6 +153,7 @@ impl Writing {
             held,
             held_keys,
             transfers,
+            transfers_beside,
             add_frame,
             add_transfers,
             give_back,
@@ -152,6 +171,7 @@ impl Writing {
             held,
             held_keys,
             transfers,
+            transfers_beside,
             add_frame,
             add_transfers,
             give_back,

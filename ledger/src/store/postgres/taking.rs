@@ -4,6 +4,7 @@
 //! With the lock comes what the row says of where the shard lives, and whether another shard left the database since. So
 //! nothing is decided here for a shard that has left, nor relying on the keys of another that has.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -37,17 +38,28 @@ pub(super) const GROUPS_MAX: usize = 6;
 #[error("the shard was in none of the groups that were said to have it")]
 pub(super) struct Astray;
 
-/// The shards that live in the database of a group, as of when one last left it.
+/// The shards that live in the database of a group, as of when one last left it, or was found to have come.
 #[derive(Debug, Default)]
 pub(super) struct Neighbours {
     group: String,
     moves: Option<i64>,
     here: BTreeSet<u8>,
+    /// A shard that was not here is said to be here now.
+    has_come: Cell<bool>,
 }
 
 impl Neighbours {
     pub(super) fn has(&self, group: &str, shard: ShardId) -> bool {
         self.group == group && self.here.contains(&shard.number())
+    }
+
+    /// Who is here is asked with the next group.
+    pub(super) fn may_have_come(&self) {
+        self.has_come.set(true);
+    }
+
+    fn are_as(&self, group: &str, moves: i64) -> bool {
+        self.group == group && self.moves == Some(moves) && !self.has_come.get()
     }
 }
 
@@ -92,10 +104,10 @@ impl PostgresStore {
         }
     }
 
-    /// Where a shard left the database since it was last looked at: what lives here now. Called with the lock.
+    /// Where a shard left the database since it was last looked at, or may have come: what lives here now. Called with the lock.
     fn meet_neighbours(&mut self, deadline: Deadline, moves: i64) -> Result<(), StoreFault> {
         let group = &self.link.settings().name;
-        if self.neighbours.group == *group && self.neighbours.moves == Some(moves) {
+        if self.neighbours.are_as(group, moves) {
             return Ok(());
         }
         let open = self.session().map_err(CallFault::unreachable)?;
@@ -111,6 +123,7 @@ impl PostgresStore {
             group: group.clone(),
             moves: Some(moves),
             here: BTreeSet::new(),
+            has_come: Cell::new(false),
         };
         for row in &rows {
             let number: i16 = column(row, 0)?;

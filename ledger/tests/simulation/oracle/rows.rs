@@ -46,6 +46,7 @@ impl Oracle {
             accounts: self.accounts.keys().copied().filter(|token| here(*token)).collect(),
             agreements: agreements.map(|agreement| agreement.number).collect(),
             transfers: self.remembered(shard).into_keys().collect(),
+            new: Vec::new(),
             usages: books
                 .used
                 .keys()

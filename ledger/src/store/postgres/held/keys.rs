@@ -197,6 +197,7 @@ pub(in super::super) fn keys(shard: ShardId, wanted: &Wanted) -> Vec<Vec<u8>> {
         accounts,
         agreements,
         transfers: _,
+        new: _,
         usages,
         internal,
         limits,
