@@ -80,13 +80,13 @@ fn instruction(number: u64) -> Instruction {
 async fn post(ledger: &LedgerClient, instruction: &Instruction) -> PostReply {
     let deadline = Instant::now() + PATIENCE;
     let reply = ledger.post(instruction.clone(), evidence(instruction), deadline).await;
-    if Instant::now() >= deadline {
-        panic!(
-            "no answer ({reply:?}); {}",
-            stalled::how_it_stands(ledger, instruction).await
-        );
+    if Instant::now() < deadline {
+        return reply;
     }
-    reply
+    panic!(
+        "no answer ({reply:?}); {}",
+        stalled::how_it_stands(ledger, instruction).await
+    );
 }
 
 /// What was not answered when a connection was lost is not known.
