@@ -3,8 +3,8 @@
 
 use ledger_model::{
     Account, AccountLimits, AccountStatus, AccountToken, Agreement, AgreementStatus, AgreementTerms, Amount, ChinaTime,
-    ContentField, Currency, Decision, DetailsDigest, Instruction, Money, NameToken, Payee, Payment, Payout, Refund,
-    Refusal, Reversal, Side, Supplement, SupplementAgainst, Transfer, TransferKey, TransferKind,
+    ContentField, Currency, Decision, DetailsDigest, Instruction, NameToken, Payee, Payment, Payout, Refund, Refusal,
+    Reversal, Side, Supplement, SupplementAgainst, Transfer, TransferKey, TransferKind,
 };
 use ledger_protocol::{
     Evidence, JournalBase, Malformed, MovedShard, MovingShard, NewAccount, OrderedRegrouping, RegroupOrder, Regrouped,

@@ -91,7 +91,12 @@ async fn a_signer_killed_under_load_loses_no_message() {
     load.wait_for_more(500).await;
     wait_for("it has work", || async { member(&client, 0).outstanding > 0 }).await;
     first.kill();
-    wait_standing(&client, 0, Standing::Ejected).await;
+    // were the other one ejected just now, as one that gets no time may be, this one would not be
+    wait_for("it gets no calls", || async {
+        let first = member(&client, 0);
+        first.standing == Standing::Ejected || !first.is_connected
+    })
+    .await;
     load.wait_for_more(500).await;
     first.run().await;
     wait_standing(&client, 0, Standing::InUse).await;
@@ -110,9 +115,10 @@ async fn a_signer_killed_under_load_loses_no_message() {
     );
     assert_eq!(calls, answered + retries + hedges, "every extra call has its reason");
     let outstanding_at_once = u64::try_from(CALLERS).unwrap();
-    // one for each call that was outstanding when it died; a lost connection is seen at most once in addition, by the
-    // trial calls, should the probe have met the old process
-    assert!(retries <= 2 * outstanding_at_once, "{retries} retries of {answered}");
+    // one for each call that was outstanding when it died, or when a signer without time was taken out of use; a lost
+    // connection is seen at most once in addition, by the trial calls, should the probe have met the old process
+    let most = outstanding_at_once * (1 + sum(|member| member.ejections).max(1));
+    assert!(retries <= most, "{retries} retries of {answered}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -145,8 +151,16 @@ async fn a_signer_without_the_key_stays_in_use_for_what_it_can() {
         assert_eq!(signature.serial, "4000000111");
         client.open(message(number), soon()).await.unwrap();
     }
+    // one that got no time has to prove itself again, by calls of both kinds
+    wait_for("both are in use", || async {
+        client.sign(Suite::Sm, b"<root/>".to_vec(), soon()).await.unwrap();
+        client.open(message(0), soon()).await.unwrap();
+        [0, 1]
+            .iter()
+            .all(|place| member(&client, *place).standing == Standing::InUse)
+    })
+    .await;
     let [without, with] = [0, 1].map(|place| member(&client, place));
-    assert_eq!((without.standing, with.standing), (Standing::InUse, Standing::InUse));
     assert!(without.calls > 0 && with.retries > 0, "{without:?} {with:?}");
 }
 

@@ -7,6 +7,7 @@
 mod books;
 mod orders;
 mod over_postgres;
+mod stalled;
 
 use std::path::Path;
 use std::process::Command;

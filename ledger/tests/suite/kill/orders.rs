@@ -10,10 +10,12 @@ use ledger_protocol::{LedgerClient, PostReply};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::ACCOUNTS;
+use super::{ACCOUNTS, stalled};
 use crate::bank::{WAIT, evidence, payment, payout, refund};
 
 const CLIENTS: u64 = 24;
+/// A machine that does much else may leave a ledger without time for as long as that.
+const PATIENCE: std::time::Duration = WAIT.saturating_mul(6);
 /// Of several ledgers all are asked for every so many-th order, at the same time.
 const ASKED_OF_ALL_EVERY: u64 = 4;
 
@@ -74,10 +76,17 @@ fn instruction(number: u64) -> Instruction {
     }
 }
 
+/// Of a ledger that was killed the client knows so at once; one that lives answers, however late.
 async fn post(ledger: &LedgerClient, instruction: &Instruction) -> PostReply {
-    ledger
-        .post(instruction.clone(), evidence(instruction), Instant::now() + WAIT)
-        .await
+    let deadline = Instant::now() + PATIENCE;
+    let reply = ledger.post(instruction.clone(), evidence(instruction), deadline).await;
+    if Instant::now() < deadline {
+        return reply;
+    }
+    panic!(
+        "no answer ({reply:?}); {}",
+        stalled::how_it_stands(ledger, instruction).await
+    );
 }
 
 /// What was not answered when a connection was lost is not known.
@@ -165,11 +174,15 @@ impl Ordered {
 
 /// Resends until it is decided: a shard group that was away is looked for again.
 async fn settled(ledger: &LedgerClient, instruction: &Instruction) -> Transfer {
-    let deadline = Instant::now() + WAIT;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         match post(ledger, instruction).await {
             PostReply::Decided { transfer, .. } => return transfer,
-            reply => assert!(Instant::now() < deadline, "a resend settles it: {reply:?}"),
+            reply if Instant::now() >= deadline => {
+                let stands = stalled::how_it_stands(ledger, instruction).await;
+                panic!("a resend settles it: {reply:?}; {stands}");
+            }
+            _ => {}
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }

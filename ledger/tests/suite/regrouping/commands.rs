@@ -67,7 +67,7 @@ async fn groups_come_and_go_by_commands_while_orders_go_on() {
     post(&another.client, &before).await;
     let mut ordered = load.stop().await;
     ordered.push((before, 0));
-    fleet.check_books(&[another.client.clone()], &ordered).await;
+    fleet.check_books(std::slice::from_ref(&another.client), &ordered).await;
 }
 
 /// The ledger is killed where the move has come to, and the same command goes on in the next one.

@@ -177,8 +177,8 @@ impl Fleet {
         let listed = self.ledger().command(&["group", "list", "--json"]).json();
         let groups = listed["groups"].as_array().unwrap().iter().map(|group| {
             let shards = group["shards"].as_array().unwrap().iter();
-            let shards: String = shards.map(|shard| format!(" {shard}")).collect();
-            format!("{}{shards}", group["name"].as_str().unwrap())
+            let shards = shards.map(|shard| format!(" {shard}"));
+            format!("{}{}", group["name"].as_str().unwrap(), shards.collect::<String>())
         });
         groups.collect::<Vec<_>>().join(", ")
     }

@@ -142,14 +142,18 @@ impl Balance {
     }
 
     /// What a call does that `waits_at` a signer and has waited long. When that signer was ejected meanwhile the call
-    /// is moved, which is a retry; when it is only slow the call is hedged, once, if the budget allows and another
-    /// signer is in use.
+    /// is moved, which is a retry, to a signer on trial as well: where all calls wait nobody else would give it answers to
+    /// prove itself by. When it is only slow the call is hedged, once, if the budget allows and another signer is in use.
     pub(super) fn late(&mut self, waits_at: Place, tried: &mut Tried, may_be_hedged: &mut bool, now: Instant) -> Late {
         self.eject_stalled(now);
         let is_ejected = |member: &Member| member.standing == Standing::Ejected;
         let move_it = self.members.get(waits_at.0).is_some_and(is_ejected);
-        let healthy = |member: &Member| member.standing == Standing::InUse && member.is_connected;
-        if !tried.may_try_more() || self.least(*tried, healthy).is_none() {
+        let takes_it = |member: &Member| match member.standing {
+            Standing::InUse => member.is_connected,
+            Standing::OnTrial => move_it && member.is_connected && member.takes_calls(),
+            Standing::Ejected => false,
+        };
+        if !tried.may_try_more() || self.least(*tried, takes_it).is_none() {
             return Late::Wait;
         }
         let why = if move_it {

@@ -95,6 +95,35 @@ fn who_is_not_connected_comes_last() {
     assert!(scene.assign(&mut tried, Why::Retry).is_some());
 }
 
+/// All calls there are wait at a signer that stalls, and the other was ejected a moment ago.
+#[test]
+fn calls_that_wait_at_an_ejected_signer_are_moved_to_one_on_trial() {
+    let mut scene = Scene::of(2);
+    scene.balance.members[1].begin(scene.now);
+    scene.end(Place(1), Ending::Lost);
+    let mut calls = [Tried::default(); 12];
+    for tried in &mut calls {
+        assert_eq!(scene.assign(tried, Why::First), Some(Place(0)));
+    }
+    scene.now += SILENCE_LEAST + ms(1);
+    assert_eq!(scene.balance.next_probe(scene.now), NextProbe::Now(Place(1)));
+    scene.balance.end_probe(Place(1), true, scene.now);
+    let mut moved = 0;
+    let mut late = |scene: &mut Scene| {
+        let asked = calls.iter_mut().filter(|tried| !tried.has(Place(1)));
+        let asked = asked.map(|tried| scene.late(Place(0), tried, &mut false));
+        let asked = asked.filter(|late| *late == Late::Ask(Place(1))).count();
+        (0..asked).for_each(|_| scene.end(Place(1), QUICK));
+        moved += asked;
+        asked
+    };
+    let on_trial = usize::try_from(TRIAL_OUTSTANDING_MAX).unwrap();
+    assert_eq!(late(&mut scene), on_trial, "no more at once than a trial has");
+    while late(&mut scene) > 0 {}
+    assert_eq!(moved, calls.len());
+    assert_eq!(scene.standings(), [Standing::Ejected, Standing::InUse]);
+}
+
 #[test]
 fn what_ejects() {
     #[track_caller]
