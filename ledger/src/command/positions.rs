@@ -27,7 +27,7 @@ enum PositionsFault {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum ShownShard {
-    Known(Shown),
+    Known(Box<Shown>),
     /// Its group could not be reached since the ledger began.
     Unknown(ShownUnknown),
 }
@@ -117,7 +117,9 @@ fn all_shown(positions: Vec<ShardPosition>, unseen: Vec<u8>) -> Vec<ShownShard> 
     let unknown = unseen
         .into_iter()
         .map(|shard| ShownShard::Unknown(ShownUnknown { shard, known: false }));
-    let known = positions.into_iter().map(|position| ShownShard::Known(position.into()));
+    let known = positions
+        .into_iter()
+        .map(|position| ShownShard::Known(Box::new(position.into())));
     let mut all: Vec<ShownShard> = known.chain(unknown).collect();
     all.sort_by_key(ShownShard::shard);
     all

@@ -30,7 +30,6 @@ fn wanted(number: u64) -> Wanted {
         internal: vec![batch.in_currency(ledger_model::Currency::CNY)],
         limits: vec![token(number)],
         hops: Vec::new(),
-        ..Wanted::default()
     }
 }
 
