@@ -84,7 +84,7 @@ async fn release(config: &Config, options: &Options) -> Result<Ended, ReadingFau
         };
         match client.release(&order).await? {
             Releasing::Released(released) => {
-                print(format_args!("shard {shard}: {}", in_words(&released, options.dry_run)))
+                print(format_args!("shard {shard}: {}", in_words(&released, options.dry_run)));
             }
             Releasing::Refused(why) => {
                 eprintln!("shard {shard}: refused: {why}");
