@@ -96,7 +96,7 @@ fn until_what_was_taken_in_for_another_shard_is_at_rest() {
     let directory = tempfile::tempdir().unwrap();
     let (mut store, mut fresh) = with_hop(directory.path(), &hop);
     until_kept_for(&mut store, KeptFor::Hop { answered }, |store| {
-        open_accounts(store, &mut fresh)
+        open_accounts(store, &mut fresh);
     });
     close(&mut store, &hop, HopState::Settled);
     until_releasable(&mut store, 1, |store| open_accounts(store, &mut fresh));
@@ -106,7 +106,7 @@ fn until_what_was_taken_in_for_another_shard_is_at_rest() {
     let refusal = ledger_model::Refusal::AccountClosed;
     close(&mut store, &hop, HopState::Unapplied(refusal));
     until_kept_for(&mut store, KeptFor::Hop { answered }, |store| {
-        open_accounts(store, &mut fresh)
+        open_accounts(store, &mut fresh);
     });
 }
 
