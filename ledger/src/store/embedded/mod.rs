@@ -168,7 +168,7 @@ impl EmbeddedStore {
         };
         let state = recovered.state;
         let snapshots = Snapshots::new(&directory, owner, snapshot_bytes, recovered.replayed_bytes);
-        let readable = Arc::new(Shared {
+        let between = Arc::new(Shared {
             committed: AtomicU64::new(state.sequence),
             index: recovered.index,
             segments: recovered.segments,
@@ -181,14 +181,14 @@ impl EmbeddedStore {
             },
         });
         // a removal that was interrupted; what stays now takes room, and nothing else
-        if let Err(fault) = readable.clear() {
+        if let Err(fault) = between.clear() {
             tracing::warn!(%shard, %fault, "segments that were released could not be removed");
         }
         Ok(Self {
             tables: recovered.tables,
             log,
             snapshots,
-            shared: readable,
+            shared: between,
             state,
             next: recovered.next,
             kept_days,

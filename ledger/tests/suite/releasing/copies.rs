@@ -38,11 +38,12 @@ fn committed(store: &EmbeddedStore) -> Extent {
     Extent::Committed(store.state().sequence)
 }
 
-/// What a copy opens as.
-fn opened(directory: &Path) -> EmbeddedStore {
+/// What a copy opens as, and where, which has to be kept as long.
+fn opened(directory: &Path) -> (tempfile::TempDir, EmbeddedStore) {
     let again = tempfile::tempdir().unwrap();
     copy(directory, again.path());
-    open(again.path(), small()).unwrap()
+    let store = open(again.path(), small()).unwrap();
+    (again, store)
 }
 
 fn of_store(store: &EmbeddedStore, from: u64) -> Vec<Vec<u8>> {
@@ -62,7 +63,7 @@ fn a_backup_that_has_what_was_released_keeps_it_and_is_added_to() {
         open_accounts(&mut store, &mut fresh);
         back_up(data, backup.path(), committed(&store)).unwrap();
     }
-    let copied = opened(backup.path());
+    let (_kept, copied) = opened(backup.path());
     assert_eq!(copied.state(), store.state());
     let whole = of_store(&copied, 1);
     assert_eq!(whole[..all.len()], all);
@@ -101,7 +102,7 @@ fn a_backup_that_ends_before_what_is_left_is_not_added_to() {
         let added = back_up(data, backup.path(), committed(&store));
         ends.push((record, added.is_ok()));
         match added {
-            Ok(_) => assert_eq!(opened(backup.path()).state(), store.state()),
+            Ok(_) => assert_eq!(opened(backup.path()).1.state(), store.state()),
             Err(CopyFault::Released { reached, through }) => {
                 assert_eq!((reached, through), (record, base.sequence));
             }
@@ -129,7 +130,7 @@ fn a_backup_that_is_begun_afterwards_has_base_and_snapshot() {
     let in_backup = |name: &str| backup.path().join("shard-00").join(name);
     for round in 0..30 {
         back_up(data, backup.path(), committed(&store)).unwrap();
-        let copied = opened(backup.path());
+        let (_kept, copied) = opened(backup.path());
         assert_eq!(copied.state(), store.state());
         begins_at(&copied, &store.base());
         open_accounts(&mut store, &mut fresh);
@@ -154,7 +155,7 @@ fn a_backup_that_is_begun_afterwards_has_base_and_snapshot() {
     released(&mut store);
     open_accounts(&mut store, &mut fresh);
     back_up(data, backup.path(), committed(&store)).unwrap();
-    let copied = opened(backup.path());
+    let (_kept, copied) = opened(backup.path());
     assert_eq!(
         (copied.state(), copied.base().position.sequence),
         (store.state(), before)
