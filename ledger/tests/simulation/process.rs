@@ -170,11 +170,11 @@ impl Process {
         let mut polled = round.as_mut().poll(context);
         drop(inside);
         if polled.is_pending() && is_recovering {
-            // on the one thread for it, so that what the round has it look at has been looked at before
-            let looked = self
-                .runtime
-                .block_on(async { tokio::task::spawn_blocking(|| ()).await });
-            looked.unwrap();
+            // on the one thread for it, so that what the round has it look at has been looked at before; and without a turn for
+            // anybody else, who would have it or not as that thread is quick
+            let (looked, is_over) = std::sync::mpsc::sync_channel(1);
+            let _on_its_thread = self.runtime.spawn_blocking(move || looked.send(()));
+            is_over.recv().unwrap();
             let _inside = self.runtime.enter();
             polled = round.as_mut().poll(context);
         }
