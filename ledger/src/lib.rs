@@ -12,6 +12,7 @@ pub mod administration;
 pub mod archive;
 pub mod books;
 pub mod calendar;
+mod causes;
 pub mod claims;
 pub mod clock;
 pub mod command;

@@ -1,6 +1,5 @@
 //! Releasing records that are archived, shard by shard.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use ledger_journal::{ChainHash, ChainPosition};
@@ -8,6 +7,7 @@ use ledger_model::ChinaTime;
 use ledger_protocol::{NothingPosted, ReleaseOrder, ReleasedRecords, Releasing};
 use tokio::sync::oneshot;
 
+use crate::causes::with_causes;
 use crate::router::Ledger;
 use crate::shard::Errand;
 use crate::store::Reader;
@@ -85,12 +85,5 @@ async fn clear(reader: Arc<dyn Reader>) {
 
 fn refused(fault: &ReleaseFault) -> Releasing {
     tracing::warn!(%fault, cause = ?fault, "nothing was released");
-    let mut text = fault.to_string();
-    let mut source = fault.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    Releasing::Refused(text)
+    Releasing::Refused(with_causes(fault))
 }

@@ -22,16 +22,4 @@ pub mod statement;
 mod stores;
 pub mod trial_balance;
 
-use std::error::Error;
-
-/// A fault and what lies behind it, for the person at the terminal.
-fn told(fault: &dyn Error) -> String {
-    let mut text = fault.to_string();
-    let mut source = fault.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
+use crate::causes::with_causes as told;

@@ -9,6 +9,7 @@ use ledger_protocol::{ShipReport, ShipState};
 
 use super::ShipFault;
 use super::alarm::Lag;
+use crate::causes::with_causes;
 use crate::clock::Clock;
 use crate::meters::Meters;
 
@@ -76,8 +77,7 @@ impl Board {
             ShipFault::Fenced => ShipState::StandingBy,
             ShipFault::Journal(_) => ShipState::Unreadable,
         };
-        let sources = std::iter::successors(std::error::Error::source(fault), |source| source.source());
-        let why = sources.fold(fault.to_string(), |text, source| format!("{text}: {source}"));
+        let why = with_causes(fault);
         if self.enter(shard, state, why.clone()) {
             match state {
                 ShipState::Foreign | ShipState::Refused | ShipState::Unreadable => {

@@ -1,36 +1,16 @@
 //! `ledger archive`: closed dates go into files outside the stores, which are checked and read by themselves.
 
 use std::path::Path;
-use std::process::Command;
 
 use ledger_protocol::Evidence;
 
-use crate::process::{Bank, DATE, Told, payment, with_accounts};
+use crate::process::{Bank, DATE, Told, alone, fails, payment, succeeds, with_accounts};
 
 const NEXT: &str = "20240305";
 
 fn close(bank: &Bank, date: &str) {
     let told = bank.ledger(&["day", "close", date, "--operator", "wang.fang", "--reason", "night run"]);
     assert_eq!(told.code, 0, "{told:?}");
-}
-
-/// Without a configuration.
-fn alone(arguments: &[&str]) -> Told {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ledger"));
-    Told::from(command.args(arguments).output().unwrap())
-}
-
-#[track_caller]
-fn fails(told: &Told, code: i32, why: &str) {
-    assert!(told.code == code && told.stderr.contains(why), "{told:?}");
-}
-
-#[track_caller]
-fn succeeds(told: &Told, what: &str) {
-    assert!(
-        told.code == 0 && told.stderr.is_empty() && told.stdout.contains(what),
-        "{told:?}"
-    );
 }
 
 /// A bank with postings whose first date is closed, and the place for its archive.

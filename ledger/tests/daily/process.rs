@@ -308,3 +308,22 @@ pub(crate) fn with_accounts(more: &str, numbers: std::ops::RangeInclusive<u64>) 
     assert_eq!(told.code, 0, "{told:?}");
     bank
 }
+
+/// A command without a configuration.
+pub(crate) fn alone(arguments: &[&str]) -> Told {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ledger"));
+    Told::from(command.args(arguments).output().unwrap())
+}
+
+#[track_caller]
+pub(crate) fn fails(told: &Told, code: i32, why: &str) {
+    assert!(told.code == code && told.stderr.contains(why), "{told:?}");
+}
+
+#[track_caller]
+pub(crate) fn succeeds(told: &Told, what: &str) {
+    assert!(
+        told.code == 0 && told.stderr.is_empty() && told.stdout.contains(what),
+        "{told:?}"
+    );
+}

@@ -1,12 +1,11 @@
 //! `ledger archive release`: what is archived leaves the stores, and everybody is told as before.
 
 use std::path::Path;
-use std::process::Command;
 
 use ledger_model::{ChinaTime, Instruction, ShardCount};
 use ledger_protocol::{Evidence, PostReply};
 
-use crate::process::{Bank, DATE, Told, payout, token, with_accounts};
+use crate::process::{Bank, DATE, Told, alone, fails, payout, succeeds, token, with_accounts};
 
 /// Each fills a part of a segment that is not compressed away.
 const SIGNED_BYTES: usize = 300 << 10;
@@ -27,24 +26,6 @@ fn evidence(number: u64) -> Evidence {
         signature: vec![7; 70],
         signing_serial: "4000000101".to_owned(),
     }
-}
-
-fn alone(arguments: &[&str]) -> Told {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ledger"));
-    Told::from(command.args(arguments).output().unwrap())
-}
-
-#[track_caller]
-fn fails(told: &Told, code: i32, why: &str) {
-    assert!(told.code == code && told.stderr.contains(why), "{told:?}");
-}
-
-#[track_caller]
-fn succeeds(told: &Told, what: &str) {
-    assert!(
-        told.code == 0 && told.stderr.is_empty() && told.stdout.contains(what),
-        "{told:?}"
-    );
 }
 
 /// A payout of today: by its id, batch and time.

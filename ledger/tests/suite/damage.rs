@@ -15,7 +15,7 @@ use crate::groups::{
 use crate::memory::MemoryStore;
 
 /// Where files named `beginning…` are, in order.
-fn files(directory: &Path, beginning: &str) -> Vec<PathBuf> {
+pub(crate) fn files(directory: &Path, beginning: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory.join("shard-00")).unwrap();
     let mut found: Vec<PathBuf> = entries
         .map(|entry| entry.unwrap().path())
@@ -34,7 +34,7 @@ fn plain() -> StoreOptions {
 }
 
 /// Where each frame of a log begins, and where the last ends.
-fn frames(log: &[u8]) -> Vec<usize> {
+pub(crate) fn frames(log: &[u8]) -> Vec<usize> {
     let mut places = vec![32];
     while log
         .get(places[places.len() - 1]..)

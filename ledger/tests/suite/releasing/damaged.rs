@@ -1,6 +1,6 @@
 //! A store whose first records were released, of which something else is lost.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ledger::store::embedded::{EmbeddedStore, check};
 use ledger::store::release::ReleaseMode;
@@ -8,16 +8,9 @@ use ledger::store::{Store, StoreFault};
 
 use super::{numbers, open_accounts, order_all, until_releasable};
 use crate::bank::SHARDS;
+use crate::damage::{files, frames};
 use crate::embedded::copy;
 use crate::groups::{open, shard, small};
-
-fn files(directory: &Path, beginning: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(directory.join("shard-00")).unwrap();
-    let mut found: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    found.retain(|path| path.file_name().unwrap().to_str().unwrap().starts_with(beginning));
-    found.sort();
-    found
-}
 
 fn released() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -147,20 +140,6 @@ fn one_of_two_snapshots_may_be_lost_and_not_both() {
             lose(directory, &[0, 1], damages);
         });
     }
-}
-
-/// Where each frame of a segment begins, and where the last ends.
-fn frames(log: &[u8]) -> Vec<usize> {
-    let mut places = vec![32];
-    while log
-        .get(places[places.len() - 1]..)
-        .is_some_and(|rest| rest.starts_with(b"LFR3"))
-    {
-        let at = places[places.len() - 1];
-        let body = u32::from_be_bytes(log[at + 4..at + 8].try_into().unwrap());
-        places.push(at + 36 + usize::try_from(body).unwrap());
-    }
-    places
 }
 
 /// Though it goes from the base on, and opening reads none of it.
